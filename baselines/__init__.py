@@ -1,0 +1,1 @@
+"""Reference models: what every entry is compared with, and the code that a contributor starts from."""

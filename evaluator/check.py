@@ -1,0 +1,162 @@
+"""One submission on the public smoke track: what a contributor runs at home and what CI runs, step for step."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import docker.models.images
+
+from evaluator import images, metrics, plan, predictions, sandbox, tracks
+from evaluator import submission as submissions
+from evaluator.errors import EvaluatorError, Problem, SubmissionError
+from evaluator.images import Image
+from evaluator.metrics import estimate_json
+from evaluator.settings import Repository
+from evaluator.state import State
+from evaluator.submission import Submission
+from evaluator.text import printable
+from evaluator.tracks import TrackData
+
+SHOWN_LOG = 4000
+
+
+@dataclass
+class Report:
+    """What a check found, step by step.
+
+    Attributes:
+        steps: name and outcome of each step that passed.
+        problems: empty if the submission passed.
+        code: the failure's stable code.
+    """
+
+    submission: str
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
+    code: str | None = None
+    log: str = ""
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether this may be submitted."""
+        return self.code is None
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "submission": self.submission, "passed": self.passed, "code": self.code,
+            "steps": [{"step": name, "outcome": outcome} for name, outcome in self.steps],
+            "notes": [vars(n) for n in self.notes], "problems": [vars(p) for p in self.problems],
+            "metrics": self.metrics, "log": self.log,
+        }  # fmt: skip
+
+
+def check(repository: Repository, path: Path, *, image: str | None, state: State, say: Callable[[str], None]) -> Report:
+    """Check one submission file and its image; nothing is recorded, nothing hidden is touched.
+
+    Args:
+        image: take this image of the local engine instead of the one that the file names.
+        say: told of each step as it is done.
+
+    Raises:
+        EvaluatorError: this machine cannot check anything.
+    """
+    report = Report(path.stem)
+
+    def passed(step: str, outcome: str) -> None:
+        report.steps.append((step, outcome))
+        say(f"ok   {step}: {outcome}")
+
+    try:
+        entry = submissions.load(path)
+        _known_tracks(repository, entry)
+        reference = images.parse(entry.docker_image)
+        images.require_allowed(reference, repository.settings)
+        passed("file", f"{path.name} is valid")
+        engine = images.connect()
+        sandbox.reap(engine)
+        chosen, how = _choose(entry, image, repository, engine)
+        ready = images.ensure(chosen, repository.settings, engine)
+        passed("image", f"{how}, {ready.attrs['Size'] / 1e6:,.0f} MB, {chosen.digest}")
+        for data in _practice(repository, entry):
+            _smoke(entry, data, ready, repository, engine, state, report, passed)
+    except SubmissionError as error:
+        report.code, report.problems = error.code, error.problems
+    return report
+
+
+def _known_tracks(repository: Repository, entry: Submission) -> None:
+    known = tracks.load_all(repository.tracks)
+    if unknown := [t for t in entry.tracks or () if t not in known]:
+        raise SubmissionError(
+            "FIELD_VALUE", f"'tracks' names {', '.join(unknown)}.",
+            f"Known are: {', '.join(t.id for t in known.values() if t.purpose == 'benchmark')}.",
+        )  # fmt: skip
+
+
+def _choose(
+    entry: Submission, image: str | None, repository: Repository, engine: docker.DockerClient
+) -> tuple[Image, str]:
+    """The image to check: the one given, a local build of the same name (not in CI), or what the registry has."""
+    reference = images.parse(entry.docker_image)
+    if image:
+        return images.local_image(image, engine), f"local image {printable(image, 100)}"
+    if not reference.local and not os.environ.get("CI"):
+        try:
+            local = images.local_image(str(reference).removeprefix("docker.io/"), engine)
+        except EvaluatorError:
+            pass
+        else:
+            return local, "your local build (push it before you open the pull request)"
+    return images.resolve(reference, repository.settings, engine), "found" if reference.local else "in the registry"
+
+
+def _practice(repository: Repository, entry: Submission) -> list[TrackData]:
+    """The public practice tracks whose task the submission enters."""
+    known = tracks.load_all(repository.tracks)
+    tasks = {known[t].task for t in entry.tracks or () if t in known} or {"classification"}
+    wanted = [t for t in known.values() if t.purpose == "practice" and t.task in tasks]
+    data = [tracks.load_data(t, repository.public_data) for t in wanted]
+    return [d for d in data if d is not None]
+
+
+def _smoke(
+    entry: Submission,
+    data: TrackData,
+    image: docker.models.images.Image,
+    repository: Repository,
+    engine: docker.DockerClient,
+    state: State,
+    report: Report,
+    passed: Callable[[str, str], None],
+) -> None:
+    track = data.track
+    limits = plan.limits_for(entry, track, repository.settings)
+    info = engine.info()
+    limits = replace(limits, cpus=min(limits.cpus, info["NCPU"]), memory=min(limits.memory, info["MemTotal"]))
+    given = data.blinded(secrets.randbits(64))
+    with state.input_folder(given.csv) as folder:
+        run = sandbox.run(engine, image, folder, limits, environment={"TASK": track.task})
+    report.log = printable(run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")
+    if run.failure:
+        raise run.failure
+    assert run.output is not None
+    memory = f", {run.peak_memory / 1e6:,.0f} MB" if run.peak_memory else ""
+    passed(f"run on {track.id}", f"{data.n} sequences in {run.seconds:.1f} s{memory}")
+    table = predictions.read(run.output, given.ids, track.task)
+    report.notes += table.notes
+    scores = metrics.score(data.truth, table.score, table.prediction if track.task == "classification" else None)
+    report.metrics[track.id] = {name: estimate_json(e) for name, e in scores.metrics.items()}
+    value = scores.metrics[track.primary_metric].value
+    shown = "undefined" if value is None else f"{value:.3f}"
+    title = metrics.METRICS[track.primary_metric].title
+    passed(f"predictions on {track.id}", f"complete and valid; {title} {shown} on synthetic data, which says nothing")

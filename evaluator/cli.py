@@ -1,0 +1,236 @@
+"""The command line: options in, one plain function called, an exit status out.
+
+0 done; 1 the submission's fault; 2 wrong usage; 3 our machine's fault.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from evaluator.errors import BenchmarkError
+from evaluator.settings import Repository, find_repository, software_version
+from evaluator.text import printable
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Command(click.Command):
+    """A command whose help ends with examples, kept as written."""
+
+    def __init__(self, *args: Any, examples: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            formatter.write_text("\b\n" + self.examples.strip())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(software_version(), prog_name="apb")
+@click.option("--root", type=FOLDER, help="The benchmark's clone.  [default: the one around this folder]")
+@click.pass_context
+def app(context: click.Context, root: Path | None) -> None:
+    """Antibody Polyreactivity Benchmark: check, run, score and publish predictors packed as Docker images.
+
+    Contributors need `new` and `check`; maintainers `evaluate`, `publish` and `doctor`.
+    """
+    context.obj = root
+
+
+def _repository(context: click.Context) -> Repository:
+    return find_repository(context.obj)
+
+
+def _json(content: Any) -> None:
+    click.echo(json.dumps(content, indent=1, allow_nan=False))
+
+
+@app.command(
+    cls=_Command,
+    examples="apb new my-model\ncd my-model && docker build -t docker.io/your-account/my-model:0.1 . && apb check",
+)
+@click.argument("name")
+@click.option("--in", "parent", type=FOLDER, default=Path(), help="Where to put the folder.  [default: here]")
+def new(name: str, parent: Path) -> None:
+    """Write a folder NAME with a YAML, a Dockerfile and a predict.py that pass `apb check` as they are."""
+    from evaluator.new import scaffold
+
+    folder = scaffold(name, parent)
+    click.echo(f"{folder}/ is ready; its README.md says what comes next.")
+
+
+@app.command(
+    cls=_Command,
+    examples="apb check submissions/me-my-model.yaml\napb check                         the only .yaml file of this folder\napb check my-model.yaml --image my-model:dev",
+)
+@click.argument("file", type=FILE, required=False)
+@click.option("--image", metavar="REF", help="Check this image of the local engine instead of the one in the file.")
+@click.option("--state", type=FOLDER, default=Path(".apb"), show_default=True, help="Folder for the inputs of the run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def check(context: click.Context, file: Path | None, image: str | None, state: Path, as_json: bool) -> None:
+    """Check one submission: its file, its image, a run on public data. Exactly what CI runs."""
+    from evaluator.check import check as run_check
+    from evaluator.state import State
+
+    say = (lambda _line: None) if as_json else click.echo
+    report = run_check(_repository(context), file or _only_yaml(), image=image, state=State(state), say=say)
+    if as_json:
+        _json(report.as_json())
+    else:
+        for note in report.notes:
+            click.echo(f"note {note}")
+        if report.log and not report.passed:
+            click.echo("---- what the container printed, last lines\n" + report.log + "\n----")
+        for problem in report.problems:
+            click.echo(f"FAIL {problem}", err=True)
+        click.echo(f"{printable(report.submission, 80)}: {'PASSED' if report.passed else f'FAILED ({report.code})'}")
+    sys.exit(0 if report.passed else 1)
+
+
+def _only_yaml() -> Path:
+    found = sorted(Path().glob("*.yaml"))
+    if len(found) != 1:
+        raise click.UsageError(f"This folder has {len(found)} .yaml files; name one: apb check FILE.yaml")
+    return found[0]
+
+
+@app.command(
+    cls=_Command,
+    examples="apb evaluate --hidden /srv/hidden\napb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
+)
+@click.argument("ids", nargs=-1)
+@click.option("--hidden", type=FOLDER, required=True, help="Folder with <track>/sequences.csv and <track>/labels.csv.")
+@click.option("--tracks", default="", help="Comma-separated tracks.  [default: every benchmark track]")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time.")
+@click.option("--force", is_flag=True, help="Run again what has not changed.")
+@click.option("--state", type=FOLDER, help="Private state: predictions, logs, ledger.  [default: <root>/.apb]")
+@click.option("--submissions", type=FOLDER, help="[default: <root>/submissions]")
+@click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
+@click.option(
+    "--unsandboxed", type=FOLDER, metavar="CONTEXTS", help="No engine: run only reference models, as plain processes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    ids: tuple[str, ...],
+    hidden: Path,
+    tracks: str,
+    jobs: int,
+    force: bool,
+    state: Path | None,
+    submissions: Path | None,
+    results: Path | None,
+    unsandboxed: Path | None,
+    as_json: bool,
+) -> None:
+    """Run what is due on the hidden tracks, score it, and record it. What has not changed is not run again.
+
+    A submission that fails is recorded with a code and does not stop the others; the exit status is then 0. It is 3
+    where something is left undone because of this machine.
+    """
+    from evaluator.evaluate import evaluate as run_round
+    from evaluator.progress import ProgressLines
+    from evaluator.results import Results
+    from evaluator.state import State
+
+    repository = _repository(context)
+    with ProgressLines().shown() as progress:
+        summary = run_round(
+            repository, hidden=hidden, submissions_folder=submissions or repository.submissions,
+            results=Results(results or repository.results), state=State(state or repository.root / ".apb"),
+            progress=progress, ids=ids, track_ids=[t for t in tracks.split(",") if t], jobs=jobs, force=force,
+            unsandboxed=unsandboxed,
+        )  # fmt: skip
+    if as_json:
+        _json({**vars(summary), "exit_code": summary.exit_code})
+    else:
+        click.echo(
+            f"{len(summary.scored)} scored, {len(summary.rescored)} rescored, {len(summary.unchanged)} unchanged, "
+            f"{len(summary.failed)} failed, {len(summary.ours)} left undone because of this machine"
+        )
+        for name, reason in [*summary.failed.items(), *summary.ours.items()]:
+            click.echo(f"  {printable(name, 150)}: {printable(reason, 300)}")
+    sys.exit(summary.exit_code)
+
+
+@app.command(
+    cls=_Command,
+    examples="apb score predictions.csv --labels labels.csv\napb score predictions.csv.gz --labels labels.csv.gz --json",
+)
+@click.argument("predictions", type=FILE)
+@click.option("--labels", type=FILE, required=True, help="CSV with sequence_id,label (0/1) or sequence_id,target.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def score(predictions: Path, labels: Path, as_json: bool) -> None:
+    """Score one predictions file on its own (.csv or .csv.gz)."""
+    from evaluator.score import as_text, score_files
+
+    scores, table = score_files(predictions, labels)
+    for note in table.notes:
+        click.echo(f"note {note}", err=True)
+    if as_json:
+        _json(scores.as_json())
+    else:
+        click.echo(as_text(scores))
+
+
+@app.command(cls=_Command, examples="apb publish\napb publish --out /tmp/site")
+@click.option("--out", type=FOLDER, help="[default: <root>/leaderboard/site]")
+@click.option("--submissions", type=FOLDER, help="[default: <root>/submissions]")
+@click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
+@click.pass_context
+def publish(context: click.Context, out: Path | None, submissions: Path | None, results: Path | None) -> None:
+    """Build the website and its data files from the records."""
+    from leaderboard.build import build
+
+    repository = _repository(context)
+    site = build(
+        repository, submissions=submissions or repository.submissions, results=results or repository.results,
+        out=out or repository.site,
+    )  # fmt: skip
+    click.echo(f"{site.pages} pages, {site.entries} entries, {site.records} records: {site.index}")
+
+
+@app.command(cls=_Command, examples="apb doctor\napb doctor --json")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def doctor(as_json: bool) -> None:
+    """Is this machine fit to evaluate strangers' images?"""
+    from evaluator.doctor import examine
+
+    findings = examine()
+    if as_json:
+        _json([vars(f) for f in findings])
+    else:
+        for f in findings:
+            click.echo(f"{f.level:<7}{printable(f.what)}{'  -> ' + f.remedy if f.remedy else ''}")
+    sys.exit(3 if any(f.level == "refuse" for f in findings) else 0)
+
+
+def _terminated(_signal: int, _frame: Any) -> NoReturn:
+    raise SystemExit(143)  # unwinds like Ctrl-C: containers are removed on the way out
+
+
+def main() -> NoReturn:
+    """Run `apb`; the one place where errors become messages."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BenchmarkError as error:
+        click.echo(f"apb: {printable(str(error), 4000, keep=chr(10))}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(0)

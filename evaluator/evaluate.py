@@ -1,0 +1,309 @@
+"""The main job: what is due -> run offline -> check what was written -> score -> record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from evaluator import executors, metrics, predictions, tracks
+from evaluator import plan as planning
+from evaluator import submission as submissions
+from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, SubmissionError
+from evaluator.images import Image
+from evaluator.metrics import SCORER_VERSION
+from evaluator.plan import Task
+from evaluator.results import Counts, ImageRecord, Result, Results, Runtime, Value
+from evaluator.runs import Finished, SandboxedRuns, UnsandboxedRuns
+from evaluator.sandbox import Cancelled, Run
+from evaluator.settings import CONTRACT_VERSION, Repository, software_commit, software_version
+from evaluator.state import Kept, State
+from evaluator.submission import Submission
+from evaluator.tracks import TrackData
+
+NOTHING_RAN = Finished(Run(), (), 0)
+CURVE_POINTS = {"open": 200, "hidden": 11}
+
+
+class Progress(Protocol):
+    """Who is told how the round goes."""
+
+    def say(self, line: str) -> None:
+        """One line of news."""
+
+    def total(self, count: int) -> None:
+        """How many runs are to come."""
+
+    def begin(self, name: str) -> None:
+        """A run has begun."""
+
+    def end(self, name: str, outcome: str) -> None:
+        """A run has ended."""
+
+
+@dataclass
+class Summary:
+    """What a round did; every list holds `submission on track` or a submission's id, with the reason where there is one."""
+
+    scored: list[str] = field(default_factory=list)
+    rescored: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    no_data: list[str] = field(default_factory=list)
+    reaped: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where something is left to do because of us; a failed submission is a result like any other."""
+        return EvaluatorError.exit_code if self.ours else 0
+
+
+@dataclass(frozen=True)
+class Round:
+    """Everything one round works with."""
+
+    repository: Repository
+    results: Results
+    state: State
+    runs: SandboxedRuns | UnsandboxedRuns
+    progress: Progress
+    commit: str | None
+    summary: Summary = field(default_factory=Summary)
+
+
+def evaluate(
+    repository: Repository,
+    *,
+    hidden: Path,
+    submissions_folder: Path,
+    results: Results,
+    state: State,
+    progress: Progress,
+    ids: Sequence[str] = (),
+    track_ids: Sequence[str] = (),
+    jobs: int = 1,
+    force: bool = False,
+    unsandboxed: Path | None = None,
+) -> Summary:
+    """Bring every record up to date.
+
+    Args:
+        hidden: folder with `<track>/{sequences,labels}.csv`.
+        ids: submissions to look at; default all.
+        track_ids: tracks to look at; default every benchmark track.
+        jobs: runs at a time.
+        force: run again what is up to date.
+        unsandboxed: run reference models from these build contexts as plain processes.
+
+    Raises:
+        EvaluatorError: our machine, data or engine is not fit; nothing is recorded against anybody.
+    """
+    data, no_data = _load_tracks(repository, hidden, track_ids)
+    with state.locked():
+        runs = (
+            UnsandboxedRuns(unsandboxed, state) if unsandboxed else SandboxedRuns(repository.settings, state, results)
+        )
+        this = Round(repository, results, state, runs, progress, software_commit(repository.root))
+        this.summary.no_data = no_data
+        for track_id in no_data:
+            progress.say(f"no data for {track_id}")
+        this.summary.reaped = runs.reap()
+        state.drop_old_logs(repository.settings.log_days)
+        due = list(_plan(this, _submissions(this, submissions_folder, ids), data, force=force))
+        progress.total(len(due))
+        _run_all(this, due, jobs)
+    return this.summary
+
+
+def _load_tracks(repository: Repository, hidden: Path, wanted: Sequence[str]) -> tuple[list[TrackData], list[str]]:
+    known = tracks.load_all(repository.tracks)
+    if unknown := [t for t in wanted if t not in known]:
+        raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
+    if not hidden.is_dir():
+        raise EvaluatorError(f"{hidden} is not a folder.", "Name the folder with the hidden data with --hidden.")
+    chosen = [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
+    loaded = {track.id: tracks.load_data(track, hidden) for track in chosen}
+    return [d for d in loaded.values() if d], [track_id for track_id, d in loaded.items() if d is None]
+
+
+def _submissions(this: Round, folder: Path, ids: Sequence[str]) -> list[Submission]:
+    """Every valid submission; one that is not is told, and does not stop the others."""
+    if missing := [i for i in ids if not (folder / f"{i}.yaml").is_file()]:
+        raise EvaluatorError(f"{folder} has no {', '.join(missing)}.", "Name submissions by the stems of their files.")
+    found = []
+    for path in sorted(folder.glob("*.yaml")):
+        if ids and path.stem not in ids:
+            continue
+        try:
+            found.append(submissions.load(path))
+        except SubmissionError as error:
+            this.summary.failed[path.stem] = error.code
+            this.progress.say(f"{path.name} is not valid: {error.code}")
+    return found
+
+
+def _plan(this: Round, entries: Iterable[Submission], data: Sequence[TrackData], *, force: bool) -> Iterable[Task]:
+    """Decide for every pair; what needs no run is done at once."""
+    for entry in entries:
+        entered = {t.id for t in planning.entered_tracks(entry, [d.track for d in data])}
+        mine = [d for d in data if d.track.id in entered]
+        if not mine:
+            continue
+        image = _resolve(this, entry, mine)
+        if image is None:
+            continue
+        for track_data in mine:
+            task = planning.decide(
+                entry, track_data, image, settings=this.repository.settings, results=this.results, state=this.state,
+                sandbox=this.runs.kind, force=force,
+            )  # fmt: skip
+            kept = this.state.predictions(task.run_key) if task.due == "rescore" else None
+            if task.due == "current":
+                this.summary.unchanged.append(task.name)
+            elif kept:
+                this.results.put(_scored(this, task, kept, None))
+                this.summary.rescored.append(task.name)
+            else:
+                yield task
+
+
+def _resolve(this: Round, entry: Submission, data: Sequence[TrackData]) -> Image | None:
+    """The submission's exact image; where there is none, that is recorded on each of its tracks."""
+    try:
+        return this.runs.resolve(entry)
+    except SubmissionError as error:
+        nothing = Image(entry.docker_image, "", None)
+        for track_data in data:
+            limits = planning.limits_for(entry, track_data.track, this.repository.settings)
+            task = Task(entry, track_data, nothing, limits, this.runs.kind, "run")
+            record = this.results.get(entry.id, track_data.track.id)
+            if record and record.failure == error.code and record.run_key == task.run_key:
+                this.summary.unchanged.append(task.name)
+            else:
+                _record_failure(this, task, error, NOTHING_RAN)
+    except EvaluatorError as error:
+        this.summary.ours[entry.id] = str(error)
+        this.progress.say(f"{entry.id} was left out: {error}")
+    return None
+
+
+def _run_all(this: Round, due: Sequence[Task], jobs: int) -> None:
+    def run(task: Task) -> Finished:
+        this.progress.begin(task.name)
+        return this.runs.run(task)
+
+    capacity = this.runs.memory
+    for task, outcome in executors.local(due, run, jobs=jobs, memory=capacity, stop=this.runs.stop):
+        if isinstance(outcome, Finished):
+            _finish(this, task, outcome)
+        elif isinstance(outcome, EvaluatorError | Cancelled):
+            this.summary.ours[task.name] = str(outcome)
+            this.state.note(
+                event="interrupted", submission=task.submission.id, track=task.data.track.id, why=str(outcome)
+            )
+            this.progress.end(task.name, f"not done, and not its fault: {outcome}")
+            if isinstance(outcome, EngineError) and not this.runs.alive():
+                raise EngineError(
+                    "The Docker engine is gone.", "Start it and run apb evaluate again; it goes on from here."
+                )
+        else:
+            raise outcome
+
+
+def _finish(this: Round, task: Task, finished: Finished) -> None:
+    """Check and score what a run wrote, and record it; whatever is wrong with it is recorded too."""
+    run = finished.run
+    this.state.keep_log(task.submission.id, task.data.track.id, run.log)
+    try:
+        if run.failure:
+            raise run.failure
+        assert run.output is not None
+        table = predictions.read(run.output, finished.ids, task.data.track.task)
+    except SubmissionError as error:
+        _record_failure(this, task, error, finished)
+        return
+    kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0)
+    this.state.keep_predictions(task.run_key, kept)
+    result = _scored(this, task, kept, finished.image_bytes)
+    this.results.put(result)
+    this.summary.scored.append(task.name)
+    _note(this, task, finished, "ok")
+    primary = result.metrics.get(task.data.track.primary_metric)
+    shown = "undefined" if primary is None or primary.value is None else f"{primary.value:.3f}"
+    this.progress.end(
+        task.name, f"{metrics.METRICS[task.data.track.primary_metric].title} {shown}, {run.seconds:.1f} s"
+    )
+
+
+def _record_failure(this: Round, task: Task, error: SubmissionError, finished: Finished) -> None:
+    this.results.put(_record(this, task, status="failed", failure=error.code, image_bytes=finished.image_bytes))
+    this.summary.failed[task.name] = error.code
+    _note(this, task, finished, error.code)
+    this.progress.end(task.name, f"failed: {error.code}")
+
+
+def _note(this: Round, task: Task, finished: Finished, outcome: str) -> None:
+    this.state.note(
+        event="run", submission=task.submission.id, track=task.data.track.id, outcome=outcome, image=task.image.digest,
+        run_key=task.run_key, seed=finished.seed, seconds=round(finished.run.seconds, 3),
+        peak_memory=finished.run.peak_memory, scorer=SCORER_VERSION,
+    )  # fmt: skip
+
+
+def _scored(this: Round, task: Task, kept: Kept, image_bytes: int | None) -> Result:
+    track, truth = task.data.track, task.data.truth
+    classes = kept.prediction if track.task == "classification" else None
+    scores = metrics.score(truth, kept.score, classes)
+    curves = None
+    if classes is not None:
+        curves = metrics.curves(metrics.Scored(truth, kept.score, classes), CURVE_POINTS[track.disclosure])
+    counts = Counts(**vars(scores.confusion)) if scores.confusion else None
+    values = {name: Value(**vars(e)) for name, e in scores.metrics.items()}
+    runtime = Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory))
+    return _record(
+        this,
+        task,
+        status="ok",
+        runtime=runtime,
+        confusion=counts,
+        metrics=values,
+        curves=curves,
+        image_bytes=image_bytes,
+    )
+
+
+def _record(this: Round, task: Task, *, image_bytes: int | None, **outcome: object) -> Result:
+    size = None if image_bytes is None else round(image_bytes / 1e6)
+    hardware = this.runs.hardware()
+    before = this.results.get(task.submission.id, task.data.track.id)
+    if task.due == "rescore" and before and before.run_key == task.run_key:  # it ran then and there, not here and now
+        size, hardware = before.image.size_mb, before.hardware
+    return Result.model_validate(
+        {
+            "submission": task.submission.id, "track": task.data.track.id, "n": task.data.n,
+            "evaluated_at": datetime.now(UTC).date().isoformat(),
+            "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
+            "sequences_sha256": task.data.sequences_sha256, "labels_sha256": task.data.labels_sha256,
+            "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION, "software": software_version(), "commit": this.commit,
+            "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
+            "run_key": task.run_key, **outcome,
+        }
+    )  # fmt: skip
+
+
+def _rounded(value: float) -> float:
+    """Two significant digits: a run's time must not carry a message out of the sandbox."""
+    if value <= 0 or not math.isfinite(value):
+        return 0.0
+    digits = 1 - math.floor(math.log10(value))
+    return round(value, digits)
+
+
+def _rounded_mb(size: int) -> int | None:
+    return int(_rounded(size / 1e6)) if size else None

@@ -1,0 +1,56 @@
+"""Where tasks run: one small interface, outcomes handed over as they come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol, TypeVar
+
+
+class HasMemory(Protocol):
+    """What an executor must know of a task."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the task may use at most."""
+
+
+Task = TypeVar("Task", bound=HasMemory)
+Outcome = TypeVar("Outcome")
+
+
+def local(
+    tasks: Iterable[Task], run: Callable[[Task], Outcome], *, jobs: int, memory: int, stop: threading.Event
+) -> Iterator[tuple[Task, Outcome | Exception]]:
+    """Run every task once in threads of this process (the work itself is done by containers).
+
+    Never more than `jobs` tasks at a time, and never more than `memory` bytes promised at a time: a machine out of
+    memory would kill containers, and that would look like their fault.
+
+    Yields:
+        Each task with its outcome, or with the exception that it raised, in the order of completion.
+    """
+    waiting = list(tasks)
+    flying: dict[Future[Outcome], Task] = {}
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="apb") as pool:
+        try:
+            while waiting or flying:
+                while len(flying) < jobs and (task := _next_fitting(waiting, flying.values(), memory)):
+                    waiting.remove(task)
+                    flying[pool.submit(run, task)] = task
+                done, _ = wait(flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    task = flying.pop(future)
+                    error = future.exception()
+                    if error is not None and not isinstance(error, Exception):
+                        raise error
+                    yield task, future.result() if error is None else error
+        except BaseException:
+            stop.set()  # the pool waits for its threads on the way out: tell them to give up
+            raise
+
+
+def _next_fitting(waiting: list[Task], flying: Iterable[Task], memory: int) -> Task | None:
+    promised = sum(task.memory for task in flying)
+    return next((task for task in waiting if promised == 0 or promised + task.memory <= memory), None)

@@ -1,0 +1,215 @@
+"""From an image reference to a pinned image in the local engine, within limits.
+
+A reference such as `docker.io/user/model:1.0` is parsed, held against the allow-list, resolved to a digest once, and
+from then on pulled and run by that digest only. `apb/<name>:<version>` are the benchmark's own reference images: they
+are built on this machine and never pulled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import docker
+import docker.errors
+import docker.models.images
+import requests.exceptions
+
+from evaluator.errors import EngineError, EvaluatorError, SubmissionError
+from evaluator.registry import PLATFORM, Registry
+from evaluator.settings import Settings
+from evaluator.text import printable
+
+REFERENCE_NAMESPACE = "apb"
+CALL_TIMEOUT = 60
+PULL_TIMEOUT = 1800
+
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?")
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(
+    rf"(?P<path>{_PART}(?:/{_PART})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A parsed image reference; `registry` is None for the benchmark's own local images."""
+
+    registry: str | None
+    repository: str
+    tag: str | None
+    digest: str | None
+
+    def __str__(self) -> str:
+        name = self.repository if self.registry is None else f"{self.registry}/{self.repository}"
+        return name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    @property
+    def local(self) -> bool:
+        """Whether this is one of the benchmark's own images."""
+        return self.registry is None
+
+
+def parse(text: str) -> Reference:
+    """Split a reference by the grammar of the distribution project; a name without registry means docker.io.
+
+    Raises:
+        SubmissionError: `IMAGE_REFERENCE`.
+    """
+    head, slash, rest = text.partition("/")
+    # Docker's own rule: what stands before the first slash is a host if it has a dot or a port.
+    host = head if slash and ("." in head or ":" in head or head == "localhost") else None
+    match = _NAME.fullmatch(rest if host else text)
+    if not match or len(text) > 300 or (host and not _HOST.fullmatch(host)):
+        raise SubmissionError(
+            "IMAGE_REFERENCE", f"'{printable(text, 100)}' is not an image reference.",
+            "Write registry/repository:tag, for example docker.io/user/model:1.0, with the repository in lower case.",
+        )  # fmt: skip
+    path, tag, digest = match["path"], match["tag"], match["digest"]
+    if not tag and not digest:
+        raise SubmissionError("IMAGE_REFERENCE", f"'{text}' names no version.", "Add :tag, or better @sha256:digest.")
+    if host is None and path.startswith(f"{REFERENCE_NAMESPACE}/") and not digest:
+        return Reference(None, path, tag, None)
+    host = (host or "docker.io").lower()
+    host = "docker.io" if host in {"index.docker.io", "registry-1.docker.io"} else host
+    if host == "docker.io" and "/" not in path:
+        path = f"library/{path}"
+    return Reference(host, path, tag, digest)
+
+
+def require_allowed(reference: Reference, settings: Settings) -> None:
+    """Hold a reference against the allow-list of registries.
+
+    Raises:
+        SubmissionError: `IMAGE_REGISTRY`.
+    """
+    allowed = (*settings.registries, *settings.insecure_registries)
+    if reference.registry is not None and reference.registry not in allowed:
+        raise SubmissionError(
+            "IMAGE_REGISTRY", f"Images from '{printable(reference.registry, 100)}' are not accepted.",
+            f"Push it to one of {', '.join(settings.registries)}.",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Image:
+    """One exact image.
+
+    Attributes:
+        reference: as the author wrote it.
+        digest: of the manifest for linux/amd64; of the image's configuration where the image is local.
+        pull: `registry/repository@digest`, or None for a local image.
+    """
+
+    reference: str
+    digest: str
+    pull: str | None
+
+
+def connect() -> docker.DockerClient:
+    """The local engine, with a time limit on every call.
+
+    Raises:
+        EngineError: it does not answer.
+    """
+    try:
+        client = docker.from_env(timeout=CALL_TIMEOUT, max_pool_size=64)
+        client.ping()
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EngineError(
+            f"No Docker engine answers: {printable(str(error), 200)}", "Install and start Docker, or set DOCKER_HOST."
+        ) from error
+    return client
+
+
+def resolve(reference: Reference, settings: Settings, engine: docker.DockerClient) -> Image:
+    """Find out which exact image a reference means now, without pulling it.
+
+    Raises:
+        SubmissionError: `IMAGE_REGISTRY`, `IMAGE_NOT_FOUND`, `IMAGE_PLATFORM`, `IMAGE_TOO_LARGE`, ...
+        EvaluatorError: a reference image was not built; the registry does not answer.
+    """
+    require_allowed(reference, settings)
+    if reference.registry is None:
+        return local_image(str(reference), engine)
+    registry = Registry(reference.registry, insecure=reference.registry in settings.insecure_registries)
+    manifest = registry.manifest(reference.repository, reference.digest or str(reference.tag))
+    if manifest.size > settings.max_image_gb * 1e9:
+        raise _too_large(manifest.size, settings)
+    pull = f"{reference.registry}/{reference.repository}@{manifest.digest}"
+    return Image(str(reference), manifest.digest, pull)
+
+
+def local_image(name: str, engine: docker.DockerClient) -> Image:
+    """An image that is only in the local engine: a reference image, or one that its author is still working on.
+
+    Raises:
+        EvaluatorError: it is not there.
+    """
+    try:
+        return Image(name, str(engine.images.get(name).id), None)
+    except docker.errors.ImageNotFound as error:
+        raise EvaluatorError(
+            f"The local engine has no image {printable(name, 200)}.",
+            f"Build it; the benchmark's own images are built with: apb-zoo package {name.partition('/')[2].partition(':')[0] or name}",
+        ) from error
+
+
+def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> docker.models.images.Image:
+    """The image in the local engine, pulled by digest if need be, checked before anything of it runs.
+
+    Raises:
+        SubmissionError: `IMAGE_TOO_LARGE`, `IMAGE_PLATFORM`, `IMAGE_NO_COMMAND`, `IMAGE_VOLUME`.
+        EngineError: it cannot be pulled now.
+    """
+    name = image.pull or image.digest
+    try:
+        found = engine.images.get(name)
+    except docker.errors.ImageNotFound:
+        if image.pull is None:
+            raise EngineError(f"The image {printable(image.reference, 200)} has gone from the local engine.") from None
+        found = _pull(image.pull)
+    _inspect(found, settings)
+    return found
+
+
+def _pull(name: str) -> docker.models.images.Image:
+    client = docker.from_env(timeout=PULL_TIMEOUT)
+    try:
+        return client.images.pull(name, platform=PLATFORM)
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EngineError(f"{name} could not be pulled: {printable(str(error), 300)}", "Try again later.") from error
+    finally:
+        client.close()
+
+
+def _inspect(image: docker.models.images.Image, settings: Settings) -> None:
+    attrs = image.attrs
+    platform = f"{attrs.get('Os')}/{attrs.get('Architecture')}"
+    if platform != PLATFORM:
+        raise SubmissionError(
+            "IMAGE_PLATFORM", f"The image is for {printable(platform, 60)}, not for {PLATFORM}.",
+            f"Build it with: docker build --platform {PLATFORM} ...",
+        )  # fmt: skip
+    if attrs["Size"] > settings.max_image_gb * 1e9:
+        raise _too_large(attrs["Size"], settings)
+    config = attrs.get("Config") or {}
+    if not config.get("Cmd") and not config.get("Entrypoint"):
+        raise SubmissionError(
+            "IMAGE_NO_COMMAND", "The image has neither CMD nor ENTRYPOINT.", 'Add CMD ["python3", "predict.py"].'
+        )
+    for path in config.get("Volumes") or {}:
+        if any(
+            f"{path.rstrip('/')}/".startswith(f"{ours}/") and path.rstrip("/") != ours
+            for ours in ("/data", "/output", "/tmp")
+        ):  # noqa: S108
+            raise SubmissionError(
+                "IMAGE_VOLUME", f"VOLUME {printable(path, 60)} lies inside a folder of the contract.", "Remove it."
+            )
+
+
+def _too_large(size: int, settings: Settings) -> SubmissionError:
+    return SubmissionError(
+        "IMAGE_TOO_LARGE", f"The image has {size / 1e9:.1f} GB; at most {settings.max_image_gb:g} GB are accepted.",
+        "Leave out caches and build tools: use a multi-stage build, and a CPU build of torch if you need no GPU.",
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""What is due: every submission x track whose image, data, contract or limits have changed since its last record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluator.images import Image
+from evaluator.metrics import SCORER_VERSION
+from evaluator.results import Result, Results
+from evaluator.sandbox import GIB, Limits
+from evaluator.settings import CONTRACT_VERSION, Settings
+from evaluator.state import State
+from evaluator.submission import Submission
+from evaluator.tracks import Track, TrackData
+
+Sandbox = Literal["docker", "unsandboxed"]
+Due = Literal["run", "rescore", "current"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One submission on one track."""
+
+    submission: Submission
+    data: TrackData
+    image: Image
+    limits: Limits
+    sandbox: Sandbox
+    due: Due
+
+    @property
+    def run_key(self) -> str:
+        """The same key is never run twice."""
+        return run_key(self.image.digest, self.data.sequences_sha256, self.limits, self.sandbox)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the run may use."""
+        return self.limits.memory
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.submission.id} on {self.data.track.id}"
+
+
+def run_key(digest: str | None, sequences_sha256: str, limits: Limits, sandbox: Sandbox) -> str:
+    """Hash of all that decides what a run predicts: image, sequences, contract, limits, and how it was confined."""
+    parts = [digest, sequences_sha256, CONTRACT_VERSION, limits.as_json(), sandbox]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def limits_for(submission: Submission, track: Track, settings: Settings) -> Limits:
+    """What a submission asks for, cut to what the track and the benchmark allow."""
+    asked = submission.resources
+    minutes = min(asked.timeout_minutes, track.timeout_minutes, settings.max_timeout_minutes)
+    memory = min(asked.memory_gb, settings.max_memory_gb)
+    return Limits(seconds=minutes * 60, memory=int(memory * GIB), cpus=settings.cpus)
+
+
+def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Track]:
+    """The tracks that a submission takes part in: those it names, else all; practice tracks are for every entry.
+
+    A classification entry serves regression tracks too: its score is compared by rank.
+    """
+    return [t for t in tracks if t.purpose == "practice" or submission.tracks is None or t.id in submission.tracks]
+
+
+def decide(
+    submission: Submission,
+    data: TrackData,
+    image: Image,
+    *,
+    settings: Settings,
+    results: Results,
+    state: State,
+    sandbox: Sandbox,
+    force: bool,
+) -> Task:
+    """Whether a pair must be run, only scored again from kept predictions, or is up to date."""
+    limits = limits_for(submission, data.track, settings)
+    key = run_key(image.digest, data.sequences_sha256, limits, sandbox)
+    record = results.get(submission.id, data.track.id)
+    due: Due = "run"
+    if not force and record and _is_current(record, key, data):
+        due = "current"
+    elif not force and not (record and record.status == "failed" and record.run_key == key) and state.predictions(key):
+        due = "rescore"
+    return Task(submission, data, image, limits, sandbox, due)
+
+
+def _is_current(record: Result, key: str, data: TrackData) -> bool:
+    if record.run_key != key:
+        return False
+    scored_alike = record.labels_sha256 == data.labels_sha256 and record.scorer == SCORER_VERSION
+    return record.status == "failed" or scored_alike

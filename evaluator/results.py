@@ -1,0 +1,154 @@
+"""The public record of one submission on one track, and the one place that knows where records are kept.
+
+<results>/<submission>/<track>.json     one record, written atomically
+<results>/<submission>/image.lock       the digest that the submission's tag was resolved to
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evaluator.errors import EvaluatorError
+from evaluator.files import write_json
+
+SCHEMA_VERSION = "1.0"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Value(_Model):
+    """One metric; null with a reason where it cannot be computed."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+
+class Counts(_Model):
+    """The confusion matrix."""
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+
+class ImageRecord(_Model):
+    """Which exact image ran."""
+
+    reference: str
+    digest: str | None
+    platform: str = "linux/amd64"
+    size_mb: int | None = None
+
+
+class Hardware(_Model):
+    """What it ran on."""
+
+    cpu: str | None = None
+    cpus: float | None = None
+    memory_gb: int | None = None
+    gpu: str | None = None
+
+
+class Runtime(_Model):
+    """Rounded, so that they carry no message."""
+
+    seconds: float | None = None
+    peak_memory_mb: int | None = None
+
+
+class Result(_Model):
+    """One submission on one track. Failed, not run and zero are three different things."""
+
+    schema_version: str = SCHEMA_VERSION
+    submission: str
+    track: str
+    status: Literal["ok", "failed"]
+    failure: str | None = Field(default=None, description="Stable code of the submission's fault")
+    evaluated_at: str = Field(description="UTC date, YYYY-MM-DD")
+    image: ImageRecord
+    sequences_sha256: str
+    labels_sha256: str
+    contract: int
+    scorer: str
+    software: str
+    commit: str | None
+    limits: dict[str, float]
+    hardware: Hardware
+    sandbox: Literal["docker", "unsandboxed"]
+    runtime: Runtime = Runtime()
+    run_key: str = Field(description="Hash of image, sequences, contract and limits: the same key is not run twice")
+    n: int
+    confusion: Counts | None = None
+    metrics: dict[str, Value] = {}
+    curves: dict[str, dict[str, list[float]]] | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Lock(_Model):
+    """A tag, resolved once."""
+
+    reference: str
+    digest: str
+    pull: str | None
+
+
+class Results:
+    """The folder of records.
+
+    Args:
+        folder: usually `leaderboard/results`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, submission: str, track: str) -> Path:
+        """Where a record is kept."""
+        return self.folder / submission / f"{track}.json"
+
+    def get(self, submission: str, track: str) -> Result | None:
+        """A record, or None where there is none.
+
+        Raises:
+            EvaluatorError: there is one, but it is not valid.
+        """
+        path = self.path(submission, track)
+        return _read(path, Result) if path.is_file() else None
+
+    def put(self, result: Result) -> None:
+        """Write a record whole or not at all."""
+        write_json(self.path(result.submission, result.track), result.model_dump(mode="json"))
+
+    def all(self) -> list[Result]:
+        """Every record, by submission and track."""
+        return [_read(path, Result) for path in sorted(self.folder.glob("*/*.json"))]
+
+    def lock(self, submission: str, reference: str) -> Lock | None:
+        """The digest that this very reference was resolved to; None where it is new or the submission names another."""
+        path = self.folder / submission / "image.lock"
+        lock = _read(path, Lock) if path.is_file() else None
+        return lock if lock and lock.reference == reference else None
+
+    def put_lock(self, submission: str, lock: Lock) -> None:
+        """Remember what a tag was resolved to."""
+        write_json(self.folder / submission / "image.lock", lock.model_dump(mode="json"))
+
+
+T = TypeVar("T", bound=_Model)
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise EvaluatorError(
+            f"{path} is not a valid record: {error}", "Restore it from git, or delete it to run it again."
+        ) from error

@@ -1,0 +1,55 @@
+"""Score one predictions file on its own."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from evaluator import metrics, predictions, tracks
+from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.metrics import METRICS, Scores
+from evaluator.settings import MAX_OUTPUT_BYTES
+from evaluator.text import printable
+
+
+def score_files(predictions_file: Path, labels_file: Path) -> tuple[Scores, predictions.Predictions]:
+    """Check a predictions file against a labels file (`sequence_id,label` or `sequence_id,target`) and score it.
+
+    Raises:
+        SubmissionError: something is wrong with the predictions.
+        EvaluatorError: something is wrong with the labels.
+    """
+    labels = tracks.read_csv(labels_file)
+    if "sequence_id" not in labels or labels["sequence_id"].duplicated().any():
+        raise EvaluatorError(f"{labels_file} needs a column sequence_id without repeats.", "Correct the labels.")
+    task, truth = tracks.truth_column(labels, labels_file)
+    table = predictions.read(_bytes(predictions_file), list(labels["sequence_id"]), task)
+    return metrics.score(truth, table.score, table.prediction), table
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rb") as stream:
+                return stream.read(MAX_OUTPUT_BYTES + 1)
+        with path.open("rb") as plain:
+            return plain.read(MAX_OUTPUT_BYTES + 1)
+    except (OSError, EOFError) as error:
+        raise SubmissionError("NO_OUTPUT", f"{path} cannot be read: {error}", "Name a .csv or .csv.gz file.") from error
+
+
+def as_text(scores: Scores) -> str:
+    """The scores for a terminal."""
+    lines = [f"n = {scores.n:,}"]
+    if c := scores.confusion:
+        lines += [
+            "",
+            "              predicted 0   predicted 1",
+            f"  class 0   {c.tn:>13,} {c.fp:>13,}",
+            f"  class 1   {c.fn:>13,} {c.tp:>13,}",
+        ]
+    lines.append("")
+    for name, estimate in scores.metrics.items():
+        value = f"undefined: {estimate.reason}" if estimate.value is None else f"{estimate.value:.4f}"
+        lines.append(f"  {METRICS[name].title:<20} {printable(value)}")
+    return "\n".join(lines)

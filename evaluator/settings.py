@@ -1,0 +1,101 @@
+"""Where the benchmark's files are, and what its maintainers have set in `[tool.apb]` of pyproject.toml."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evaluator.errors import EvaluatorError
+
+PACKAGE = Path(__file__).resolve().parent
+CONTRACT_VERSION = 1
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+
+
+class Settings(BaseModel):
+    """What a maintainer may set; every field has the default that a fresh clone ships with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    registries: tuple[str, ...] = ("docker.io", "ghcr.io", "quay.io", "public.ecr.aws", "registry.gitlab.com")
+    """Registries that a submission may name."""
+    insecure_registries: tuple[str, ...] = ()
+    """Those among them that speak plain http; only for a registry on the same machine."""
+    max_memory_gb: float = Field(default=32, gt=0)
+    """Upper bound on `resources.memory_gb`; what is asked beyond it is cut."""
+    max_timeout_minutes: float = Field(default=120, gt=0)
+    """Upper bound on `resources.timeout_minutes`."""
+    max_image_gb: float = Field(default=20, gt=0)
+    """Largest image, unpacked."""
+    cpus: float = Field(default=4, gt=0)
+    """Cores per run, or all that the machine has where it has fewer."""
+    log_days: int = Field(default=14, ge=0)
+    """How long private logs of hidden runs are kept."""
+
+
+class Repository:
+    """One checkout of the benchmark: every path that the commands read or write.
+
+    Args:
+        root: a folder with `test_data/tracks/`; `submissions/` and `leaderboard/` may be missing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.submissions = root / "submissions"
+        self.tracks = root / "test_data" / "tracks"
+        self.public_data = root / "test_data"
+        self.results = root / "leaderboard" / "results"
+        self.site = root / "leaderboard" / "site"
+        self.reference_images = root / "baselines" / "images"
+
+    @cached_property
+    def settings(self) -> Settings:
+        """`[tool.apb]` of the checkout's pyproject.toml.
+
+        Raises:
+            EvaluatorError: the table holds something unknown or of the wrong type.
+        """
+        path = self.root / "pyproject.toml"
+        if not path.is_file():
+            return Settings()
+        try:
+            return Settings.model_validate(tomllib.loads(path.read_text()).get("tool", {}).get("apb", {}))
+        except (tomllib.TOMLDecodeError, ValidationError) as error:
+            raise EvaluatorError(f"{path}: [tool.apb] is not valid: {error}", "Correct that table.") from error
+
+
+def find_repository(start: Path | None = None) -> Repository:
+    """The checkout around `start` (default: the working directory), else the one this package was installed from."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents, PACKAGE.parent, PACKAGE / "share"):
+        if (folder / "test_data" / "tracks").is_dir():
+            return Repository(folder)
+    raise EvaluatorError(
+        f"no benchmark repository at or above {here}",
+        "Run apb inside a clone of the benchmark, or name one with --root.",
+    )
+
+
+def software_version() -> str:
+    """The installed version of the benchmark's code."""
+    return metadata.version("antibody-polyreactivity-benchmark")
+
+
+def software_commit(root: Path) -> str | None:
+    """The checkout's commit, with `-dirty` behind it where tracked files differ; None outside git."""
+    git = ["git", "-C", str(root)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no", "--", "evaluator"],
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.stdout.strip() + ("-dirty" if status.stdout.strip() else "")

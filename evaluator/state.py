@@ -1,0 +1,132 @@
+"""The maintainer's private state: what must be kept to score and compare again, and what must never be published.
+
+<state>/predictions/<run key>.npz       score and prediction per row of the track's sequences.csv
+<state>/logs/<submission>/<track>.log   what the container said; mode 0600, kept for some days
+<state>/ledger.jsonl                    one line per attempt
+<state>/runs/                           inputs of runs in progress
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluator.errors import EvaluatorError
+from evaluator.files import write_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What one run predicted, in the order of the track's sequences.csv, and what it took.
+
+    Attributes:
+        score: [n] float64.
+        prediction: [n] int8 0/1, or None on a regression track.
+        seconds: wall-clock time.
+        peak_memory: bytes; 0 where it was not seen.
+    """
+
+    score: npt.NDArray[np.float64]
+    prediction: npt.NDArray[np.int8] | None
+    seconds: float
+    peak_memory: int
+
+
+class State:
+    """One state folder, used by one `apb evaluate` at a time.
+
+    Args:
+        folder: usually `.apb`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the state folder; what an earlier, killed process left half-done in it is removed.
+
+        Raises:
+            EvaluatorError: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise EvaluatorError(
+                    f"Process {lock.read().strip() or '?'} is using {self.folder}.",
+                    "Wait for it, or name another --state.",
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            shutil.rmtree(self.folder / "runs", ignore_errors=True)
+            yield
+
+    @contextmanager
+    def input_folder(self, csv: bytes) -> Iterator[Path]:
+        """A folder with sequences.csv in it, readable by the container's user, gone afterwards."""
+        parent = self.folder / "runs"
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        run = Path(tempfile.mkdtemp(dir=parent))
+        try:
+            data = run / "data"
+            data.mkdir()
+            data.chmod(0o755)
+            (data / "sequences.csv").write_bytes(csv)
+            (data / "sequences.csv").chmod(0o444)
+            yield data
+        finally:
+            shutil.rmtree(run, ignore_errors=True)
+
+    def _predictions(self, run_key: str) -> Path:
+        return self.folder / "predictions" / f"{run_key}.npz"
+
+    def keep_predictions(self, run_key: str, kept: Kept) -> None:
+        """Keep what a run predicted, so that it can be scored again without running it again."""
+        arrays = {"score": kept.score, "measured": np.array([kept.seconds, kept.peak_memory], dtype=np.float64)}
+        if kept.prediction is not None:
+            arrays["prediction"] = kept.prediction
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        write_bytes(self._predictions(run_key), buffer.getvalue(), mode=0o600)
+
+    def predictions(self, run_key: str) -> Kept | None:
+        """What a run predicted; None where it is not kept."""
+        path = self._predictions(run_key)
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            seconds, peak_memory = arrays["measured"].tolist()
+            return Kept(arrays["score"], arrays.get("prediction"), seconds, int(peak_memory))
+
+    def keep_log(self, submission: str, track: str, log: bytes) -> None:
+        """Keep what a container said, for the maintainer's eyes only."""
+        write_bytes(self.folder / "logs" / submission / f"{track}.log", log, mode=0o600)
+
+    def drop_old_logs(self, days: int) -> None:
+        """Delete logs older than `days`."""
+        for path in (self.folder / "logs").glob("*/*.log"):
+            if path.stat().st_mtime < time.time() - days * 86400:
+                path.unlink(missing_ok=True)
+
+    def note(self, **entry: object) -> None:
+        """Add one line to the ledger of attempts."""
+        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **entry}, sort_keys=True)
+        with (self.folder / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
+            ledger.write(line + "\n")

@@ -1,0 +1,298 @@
+"""One submission: hostile YAML in, a frozen `Submission` out, or every problem with its line and remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import yaml
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from evaluator.errors import Problem, SubmissionError
+from evaluator.text import is_inert, printable
+
+MAX_BYTES = 16 * 1024
+MAX_DEPTH = 8
+ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{2,63}")
+
+TrainingSet = Literal[
+    "none", "undisclosed", "synthetic", "boughter", "jain", "shehata", "harvey", "vhh48",
+    "gdpa1", "gdpa3", "nbbench", "sabdab", "oas", "private", "other",
+]  # fmt: skip
+
+
+def _text(value: str) -> str:
+    value = " ".join(value.split())
+    if not value:
+        raise ValueError("is empty; write some text")
+    if not is_inert(value):
+        raise ValueError("holds invisible, control or text-direction characters; remove them")
+    return value
+
+
+def _https(value: str) -> str:
+    if not value.isascii() or not is_inert(value) or any(c in value for c in " \"'<>\\`{}|^"):
+        raise ValueError("is not a plain web address; percent-encode anything unusual")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a web address; write https://host/path") from None
+    if parts.scheme != "https" or not parts.hostname or "." not in parts.hostname or parts.username or port == 0:
+        raise ValueError("must be an https:// address with a host and without a user name")
+    return value
+
+
+def _spdx(value: str) -> str:
+    try:
+        return str(canonicalize_license_expression(value))
+    except InvalidLicenseExpression:
+        raise ValueError("is not an SPDX identifier; for example MIT, Apache-2.0 or CC-BY-4.0") from None
+
+
+def _image(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\x21-\x7e]*", value):
+        raise ValueError("must be an image reference such as docker.io/user/model:1.0, in plain ASCII without spaces")
+    return value
+
+
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("names an item twice; list each once")
+    return values
+
+
+def _training(values: tuple[str, ...]) -> tuple[str, ...]:
+    for alone in ("none", "undisclosed"):
+        if alone in values and len(values) > 1:
+            raise ValueError(f"says '{alone}' beside other sets; keep one or the other")
+    return _unique(values)
+
+
+def _plain_json(value: JsonValue, depth: int = 0) -> JsonValue:
+    if isinstance(value, str):
+        return _text(value) if value else value
+    if isinstance(value, dict):
+        return {_text(k): _plain_json(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain_json(v, depth + 1) for v in value]
+    if isinstance(value, float) and value - value != 0:
+        raise ValueError("holds a number that is not finite")
+    return value
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Short = Annotated[Text, Field(max_length=60)]
+Line = Annotated[Text, Field(max_length=200)]
+Url = Annotated[str, Field(max_length=300), AfterValidator(_https)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Model(_Model):
+    """What the predictor is made of."""
+
+    backbone: Short | None = Field(default=None, description="Pretrained model underneath, e.g. esm2_650m")
+    head: Short | None = Field(default=None, description="Classifier on top, e.g. xgboost")
+    parameters: Annotated[int, Field(ge=0, le=10**13)] | None = Field(default=None, description="Number of parameters")
+
+
+class Resources(_Model):
+    """What one run asks for; the benchmark caps each."""
+
+    gpu: bool = False
+    memory_gb: float = Field(default=8, ge=0.25, le=1024, description="Model, /tmp, /dev/shm and /output together")
+    timeout_minutes: float = Field(default=60, gt=0, le=10080)
+
+
+class Submission(_Model):
+    """One entry of the benchmark, as its author wrote it; `id` is the file's stem."""
+
+    id: Annotated[str, Field(exclude=True)]
+    name: Short = Field(description="Shown on the leaderboard")
+    docker_image: Annotated[str, Field(max_length=300), AfterValidator(_image)] = Field(
+        description="registry/repository:tag, or better registry/repository@sha256:digest"
+    )
+    author: Line = Field(description="An e-mail address or a name")
+    paper: Url | None = None
+    description: Annotated[Text, Field(max_length=500)] | None = None
+    code: Url | None = None
+    license: Annotated[str, Field(max_length=100), AfterValidator(_spdx)] | None = Field(
+        default=None, description="SPDX"
+    )
+    affiliation: Line | None = None
+    team: Line | None = None
+    tracks: (
+        Annotated[
+            tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")], ...],
+            BeforeValidator(_tuple), AfterValidator(_unique), Field(min_length=1, max_length=50),
+        ]
+        | None
+    ) = Field(default=None, description="Default: every track")  # fmt: skip
+    training_data: Annotated[
+        tuple[TrainingSet, ...], BeforeValidator(_tuple), AfterValidator(_training), Field(min_length=1)
+    ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
+    model: Model = Model()
+    resources: Resources = Resources()
+    reproducibility: Annotated[dict[str, JsonValue], AfterValidator(_plain_json)] | None = None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader without timestamps, so that `name: 2024-01-01` is a wrong type and not a date."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(data: bytes) -> tuple[Any, dict[tuple[str | int, ...], int]]:
+    """Parse hostile YAML: no aliases, no tags, no duplicate keys, bounded size and depth.
+
+    Returns:
+        The document, and the line (from 1) of each value by its path.
+
+    Raises:
+        SubmissionError: `YAML_...`, with the line.
+    """
+    if len(data) > MAX_BYTES:
+        raise SubmissionError(
+            "YAML_TOO_LARGE", f"The file has {len(data):,} bytes.", f"At most {MAX_BYTES:,} are read."
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SubmissionError("YAML_ENCODING", f"Byte {error.start + 1} is not UTF-8.", "Save it as UTF-8.") from error
+    try:
+        _refuse_tricks(text)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        lines: dict[tuple[str | int, ...], int] = {}
+        _walk(node, (), lines)
+        return loader.construct_document(node) if node else None, lines
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"Line {mark.line + 1}: " if mark else ""
+        reason = printable(str(getattr(error, "problem", None) or "the text is not YAML"), 200)
+        raise SubmissionError("YAML_SYNTAX", f"{place}{reason}.", "Correct the YAML there.") from error
+    except (ValueError, OverflowError) as error:  # e.g. an integer of thousands of digits
+        raise SubmissionError("YAML_SYNTAX", f"A value cannot be read: {printable(str(error), 200)}.") from error
+
+
+def _refuse_tricks(text: str) -> None:
+    """Look at the event stream first: it is read lazily and without recursion, so a bomb costs nothing."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise SubmissionError("YAML_ALIAS", f"Line {line}: anchors and aliases are not allowed.", "Write it out.")
+        if getattr(event, "tag", None):
+            raise SubmissionError("YAML_TAG", f"Line {line}: tags (!) are not allowed.", "Write a plain value.")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise SubmissionError("YAML_DEPTH", f"Line {line}: nested over {MAX_DEPTH} deep.", "Flatten it.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]) -> None:
+    """Note each value's line, and refuse duplicate and non-text keys."""
+    if node is None:
+        return
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            _walk(child, (*path, index), lines)
+    elif isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                raise SubmissionError("YAML_KEY", f"Line {line}: a key must be plain text.", "Put it in quotes.")
+            if (*path, key.value) in lines:
+                name = printable(key.value, 60)
+                raise SubmissionError("YAML_DUPLICATE_KEY", f"Line {line}: '{name}' is given twice.", "Keep one.")
+            lines[(*path, key.value)] = line
+            _walk(child, (*path, key.value), lines)
+
+
+def parse(data: bytes, submission_id: str) -> Submission:
+    """Check one YAML document.
+
+    Raises:
+        SubmissionError: every problem found, with line and remedy; codes `ID`, `YAML_...`, `FIELD_...`.
+    """
+    if not ID_PATTERN.fullmatch(submission_id):
+        raise SubmissionError(
+            "ID", f"The file name gives the id '{printable(submission_id, 80)}'.",
+            "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit, then .yaml.",
+        )  # fmt: skip
+    document, lines = read_yaml(data)
+    if not isinstance(document, dict):
+        raise SubmissionError("YAML_NOT_A_MAPPING", "The file is not a list of 'key: value' lines.", "See the guide.")
+    if "id" in document:
+        problem = Problem("FIELD_UNKNOWN", "'id' is not a field.", "The file name is the id.", f"line {lines['id',]}")
+        raise SubmissionError.of([problem])
+    try:
+        return Submission.model_validate({**document, "id": submission_id})
+    except ValidationError as error:
+        raise SubmissionError.of([_problem(dict(e), lines) for e in error.errors(include_url=False)]) from None
+
+
+def load(path: Path) -> Submission:
+    """Read and check `submissions/<id>.yaml`.
+
+    Raises:
+        SubmissionError: see `parse`; also when the file is missing, a link or not `.yaml`.
+    """
+    if path.suffix != ".yaml" or path.is_symlink() or not path.is_file():
+        raise SubmissionError(
+            "YAML_MISSING", f"There is no plain file {printable(str(path), 200)}.", "Name one <id>.yaml."
+        )
+    with path.open("rb") as stream:
+        return parse(stream.read(MAX_BYTES + 1), path.stem)
+
+
+_TYPES = {
+    "string_type": "must be text; put it in quotes",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list such as [jain, shehata]",
+    "missing": "is required",
+    "extra_forbidden": "is not a field of a submission",
+}
+
+
+def _problem(error: dict[str, Any], lines: dict[tuple[str | int, ...], int]) -> Problem:
+    path = tuple(error["loc"])
+    while path and path not in lines:
+        path = path[:-1]  # pydantic adds steps for unions and tuples that the file does not have
+    name = printable(".".join(str(p) for p in error["loc"] if isinstance(p, str)) or "the file", 100)
+    kind = str(error["type"])
+    if kind == "value_error":
+        reason = str(error["ctx"]["error"])
+    elif kind == "model_type":
+        reason = "must be a mapping of 'key: value'"
+    else:
+        reason = _TYPES.get(kind) or str(error["msg"]).replace("Input should", "should").replace(
+            "String should", "should"
+        )
+    code = {"missing": "FIELD_MISSING", "extra_forbidden": "FIELD_UNKNOWN"}.get(kind)
+    code = code or ("FIELD_TYPE" if kind.endswith("_type") else "FIELD_VALUE")
+    remedy = ""
+    if code == "FIELD_UNKNOWN":
+        remedy = f"Known are: {', '.join(k for k in Submission.model_fields if k != 'id')}."
+    elif "training_data" in error["loc"] and kind == "literal_error":
+        remedy = f"Known are: {', '.join(get_args(TrainingSet))}."
+    return Problem(code, f"'{name}' {printable(reason, 400)}.", remedy, f"line {lines[path]}" if path in lines else "")
