@@ -56,7 +56,9 @@ def synthetic(out: Path, n: int, seed: int) -> None:
 @click.option("--backbone", type=click.Choice(["composition"]), default="composition", show_default=True)
 @click.option("--head", type=click.Choice(["logreg"]), default="logreg", show_default=True)
 @click.option("--data", type=FILE, required=True, help="CSV with the columns sequence,label.")
-@click.option("--out", type=FOLDER, default=Path("models"), show_default=True, help="Writes <out>/<backbone>/<head>/model.json.")
+@click.option(
+    "--out", type=FOLDER, default=Path("models"), show_default=True, help="Writes <out>/<backbone>/<head>/model.json."
+)
 def train(backbone: str, head: str, data: Path, out: Path) -> None:
     """Train a reference model; what is stored is numbers in JSON, nothing that can run."""
     from baselines.data import read_training_set
@@ -65,17 +67,23 @@ def train(backbone: str, head: str, data: Path, out: Path) -> None:
     model = TRAINERS[backbone, head](read_training_set(data))
     path = save(model, out / backbone / head / "model.json")
     training = model["training"]
-    click.echo(f"{path}: {training['n']} sequences of '{training['set']}', 10-fold ROC-AUC {training['cv_roc_auc_10_fold']}")
+    click.echo(
+        f"{path}: {training['n']} sequences of '{training['set']}', 10-fold ROC-AUC {training['cv_roc_auc_10_fold']}"
+    )
 
 
 @app.command()
 @click.argument("name")
 @click.option("--model", type=FILE, help="The trained model, for images that need one.")
 @click.option("--base-image", default=DEFAULT_BASE, show_default=True, help="A Debian-like image with Python 3.")
-@click.option("--context", type=FOLDER, default=Path("build/images"), show_default=True, help="Where the files are gathered.")
+@click.option(
+    "--context", type=FOLDER, default=Path("build/images"), show_default=True, help="Where the files are gathered."
+)
 @click.option("--submissions", type=FOLDER, help="Also write <name>.yaml here.")
 @click.option("--no-build", is_flag=True, help="Only gather the files.")
-def package(name: str, model: Path | None, base_image: str, context: Path, submissions: Path | None, no_build: bool) -> None:
+def package(
+    name: str, model: Path | None, base_image: str, context: Path, submissions: Path | None, no_build: bool
+) -> None:
     """Build a reference image apb/<name>:<version> in the local engine."""
     from baselines.package import build, lay_out, submission
 

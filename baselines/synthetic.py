@@ -40,7 +40,12 @@ def heavy_chain(rng: random.Random, germlines: Sequence[Sequence[str]] = HUMAN) 
     """One variable domain with mutated loops and a random CDR3."""
     rates = (0.02, 0.25, 0.02, 0.2, 0.03)
     body = "".join(_mutated(rng, part, rate) for part, rate in zip(rng.choice(germlines), rates, strict=True))
-    return body + _loop(rng, rng.randint(6, 16)) + rng.choice(("FDY", "FDI", "MDV")) + rng.choice(("WGQGTLVTVSS", "WGQGTQVTVSS"))
+    return (
+        body
+        + _loop(rng, rng.randint(6, 16))
+        + rng.choice(("FDY", "FDI", "MDV"))
+        + rng.choice(("WGQGTLVTVSS", "WGQGTQVTVSS"))
+    )
 
 
 def antibodies(n: int, seed: int) -> pd.DataFrame:

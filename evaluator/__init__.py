@@ -1,1 +1,1 @@
-"""The engine of the Antibody Polyreactivity Benchmark: run strangers' images offline, check and score what they write."""
+"""The engine of the benchmark: run strangers' images offline, check and score what they write."""

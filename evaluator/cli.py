@@ -28,7 +28,7 @@ class _Command(click.Command):
         super().__init__(*args, **options)
         self.examples = examples
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Examples"):
             formatter.write_text("\b\n" + self.examples.strip())
 
@@ -69,7 +69,8 @@ def new(name: str, parent: Path) -> None:
 
 @app.command(
     cls=_Command,
-    examples="apb check submissions/me-my-model.yaml\napb check                         the only .yaml file of this folder\napb check my-model.yaml --image my-model:dev",
+    examples="apb check submissions/me-my-model.yaml\napb check               (the only .yaml file of this folder)\n"
+    "apb check my-model.yaml --image my-model:dev",
 )
 @click.argument("file", type=FILE, required=False)
 @click.option("--image", metavar="REF", help="Check this image of the local engine instead of the one in the file.")
@@ -105,7 +106,8 @@ def _only_yaml() -> Path:
 
 @app.command(
     cls=_Command,
-    examples="apb evaluate --hidden /srv/hidden\napb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
+    examples="apb evaluate --hidden /srv/hidden\n"
+    "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
 )
 @click.argument("ids", nargs=-1)
 @click.option("--hidden", type=FOLDER, required=True, help="Folder with <track>/sequences.csv and <track>/labels.csv.")
@@ -165,7 +167,8 @@ def evaluate(
 
 @app.command(
     cls=_Command,
-    examples="apb score predictions.csv --labels labels.csv\napb score predictions.csv.gz --labels labels.csv.gz --json",
+    examples="apb score predictions.csv --labels labels.csv\n"
+    "apb score predictions.csv.gz --labels labels.csv.gz --json",
 )
 @click.argument("predictions", type=FILE)
 @click.option("--labels", type=FILE, required=True, help="CSV with sequence_id,label (0/1) or sequence_id,target.")

@@ -9,12 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from evaluator import executors, metrics, predictions, tracks
 from evaluator import plan as planning
 from evaluator import submission as submissions
-from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, SubmissionError
+from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.images import Image
 from evaluator.metrics import SCORER_VERSION
 from evaluator.plan import Task
@@ -48,7 +46,7 @@ class Progress(Protocol):
 
 @dataclass
 class Summary:
-    """What a round did; every list holds `submission on track` or a submission's id, with the reason where there is one."""
+    """What a round did, by `submission on track` or a submission's id, with the reason where there is one."""
 
     scored: list[str] = field(default_factory=list)
     rescored: list[str] = field(default_factory=list)
@@ -290,7 +288,8 @@ def _record(this: Round, task: Task, *, image_bytes: int | None, **outcome: obje
             "evaluated_at": datetime.now(UTC).date().isoformat(),
             "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
             "sequences_sha256": task.data.sequences_sha256, "labels_sha256": task.data.labels_sha256,
-            "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION, "software": software_version(), "commit": this.commit,
+            "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION,
+            "software": software_version(), "commit": this.commit,
             "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
             "run_key": task.run_key, **outcome,
         }

@@ -151,7 +151,7 @@ def local_image(name: str, engine: docker.DockerClient) -> Image:
     except docker.errors.ImageNotFound as error:
         raise EvaluatorError(
             f"The local engine has no image {printable(name, 200)}.",
-            f"Build it; the benchmark's own images are built with: apb-zoo package {name.partition('/')[2].partition(':')[0] or name}",
+            "Build it first; the benchmark's own images are built with apb-zoo package.",
         ) from error
 
 
@@ -201,8 +201,8 @@ def _inspect(image: docker.models.images.Image, settings: Settings) -> None:
     for path in config.get("Volumes") or {}:
         if any(
             f"{path.rstrip('/')}/".startswith(f"{ours}/") and path.rstrip("/") != ours
-            for ours in ("/data", "/output", "/tmp")
-        ):  # noqa: S108
+            for ours in ("/data", "/output", "/tmp")  # noqa: S108
+        ):
             raise SubmissionError(
                 "IMAGE_VOLUME", f"VOLUME {printable(path, 60)} lies inside a folder of the contract.", "Remove it."
             )

@@ -63,7 +63,7 @@ class Scored:
 
     @cached_property
     def thresholds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Cumulative (fp, tp) at each distinct score from the highest down: the vertices of the ROC curve, without 0,0."""
+        """Cumulative (fp, tp) at each distinct score, highest first: the vertices of the ROC curve but (0, 0)."""
         order = np.argsort(-self.score, kind="stable")
         ranked = self.score[order]
         last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
@@ -141,9 +141,10 @@ def balanced_accuracy(x: Scored) -> Estimate:
 
 
 def roc_auc(x: Scored) -> Estimate:
-    """Area under the ROC curve: the chance that a positive outscores a negative, ties counting half (Hanley, McNeil 1982).
+    """Area under the ROC curve: the chance that a positive outscores a negative, ties counting half.
 
-    Counted in integers as half-pairs, so that it is exact: 2 n1 n0 AUC = sum of (2 tp_before + d_tp) d_fp.
+    Hanley and McNeil 1982, Radiology 143:29. Counted in integers as half-pairs, so that it is exact:
+    2 n1 n0 AUC = sum of (2 tp_before + d_tp) d_fp.
     """
     if not x.n1 or not x.n0:
         return Estimate(None, reason=ONE_CLASS)

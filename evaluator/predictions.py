@@ -58,7 +58,7 @@ def read(data: bytes, ids: Sequence[str], task: str) -> Predictions:
     header = next(rows, (1, []))[1]
     columns = _columns(header, task)
     problems: list[Problem] = []
-    body = [row for row in _complete(rows, len(header), problems)]
+    body = list(_complete(rows, len(header), problems))
     index = _match_ids([(line, fields[columns["sequence_id"]]) for line, fields in body], ids, problems)
     score = _scores([(line, fields[columns["score"]]) for line, fields in body], task, problems)
     prediction = None
@@ -176,7 +176,7 @@ def _scores(cells: list[tuple[int, str]], task: str, problems: list[Problem]) ->
 
 
 def _number(cell: str) -> float:
-    """The number that a cell holds; NaN for anything but an ordinary decimal number (`float` alone also takes `1_0`)."""
+    """The number in a cell; NaN for anything but an ordinary decimal number (`float` alone also takes `1_0`)."""
     return float(cell) if _NUMBER.fullmatch(cell) else math.nan
 
 

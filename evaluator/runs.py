@@ -23,7 +23,7 @@ from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.images import Image
 from evaluator.plan import Sandbox, Task
 from evaluator.results import Hardware, Lock, Results
-from evaluator.sandbox import Cancelled, Run
+from evaluator.sandbox import GIB, Cancelled, Run
 from evaluator.settings import Settings
 from evaluator.state import State
 from evaluator.submission import Submission
@@ -97,7 +97,7 @@ class SandboxedRuns:
     def _run(self, task: Task) -> Finished:
         if task.memory > self.memory:
             raise EvaluatorError(
-                f"{task.name} needs {task.memory / sandbox.GIB:.1f} GiB of memory, this machine has {self.memory / sandbox.GIB:.1f}.",
+                f"{task.name} needs {task.memory / GIB:.1f} GiB of memory, this machine has {self.memory / GIB:.1f}.",
                 "Use a larger machine, or lower max_memory_gb in [tool.apb].",
             )
         if task.submission.resources.gpu:
@@ -112,7 +112,7 @@ class SandboxedRuns:
             return Finished(Run(failure=error), given.ids, seed)
         with self.state.input_folder(given.csv) as folder:
             limits = replace(task.limits, cpus=min(task.limits.cpus, self.cpus))
-            environment = {"TASK": task.data.track.task}
+            environment: dict[str, str] = {"TASK": task.data.track.task}
             run = sandbox.run(self.engine, image, folder, limits, environment=environment, stop=self.stop)
         return Finished(run, given.ids, seed, image.attrs["Size"])
 
@@ -126,7 +126,7 @@ class SandboxedRuns:
     def hardware(self) -> Hardware:
         """What the engine's machine is."""
         cpus = min(self.cpus, self.settings.cpus)
-        return Hardware(cpu=_cpu_model(), cpus=cpus, memory_gb=round(self.memory / sandbox.GIB))
+        return Hardware(cpu=_cpu_model(), cpus=cpus, memory_gb=round(self.memory / GIB))
 
 
 class UnsandboxedRuns:
@@ -137,7 +137,7 @@ class UnsandboxedRuns:
     """
 
     kind: Sandbox = "unsandboxed"
-    memory = 64 * sandbox.GIB
+    memory = 64 * GIB
 
     def __init__(self, contexts: Path, state: State) -> None:
         self.contexts = contexts

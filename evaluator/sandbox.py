@@ -115,11 +115,11 @@ def run(
     try:
         with _output_volume(engine, limits) as volume, _holder(engine, volume) as holder:
             with _job(engine, image, data, volume, limits, environment or {}) as job:
-                result = _supervise(job, limits, stop or threading.Event())
+                result = _supervise(engine, job, limits, stop or threading.Event())
             if result.failure:
                 return result
             try:
-                output = _read_output(holder, limits.output)
+                output = _read_output(engine, holder, limits.output)
             except SubmissionError as error:
                 return Run(failure=error, seconds=result.seconds, peak_memory=result.peak_memory, log=result.log)
             return Run(output, None, result.seconds, result.peak_memory, result.log)
@@ -148,8 +148,8 @@ def _holder(
     engine: docker.DockerClient, volume: docker.models.volumes.Volume
 ) -> Iterator[docker.models.containers.Container]:
     holder = engine.containers.create(
-        _holder_image(engine), mounts=[_output_mount(volume, read_only=True)], mem_limit=32 * MIB, memswap_limit=32 * MIB,
-        pids_limit=8, log_config=LogConfig(type="none"), **_confined(),
+        _holder_image(engine), mounts=[_output_mount(volume, read_only=True)],
+        mem_limit=32 * MIB, memswap_limit=32 * MIB, pids_limit=8, log_config=LogConfig(type="none"), **_confined(),
     )  # fmt: skip
     with _removed(holder):
         holder.start()
@@ -220,7 +220,9 @@ def _output_mount(volume: docker.models.volumes.Volume, *, read_only: bool) -> M
 # -- while it runs ----------------------------------------------------------------------------------------------------
 
 
-def _supervise(job: docker.models.containers.Container, limits: Limits, stop: threading.Event) -> Run:
+def _supervise(
+    engine: docker.DockerClient, job: docker.models.containers.Container, limits: Limits, stop: threading.Event
+) -> Run:
     """Start the job and poll it against our own clock; the engine's `wait` is no deadline, it can hang or break off."""
     try:
         job.start()
@@ -245,7 +247,7 @@ def _supervise(job: docker.models.containers.Container, limits: Limits, stop: th
                 "Make it faster, or ask for more resources.timeout_minutes.",
             )  # fmt: skip
             return Run(None, failure, elapsed, peak, _log(job))
-        peak = max(filter(None, (peak, _memory(job))), default=None)
+        peak = max(filter(None, (peak, _memory(engine, job))), default=None)
         stop.wait(pause)
         pause = min(pause * 1.5, 0.25)
 
@@ -274,11 +276,11 @@ def _cannot_start() -> SubmissionError:
     )  # fmt: skip
 
 
-def _memory(job: docker.models.containers.Container) -> int | None:
+def _memory(engine: docker.DockerClient, job: docker.models.containers.Container) -> int | None:
     """Bytes in use now, or the kernel's own high-water mark where the engine passes it on (cgroup v1)."""
     with suppress(*_ENGINE_FAULTS, ValueError):  # a measurement is not worth a run
-        memory = job.client.api.stats(job.id, stream=False, one_shot=True).get("memory_stats", {})
-        return memory.get("max_usage") or memory.get("usage")
+        memory = engine.api.stats(str(job.id), stream=False, one_shot=True).get("memory_stats", {})
+        return int(memory.get("max_usage") or memory.get("usage") or 0) or None
     return None
 
 
@@ -294,18 +296,20 @@ def _log(job: docker.models.containers.Container) -> bytes:
 # -- reading what was written -----------------------------------------------------------------------------------------
 
 _GO_TYPE_BITS = {
-    31: "a folder", 27: "a symbolic link", 26: "a device", 25: "a named pipe", 24: "a socket", 21: "a device", 19: "not a file",
+    31: "a folder", 27: "a symbolic link", 26: "a device", 25: "a named pipe", 24: "a socket", 21: "a device",
+    19: "no plain file",
 }  # fmt: skip
 
 
-def _read_output(holder: docker.models.containers.Container, limit: int) -> bytes:
+def _read_output(engine: docker.DockerClient, holder: docker.models.containers.Container, limit: int) -> bytes:
     """The bytes of /output/predictions.csv, judged by its metadata before it is opened.
 
     Raises:
         SubmissionError: `NO_OUTPUT`, `BAD_FORMAT:NOT_A_FILE`, `BAD_FORMAT:TOO_LARGE`.
     """
-    api, path = holder.client.api, {"path": "/output/predictions.csv"}
-    answer = api.head(api._url("/containers/{0}/archive", holder.id), params=path, timeout=api.timeout)  # noqa: SLF001
+    api, path = engine.api, {"path": "/output/predictions.csv"}
+    url = f"{api.base_url}/v{api.api_version}/containers/{holder.id}/archive"
+    answer = api.head(url, params=path, timeout=api.timeout)
     if answer.status_code == requests.codes.not_found:
         raise SubmissionError(
             "NO_OUTPUT", "The run ended well but wrote no /output/predictions.csv.", "Write it to the path in $OUTPUT."

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,10 @@ class State:
 
     def keep_predictions(self, run_key: str, kept: Kept) -> None:
         """Keep what a run predicted, so that it can be scored again without running it again."""
-        arrays = {"score": kept.score, "measured": np.array([kept.seconds, kept.peak_memory], dtype=np.float64)}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "score": kept.score,
+            "measured": np.array([kept.seconds, kept.peak_memory], dtype=np.float64),
+        }
         if kept.prediction is not None:
             arrays["prediction"] = kept.prediction
         buffer = io.BytesIO()

@@ -1,5 +1,6 @@
-"""Write the two public practice tracks, `test_data/smoke/` and `test_data/smoke-vhh/`: synthetic, seeded, the same bytes
-every time. Their hashes stand in test_data/tracks/; run this only to make a new version of them.
+"""Write the two public practice tracks, `test_data/smoke/` and `test_data/smoke-vhh/`.
+
+They are synthetic and seeded, the same bytes every time. Their hashes stand in test_data/tracks/.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The public board: records in, data files and pages out."""

@@ -1,0 +1,175 @@
+"""What the benchmark needs of a machine, installed and started where that is possible; nothing is done twice.
+
+`python -m scripts.machine engine registry browser` brings up what is named. A running engine is used as it is. Packages
+are installed only by root on Debian or Ubuntu; elsewhere one paragraph says what to install.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import docker
+import docker.errors
+
+PYTHON_IMAGE = "python:3.11-slim"
+DEBIAN_IMAGE = "apb-base/debian-python:bookworm"
+PULL_SECONDS = 120
+ENGINE_LOG = Path("/var/log/apb-dockerd.log")
+
+
+class Missing(Exception):  # noqa: N818
+    """Something cannot be had here; the message says what to install."""
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    print(f"==> {line}", flush=True)
+
+
+def engine() -> docker.DockerClient:
+    """A Docker engine: the running one, else one that is installed and started now.
+
+    Raises:
+        Missing: there is none and none can be installed.
+    """
+    if (client := _connect()) is not None:
+        return client
+    if os.environ.get("DOCKER_HOST"):
+        raise Missing(
+            f"DOCKER_HOST is set to {os.environ['DOCKER_HOST']}, and nothing answers there. Start it, or unset it."
+        )
+    if not _may_install():
+        raise Missing(
+            "No Docker engine answers, and only root on Debian or Ubuntu can have it installed by this script. Install "
+            "Docker 20.10 or newer (Docker Desktop, docker-ce, or your system's docker.io package), start it, and make sure "
+            "that your user may use it (usually: sudo usermod -aG docker $USER, then log in again)."
+        )
+    if not shutil.which("dockerd"):
+        say("installing the Docker engine (Debian's docker.io)")
+        install("docker.io", "ca-certificates")
+    if (client := _connect()) is not None:  # on a machine with systemd the package starts it
+        return client
+    say("starting the Docker engine")
+    with ENGINE_LOG.open("ab") as log:
+        subprocess.Popen(["dockerd"], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    for _ in range(120):
+        time.sleep(0.25)
+        if (client := _connect()) is not None:
+            return client
+    tail = "\n".join(ENGINE_LOG.read_text(errors="replace").splitlines()[-5:])
+    raise Missing(
+        f"dockerd was started and does not answer; it needs a privileged machine. The end of {ENGINE_LOG}:\n{tail}"
+    )
+
+
+def _connect() -> docker.DockerClient | None:
+    try:
+        client = docker.from_env(timeout=30)
+        client.ping()
+    except docker.errors.DockerException:
+        return None
+    return client
+
+
+def base_image(client: docker.DockerClient) -> str:
+    """An image with Python 3 to build on: python:3.11-slim, or one made from Debian where no registry answers."""
+    for name in (PYTHON_IMAGE, DEBIAN_IMAGE):
+        if _has(client, name):
+            return name
+    say(f"pulling {PYTHON_IMAGE}")
+    try:
+        docker.from_env(timeout=PULL_SECONDS).images.pull(PYTHON_IMAGE)
+    except (docker.errors.DockerException, OSError):
+        say("no registry answers: building a base image from Debian packages (about 20 s)")
+        _build_from_debian(client)
+        return DEBIAN_IMAGE
+    return PYTHON_IMAGE
+
+
+def _has(client: docker.DockerClient, name: str) -> bool:
+    try:
+        client.images.get(name)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def _build_from_debian(client: docker.DockerClient) -> None:
+    if not _may_install():
+        raise Missing(
+            f"{PYTHON_IMAGE} cannot be pulled, and only root on Debian or Ubuntu can build a base image instead."
+        )
+    if not shutil.which("mmdebstrap"):
+        install("mmdebstrap", "debian-archive-keyring")
+    with tempfile.TemporaryDirectory() as folder:
+        tar = Path(folder) / "base.tar"
+        lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
+        _run("mmdebstrap", "--variant=minbase", "--include=python3", *lean, "bookworm", str(tar))
+        name, _, tag = DEBIAN_IMAGE.partition(":")
+        client.api.import_image_from_file(str(tar), repository=name, tag=tag)
+
+
+def registry() -> str:
+    """The path of a registry server (Debian's docker-registry), for the tests."""
+    return _program("docker-registry", "docker-registry")
+
+
+def browser() -> str:
+    """The path of Chromium, for the tests."""
+    return _program("chromium", "chromium")
+
+
+def _program(name: str, package: str) -> str:
+    if not shutil.which(name):
+        if not _may_install():
+            raise Missing(f"{name} is not installed. Install it, for example with: sudo apt-get install {package}")
+        say(f"installing {package}")
+        install(package)
+    return str(shutil.which(name))
+
+
+def _may_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(*packages: str) -> None:
+    """Install Debian packages, with a fresh package list only where the old one does not do."""
+    command = ("apt-get", "install", "--yes", "--no-install-recommends", *packages)
+    try:
+        _run(*command)
+    except Missing:
+        _run("apt-get", "update")
+        _run(*command)
+
+
+def _run(*command: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
+        raise Missing(f"'{' '.join(command)}' failed:\n{tail}")
+
+
+def main(wanted: list[str]) -> int:
+    """Bring up what is named."""
+    try:
+        if "engine" in wanted:
+            base_image(engine())
+        if "registry" in wanted:
+            registry()
+        if "browser" in wanted:
+            browser()
+    except Missing as error:
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

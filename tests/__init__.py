@@ -1,0 +1,1 @@
+"""Tests, against a real engine, a real registry and a real browser."""
