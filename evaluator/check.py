@@ -151,7 +151,7 @@ def _smoke(
         raise run.failure
     assert run.output is not None
     memory = f", {run.peak_memory / 1e6:,.0f} MB" if run.peak_memory else ""
-    passed(f"run on {track.id}", f"{data.n} sequences in {run.seconds:.1f} s{memory}")
+    passed(f"run on {track.id}", f"{data.n} sequences in {run.seconds:.2f} s{memory}")
     table = predictions.read(run.output, given.ids, track.task)
     report.notes += table.notes
     scores = metrics.score(data.truth, table.score, table.prediction if track.task == "classification" else None)

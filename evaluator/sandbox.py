@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,7 @@ def _supervise(
 
 def _verdict(job: docker.models.containers.Container, elapsed: float, peak: int | None) -> Run:
     state, log = job.attrs["State"], _log(job)
+    elapsed = _duration(state) or elapsed
     code = state["ExitCode"]
     if state.get("OOMKilled"):  # also when only a child was killed and its parent went on to exit 0
         failure = SubmissionError(
@@ -267,6 +269,15 @@ def _verdict(job: docker.models.containers.Container, elapsed: float, peak: int 
     else:
         return Run(None, None, elapsed, peak, log)
     return Run(None, failure, elapsed, peak, log)
+
+
+def _duration(state: dict[str, Any]) -> float | None:
+    """Seconds between start and end by the engine's clock, without our polling and its own overhead."""
+    try:
+        begun, ended = (datetime.fromisoformat(state[key]) for key in ("StartedAt", "FinishedAt"))
+    except (KeyError, ValueError):
+        return None
+    return max((ended - begun).total_seconds(), 0.0)
 
 
 def _cannot_start() -> SubmissionError:

@@ -47,8 +47,8 @@ def engine() -> docker.DockerClient:
     if not _may_install():
         raise Missing(
             "No Docker engine answers, and only root on Debian or Ubuntu can have it installed by this script. Install "
-            "Docker 20.10 or newer (Docker Desktop, docker-ce, or your system's docker.io package), start it, and make sure "
-            "that your user may use it (usually: sudo usermod -aG docker $USER, then log in again)."
+            "Docker 20.10 or newer (Docker Desktop, docker-ce, or your system's docker.io package), start it, and make "
+            "sure that your user may use it (usually: sudo usermod -aG docker $USER, then log in again)."
         )
     if not shutil.which("dockerd"):
         say("installing the Docker engine (Debian's docker.io)")

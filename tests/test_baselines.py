@@ -1,0 +1,130 @@
+"""The reference models: deterministic, stored as numbers, and the same in the image as in scikit-learn."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from baselines import package
+from baselines.composition import FEATURES, features, net_charge
+from baselines.data import DataError, fetch, read_training_set
+from baselines.synthetic import antibodies, nanobodies
+from baselines.train import composition_logreg, save
+from tests.conftest import REAL_DATA, ROOT
+
+BOUGHTER = REAL_DATA / "train" / "boughter_vh.csv"
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Path:
+    path = tmp_path / "train.csv"
+    antibodies(200, seed=3).to_csv(path, index=False)
+    return path
+
+
+def predict(context: Path, sequences: list[str], tmp_path: Path, task: str = "classification") -> list[dict[str, str]]:
+    """Run an image's predict.py on the container contract."""
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("sequence_id,sequence\n" + "".join(f"i{n},{s}\n" for n, s in enumerate(sequences)))
+    environment = {**os.environ, "INPUT": str(source), "OUTPUT": str(target), "TASK": task}
+    subprocess.run([sys.executable, "-I", str(context / "predict.py")], env=environment, check=True)
+    with target.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_charge_counts_formal_charges() -> None:
+    assert net_charge("KRDEAH") == 0
+    assert net_charge("KKR") == 3
+    assert net_charge("DDE") == -3
+
+
+def test_features_are_complete_and_finite() -> None:
+    for sequence in ("A", "XXX", "EVQLVESGGG", "W" * 300):
+        values = features(sequence)
+        assert len(values) == len(FEATURES)
+        assert np.isfinite(values).all()
+
+
+def test_the_image_predicts_what_scikit_learn_predicts(training: Path, tmp_path: Path) -> None:
+    data = read_training_set(training)
+    model = save(composition_logreg(data), tmp_path / "model.json")
+    context = package.lay_out("composition-logreg", tmp_path / "images", model)
+    rows = predict(context, list(data.sequences), tmp_path)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
+    x = np.array([features(s) for s in data.sequences])
+    expected = pipeline.fit(x, data.labels).predict_proba(x)[:, 1]
+    assert np.abs(np.array([float(r["score"]) for r in rows]) - expected).max() < 1e-9
+    assert [int(r["prediction"]) for r in rows] == (expected > 0.5).astype(int).tolist()
+
+
+def test_training_gives_the_same_bytes(training: Path, tmp_path: Path) -> None:
+    paths = [save(composition_logreg(read_training_set(training)), tmp_path / f"{i}.json") for i in range(2)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert json.loads(paths[0].read_text())["training"]["set"] == "synthetic"
+
+
+@pytest.mark.parametrize("name", ["random", "net-charge"])
+def test_a_score_depends_on_its_sequence_alone(name: str, tmp_path: Path) -> None:
+    sequences = list(antibodies(30, seed=5)["sequence"])
+    context = package.lay_out(name, tmp_path / "images")
+    forward = {r["sequence_id"]: r["score"] for r in predict(context, sequences, tmp_path)}
+    backward = predict(context, sequences[::-1][:20], tmp_path)
+    assert [r["score"] for r in backward] == [forward[f"i{29 - n}"] for n in range(20)]
+
+
+def test_net_charge_is_plain_on_a_regression_track(tmp_path: Path) -> None:
+    context = package.lay_out("net-charge", tmp_path / "images")
+    rows = predict(context, ["KKKDE", "AAAA"], tmp_path, task="regression")
+    assert rows == [{"sequence_id": "i0", "score": "1"}, {"sequence_id": "i1", "score": "0"}]
+
+
+def test_synthetic_sets_are_stated_and_reproducible() -> None:
+    assert antibodies(50, 1).equals(antibodies(50, 1))
+    assert not antibodies(50, 1).equals(antibodies(50, 2))
+    assert antibodies(50, 1)["label"].mean() == 0.5
+    assert nanobodies(10, 1)["sequence_id"].str.startswith("synthetic_").all()
+
+
+def test_a_model_trained_on_synthetic_data_says_so_on_the_board(training: Path, tmp_path: Path) -> None:
+    model = save(composition_logreg(read_training_set(training)), tmp_path / "model.json")
+    context = package.lay_out("composition-logreg", tmp_path / "images", model)
+    text = package.submission("composition-logreg", context)
+    assert "synthetic" in text and "SYNTHETIC" in text
+
+
+@pytest.mark.parametrize("name", package.names())
+def test_the_shipped_submission_is_what_its_config_says(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    assert (ROOT / "submissions" / f"{name}.yaml").read_text() == package.submission(name, tmp_path / name)
+
+
+def test_wrong_training_data_are_refused(tmp_path: Path, training: Path) -> None:
+    with pytest.raises(DataError, match="is not boughter"):
+        fetch("boughter", tmp_path / "out.csv", training)
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="sequence and label"):
+        read_training_set(bad)
+
+
+@pytest.mark.skipif(not BOUGHTER.exists(), reason="the real training set is not at hand")
+def test_the_real_training_set_is_known_in_both_forms(tmp_path: Path) -> None:
+    converted = fetch("boughter", tmp_path / "b.csv", BOUGHTER)
+    assert converted.read_bytes() == BOUGHTER.read_bytes()
+    rows = list(csv.DictReader(BOUGHTER.open()))
+    published = tmp_path / "published.csv"
+    published.write_text("sequence,label\n" + "".join(f"{r['sequence']},{float(r['label'])}\n" for r in rows))
+    assert fetch("boughter", tmp_path / "c.csv", published).read_bytes() == BOUGHTER.read_bytes()
+    model = composition_logreg(read_training_set(converted))
+    assert model["training"]["set"] == "boughter"
+    assert 0.6 < model["training"]["cv_roc_auc_10_fold"] < 0.8

@@ -1,0 +1,114 @@
+"""The board: complete, the same bytes every time, and inert whatever strangers wrote."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from evaluator.results import Results
+from evaluator.settings import Repository
+from leaderboard.build import build
+from tests.conftest import Workspace
+
+DIGEST = "sha256:" + "0" * 64
+
+
+def put(workspace: Workspace, submission: str, track: str = "jain", **changes: object) -> None:
+    """Write one record as `apb evaluate` would."""
+    content = {
+        "submission": submission, "track": track, "status": "ok", "evaluated_at": "2026-01-01",
+        "image": {"reference": "docker.io/me/x:1", "digest": DIGEST}, "sequences_sha256": "0" * 64,
+        "labels_sha256": "0" * 64, "contract": 1, "scorer": "1", "software": "0", "commit": None, "limits": {},
+        "hardware": {}, "sandbox": "docker", "run_key": "x", "n": 86,
+        "metrics": {"roc_auc": {"value": 0.5}, "precision": {"value": None, "reason": "no row was predicted positive"}},
+        **changes,
+    }  # fmt: skip
+    path = Results(workspace.results).path(submission, track)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def publish(workspace: Workspace) -> Path:
+    repository = Repository(workspace.root)
+    build(repository, submissions=repository.submissions, results=repository.results, out=repository.site)
+    return repository.site
+
+
+def test_failed_not_run_and_zero_are_three_things(workspace: Workspace) -> None:
+    for name in ("works", "zero", "fails", "waits"):
+        workspace.submit(name, "docker.io/me/x:1")
+    metrics = {name: {"value": 0.7} for name in METRIC_NAMES}
+    put(workspace, "works", metrics=metrics)
+    put(workspace, "zero", metrics={name: {"value": 0.0} for name in METRIC_NAMES})
+    put(workspace, "fails", status="failed", failure="TIMEOUT", metrics={})
+    site = publish(workspace)
+
+    columns = json.loads((site / "data/v1/results/jain.json").read_text())["columns"]
+    assert columns["submission"] == ["works", "zero", "fails", "waits"]
+    assert columns["status"] == ["ok", "ok", "failed", "not_run"]
+    assert columns["roc_auc"] == [0.7, 0.0, None, None]
+    assert columns["failure"] == [None, None, "TIMEOUT", None]
+    html = (site / "index.html").read_text()
+    assert "TIMEOUT" in html and "not run yet" in html and "0.000" in html
+
+
+METRIC_NAMES = (
+    "roc_auc", "average_precision", "mcc", "balanced_accuracy", "accuracy", "precision", "recall", "specificity", "f1", "brier",
+)  # fmt: skip
+
+
+def test_two_builds_are_the_same_bytes(workspace: Workspace) -> None:
+    workspace.submit("entry", "docker.io/me/x:1")
+    put(workspace, "entry", metrics={name: {"value": 0.7} for name in METRIC_NAMES})
+    first = {p.relative_to(workspace.root): p.read_bytes() for p in publish(workspace).rglob("*") if p.is_file()}
+    second = {p.relative_to(workspace.root): p.read_bytes() for p in publish(workspace).rglob("*") if p.is_file()}
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</title>{{ 7*7 }}", "=cmd()"]
+)
+def test_hostile_names_are_text(workspace: Workspace, name: str) -> None:
+    path = workspace.root / "submissions" / "entry.yaml"
+    path.write_text(f"name: {json.dumps(name)}\ndocker_image: docker.io/me/x:1\nauthor: {json.dumps(name)}\n")
+    tags = Tags()
+    tags.feed((publish(workspace) / "index.html").read_text())
+    assert name in tags.text
+    assert not {"script", "img"} & tags.names
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        assert not any(key.startswith("on") for key, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_what_an_entry_was_trained_on_is_shown(workspace: Workspace) -> None:
+    workspace.submit("clean", "docker.io/me/x:1", training_data="[boughter]")
+    workspace.submit("seen", "docker.io/me/x:1", training_data="[gdpa1]")
+    workspace.submit("silent", "docker.io/me/x:1")
+    columns = json.loads((publish(workspace) / "data/v1/results/jain.json").read_text())["columns"]
+    assert dict(zip(columns["submission"], columns["trained_on"], strict=True)) == {
+        "clean": "no", "seen": "yes", "silent": "undisclosed",
+    }  # fmt: skip
+
+
+def test_a_broken_record_stops_the_build_and_leaves_the_old_site(workspace: Workspace) -> None:
+    workspace.submit("entry", "docker.io/me/x:1")
+    site = publish(workspace)
+    put(workspace, "entry", status="great")
+    done = workspace.apb("publish")
+    assert done.returncode == 3 and "entry/jain.json" in done.stderr
+    assert (site / "index.html").is_file()
+    assert [p.name for p in site.parent.iterdir() if p.name.startswith(".site")] == []
