@@ -120,6 +120,7 @@ def _only_yaml() -> Path:
 @click.option(
     "--unsandboxed", type=FOLDER, metavar="CONTEXTS", help="No engine: run only reference models, as plain processes."
 )
+@click.option("--runtime", help="OCI runtime of the engine, such as runsc.  [default: the engine's]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
 def evaluate(
@@ -133,6 +134,7 @@ def evaluate(
     submissions: Path | None,
     results: Path | None,
     unsandboxed: Path | None,
+    runtime: str | None,
     as_json: bool,
 ) -> None:
     """Run what is due on the hidden tracks, score it, and record it. What has not changed is not run again.
@@ -151,7 +153,7 @@ def evaluate(
             repository, hidden=hidden, submissions_folder=submissions or repository.submissions,
             results=Results(results or repository.results), state=State(state or repository.root / ".apb"),
             progress=progress, ids=ids, track_ids=[t for t in tracks.split(",") if t], jobs=jobs, force=force,
-            unsandboxed=unsandboxed,
+            unsandboxed=unsandboxed, runtime=runtime,
         )  # fmt: skip
     if as_json:
         _json({**vars(summary), "exit_code": summary.exit_code})

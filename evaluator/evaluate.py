@@ -9,23 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from evaluator import executors, metrics, predictions, tracks
+from evaluator import executors, metrics, tracks
 from evaluator import plan as planning
 from evaluator import submission as submissions
-from evaluator.errors import EngineError, EvaluatorError, SubmissionError
+from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, SubmissionError
 from evaluator.images import Image
 from evaluator.metrics import SCORER_VERSION
 from evaluator.plan import Task
 from evaluator.results import Counts, ImageRecord, Result, Results, Runtime, Value
 from evaluator.runs import Finished, SandboxedRuns, UnsandboxedRuns
-from evaluator.sandbox import Cancelled, Run
+from evaluator.sandbox import Run
 from evaluator.settings import CONTRACT_VERSION, Repository, software_commit, software_version
 from evaluator.state import Kept, State
 from evaluator.submission import Submission
 from evaluator.tracks import TrackData
 
-NOTHING_RAN = Finished(Run(), (), 0)
-CURVE_POINTS = {"open": 200, "hidden": 11}
+NOTHING_RAN = Finished(0, Run())
+CURVE_POINTS = 200
+HIDDEN_DECIMALS = 3
 
 
 class Progress(Protocol):
@@ -88,6 +89,7 @@ def evaluate(
     jobs: int = 1,
     force: bool = False,
     unsandboxed: Path | None = None,
+    runtime: str | None = None,
 ) -> Summary:
     """Bring every record up to date.
 
@@ -97,6 +99,7 @@ def evaluate(
         track_ids: tracks to look at; default every benchmark track.
         jobs: runs at a time.
         force: run again what is up to date.
+        runtime: an OCI runtime of the engine, e.g. `runsc`; default the engine's own.
         unsandboxed: run reference models from these build contexts as plain processes.
 
     Raises:
@@ -105,7 +108,9 @@ def evaluate(
     data, no_data = _load_tracks(repository, hidden, track_ids)
     with state.locked():
         runs = (
-            UnsandboxedRuns(unsandboxed, state) if unsandboxed else SandboxedRuns(repository.settings, state, results)
+            UnsandboxedRuns(unsandboxed, state)
+            if unsandboxed
+            else SandboxedRuns(repository.settings, state, results, runtime)
         )
         this = Round(repository, results, state, runs, progress, software_commit(repository.root))
         this.summary.no_data = no_data
@@ -115,8 +120,19 @@ def evaluate(
         state.drop_old_logs(repository.settings.log_days)
         due = list(_plan(this, _submissions(this, submissions_folder, ids), data, force=force))
         progress.total(len(due))
-        _run_all(this, due, jobs)
+        try:
+            _run_all(this, due, jobs)
+        finally:
+            _clear(this)
     return this.summary
+
+
+def _clear(this: Round) -> None:
+    """What a failing engine kept us from removing; the next round tries again if it still cannot be."""
+    try:
+        this.runs.reap(mine=True)
+    except EngineError as error:
+        this.progress.say(str(error))
 
 
 def _load_tracks(repository: Repository, hidden: Path, wanted: Sequence[str]) -> tuple[list[TrackData], list[str]]:
@@ -196,37 +212,29 @@ def _run_all(this: Round, due: Sequence[Task], jobs: int) -> None:
         this.progress.begin(task.name)
         return this.runs.run(task)
 
-    capacity = this.runs.memory
-    for task, outcome in executors.local(due, run, jobs=jobs, memory=capacity, stop=this.runs.stop):
+    for task, outcome in executors.local(due, run, this.runs.slots(jobs), this.runs.stop):
         if isinstance(outcome, Finished):
             _finish(this, task, outcome)
-        elif isinstance(outcome, EvaluatorError | Cancelled):
-            this.summary.ours[task.name] = str(outcome)
-            this.state.note(
-                event="interrupted", submission=task.submission.id, track=task.data.track.id, why=str(outcome)
-            )
-            this.progress.end(task.name, f"not done, and not its fault: {outcome}")
+        else:  # even a mistake in our own code is not this submission's fault, and no reason to stop the others
+            why = str(outcome) if isinstance(outcome, BenchmarkError) else repr(outcome)
+            this.summary.ours[task.name] = why
+            this.state.note(event="interrupted", submission=task.submission.id, track=task.data.track.id, why=why)
+            this.progress.end(task.name, f"not done, and not its fault: {why}")
             if isinstance(outcome, EngineError) and not this.runs.alive():
                 raise EngineError(
                     "The Docker engine is gone.", "Start it and run apb evaluate again; it goes on from here."
                 )
-        else:
-            raise outcome
 
 
 def _finish(this: Round, task: Task, finished: Finished) -> None:
-    """Check and score what a run wrote, and record it; whatever is wrong with it is recorded too."""
-    run = finished.run
+    """Score what a run wrote, and record it; whatever is wrong with it is recorded too."""
+    run, table = finished.run, finished.table
     this.state.keep_log(task.submission.id, task.data.track.id, run.log)
-    try:
-        if run.failure:
-            raise run.failure
-        assert run.output is not None
-        table = predictions.read(run.output, finished.ids, task.data.track.task)
-    except SubmissionError as error:
-        _record_failure(this, task, error, finished)
+    if finished.failure:
+        _record_failure(this, task, finished.failure, finished)
         return
-    kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0)
+    assert table is not None
+    kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0, finished.flags)
     this.state.keep_predictions(task.run_key, kept)
     result = _scored(this, task, kept, finished.image_bytes)
     this.results.put(result)
@@ -258,16 +266,20 @@ def _scored(this: Round, task: Task, kept: Kept, image_bytes: int | None) -> Res
     track, truth = task.data.track, task.data.truth
     classes = kept.prediction if track.task == "classification" else None
     scores = metrics.score(truth, kept.score, classes)
-    curves = None
+    curves, values = None, {name: Value(**vars(e)) for name, e in scores.metrics.items()}
     if classes is not None:
-        curves = metrics.curves(metrics.Scored(truth, kept.score, classes), CURVE_POINTS[track.disclosure])
+        scored = metrics.Scored(truth, kept.score, classes)
+        hidden = track.disclosure == "hidden"
+        curves = metrics.coarse_curves(scored) if hidden else metrics.curves(scored, CURVE_POINTS)
+    if track.disclosure == "hidden":
+        values = {name: _rounded_value(value) for name, value in values.items()}
     counts = Counts(**vars(scores.confusion)) if scores.confusion else None
-    values = {name: Value(**vars(e)) for name, e in scores.metrics.items()}
     runtime = Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory))
     return _record(
         this,
         task,
         status="ok",
+        flags=kept.flags,
         runtime=runtime,
         confusion=counts,
         metrics=values,
@@ -287,13 +299,19 @@ def _record(this: Round, task: Task, *, image_bytes: int | None, **outcome: obje
             "submission": task.submission.id, "track": task.data.track.id, "n": task.data.n,
             "evaluated_at": datetime.now(UTC).date().isoformat(),
             "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
-            "sequences_sha256": task.data.sequences_sha256, "labels_sha256": task.data.labels_sha256,
+            "sequences_sha256": task.data.sequences_sha256, "labels_hash": task.data.labels_hash,
             "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION,
             "software": software_version(), "commit": this.commit,
             "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
             "run_key": task.run_key, **outcome,
         }
     )  # fmt: skip
+
+
+def _rounded_value(value: Value) -> Value:
+    """A hidden track's metric: three decimals, so that it says less about single labels."""
+    short = {k: round(v, HIDDEN_DECIMALS) for k, v in vars(value).items() if isinstance(v, float)}
+    return value.model_copy(update=short)
 
 
 def _rounded(value: float) -> float:

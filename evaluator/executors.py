@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 
-class HasMemory(Protocol):
+class HasNeeds(Protocol):
     """What an executor must know of a task."""
 
     @property
     def memory(self) -> int:
         """Bytes that the task may use at most."""
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that the task needs."""
 
-Task = TypeVar("Task", bound=HasMemory)
+
+class Slots(NamedTuple):
+    """What there is to share: tasks at a time, bytes of memory, GPUs."""
+
+    jobs: int
+    memory: int
+    gpus: int
+
+
+Task = TypeVar("Task", bound=HasNeeds)
 Outcome = TypeVar("Outcome")
 
 
 def local(
-    tasks: Iterable[Task], run: Callable[[Task], Outcome], *, jobs: int, memory: int, stop: threading.Event
+    tasks: Iterable[Task], run: Callable[[Task], Outcome], slots: Slots, stop: threading.Event
 ) -> Iterator[tuple[Task, Outcome | Exception]]:
     """Run every task once in threads of this process (the work itself is done by containers).
 
-    Never more than `jobs` tasks at a time, and never more than `memory` bytes promised at a time: a machine out of
-    memory would kill containers, and that would look like their fault.
+    Never more is promised at a time than there is: a machine out of memory would kill containers, and that would look
+    like their fault.
 
     Yields:
         Each task with its outcome, or with the exception that it raised, in the order of completion.
     """
     waiting = list(tasks)
     flying: dict[Future[Outcome], Task] = {}
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="apb") as pool:
+    with ThreadPoolExecutor(max_workers=slots.jobs, thread_name_prefix="apb") as pool:
         try:
             while waiting or flying:
-                while len(flying) < jobs and (task := _next_fitting(waiting, flying.values(), memory)):
+                while len(flying) < slots.jobs and (task := _next_fitting(waiting, flying.values(), slots)):
                     waiting.remove(task)
                     flying[pool.submit(run, task)] = task
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
@@ -51,6 +63,7 @@ def local(
             raise
 
 
-def _next_fitting(waiting: list[Task], flying: Iterable[Task], memory: int) -> Task | None:
-    promised = sum(task.memory for task in flying)
-    return next((task for task in waiting if promised == 0 or promised + task.memory <= memory), None)
+def _next_fitting(waiting: list[Task], flying: Collection[Task], slots: Slots) -> Task | None:
+    memory = slots.memory - sum(task.memory for task in flying)
+    gpus = slots.gpus - sum(task.gpus for task in flying)
+    return next((t for t in waiting if not flying or (t.memory <= memory and t.gpus <= gpus)), None)

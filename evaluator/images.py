@@ -8,7 +8,11 @@ are built on this machine and never pulled.
 from __future__ import annotations
 
 import re
+import shutil
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import docker
 import docker.errors
@@ -23,6 +27,7 @@ from evaluator.text import printable
 REFERENCE_NAMESPACE = "apb"
 CALL_TIMEOUT = 60
 PULL_TIMEOUT = 1800
+PULL_SLACK = 256 * 1024 * 1024
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?")
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -168,19 +173,44 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
     except docker.errors.ImageNotFound:
         if image.pull is None:
             raise EngineError(f"The image {printable(image.reference, 200)} has gone from the local engine.") from None
-        found = _pull(image.pull)
-    _inspect(found, settings)
+        found = _pull(image.pull, settings, engine)
+    try:
+        _inspect(found, settings)
+    except SubmissionError:
+        if image.pull:
+            _discard(engine, image.pull)
+        raise
     return found
 
 
-def _pull(name: str) -> docker.models.images.Image:
-    client = docker.from_env(timeout=PULL_TIMEOUT)
+def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.models.images.Image:
+    """Pull by digest, and give up when it takes too long or fills the disk: a small layer can unpack to a large one."""
+    folder = Path(str(engine.info().get("DockerRootDir", "/")))
+    folder = folder if folder.exists() else Path("/")
+    free_before, begun = shutil.disk_usage(folder).free, time.monotonic()
+    client = docker.from_env(timeout=CALL_TIMEOUT)
     try:
-        return client.images.pull(name, platform=PLATFORM)
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        events = client.api.pull(name, platform=PLATFORM, stream=True, decode=True)
+        for event in events:
+            if "error" in event:
+                raise EngineError(
+                    f"{name} could not be pulled: {printable(str(event['error']), 300)}", "Try again later."
+                )
+            if (used := free_before - shutil.disk_usage(folder).free) > settings.max_image_gb * 1e9 + PULL_SLACK:
+                raise _too_large(used, settings)
+            if time.monotonic() - begun > PULL_TIMEOUT:
+                raise EngineError(f"{name} could not be pulled within {PULL_TIMEOUT} s.", "Try again later.")
+        return client.images.get(name)
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EngineError(f"{name} could not be pulled: {printable(str(error), 300)}", "Try again later.") from error
     finally:
+        events = None  # drops the connection: the engine then cancels a pull that is still going on
         client.close()
+
+
+def _discard(engine: docker.DockerClient, name: str) -> None:
+    with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+        engine.images.remove(name)
 
 
 def _inspect(image: docker.models.images.Image, settings: Settings) -> None:

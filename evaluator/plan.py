@@ -43,6 +43,11 @@ class Task:
         return self.limits.memory
 
     @property
+    def gpus(self) -> int:
+        """GPUs that the run needs."""
+        return int(self.submission.resources.gpu)
+
+    @property
     def name(self) -> str:
         """For people."""
         return f"{self.submission.id} on {self.data.track.id}"
@@ -96,5 +101,5 @@ def decide(
 def _is_current(record: Result, key: str, data: TrackData) -> bool:
     if record.run_key != key:
         return False
-    scored_alike = record.labels_sha256 == data.labels_sha256 and record.scorer == SCORER_VERSION
+    scored_alike = record.labels_hash == data.labels_hash and record.scorer == SCORER_VERSION
     return record.status == "failed" or scored_alike

@@ -75,7 +75,7 @@ class Result(_Model):
     evaluated_at: str = Field(description="UTC date, YYYY-MM-DD")
     image: ImageRecord
     sequences_sha256: str
-    labels_sha256: str
+    labels_hash: str = Field(description="sha256 of the labels; of a hidden track their HMAC-SHA256")
     contract: int
     scorer: str
     software: str

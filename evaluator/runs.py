@@ -1,44 +1,80 @@
-"""Two ways to run a task: in the sandbox, or, for our own reference models on a machine without an engine, plainly."""
+"""Two ways to run a task: in the sandbox, or, for our own reference models on a machine without an engine, plainly.
+
+A task goes out with sequences only, never a label; what comes back is a checked table or the submission's fault.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
+import docker.models.images
 import requests.exceptions
 import yaml
 
-from evaluator import images, sandbox
+from evaluator import gpus, images, predictions, sandbox
+from evaluator.audit import audit
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
+from evaluator.executors import Slots
 from evaluator.images import Image
 from evaluator.plan import Sandbox, Task
+from evaluator.predictions import Predictions
 from evaluator.results import Hardware, Lock, Results
-from evaluator.sandbox import GIB, Cancelled, Run
+from evaluator.sandbox import GIB, Cancelled, Device, Limits, Run
 from evaluator.settings import Settings
 from evaluator.state import State
 from evaluator.submission import Submission
+from evaluator.tracks import BlindedInput
 
 RETRY_AFTER = (2.0, 5.0, 15.0)
+KEEP_FREE = GIB
+"""Memory of the machine that no run is promised."""
+
+RunOnce = Callable[[BlindedInput], Run]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run, the opaque ids it was given (one per row of the track), and the size of its image."""
+    """What came of a task: `table` or `failure`, what the first run took and said, and the audit's flags."""
 
-    run: Run
-    ids: tuple[str, ...]
     seed: int
+    run: Run
+    table: Predictions | None = None
+    failure: SubmissionError | None = None
+    flags: tuple[str, ...] = ()
     image_bytes: int | None = None
+
+
+def run_and_audit(task: Task, run: RunOnce, *, image_bytes: int | None = None) -> Finished:
+    """One run on all rows, its output checked; if all is well, the consistency audit."""
+    seed = secrets.randbits(64)
+    given = task.data.blinded(seed)
+    first = run(given)
+
+    def output_of(done: Run) -> bytes:
+        if done.failure:
+            raise done.failure
+        assert done.output is not None
+        return done.output
+
+    try:
+        table = predictions.read(output_of(first), given.ids, task.data.track.task)
+    except SubmissionError as error:
+        return Finished(seed, first, failure=error, image_bytes=image_bytes)
+    flags = audit(task.data, table, lambda again: output_of(run(again)), seed)
+    return Finished(seed, first, table, flags=flags, image_bytes=image_bytes)
 
 
 class SandboxedRuns:
@@ -50,19 +86,27 @@ class SandboxedRuns:
 
     kind: Sandbox = "docker"
 
-    def __init__(self, settings: Settings, state: State, results: Results) -> None:
+    def __init__(self, settings: Settings, state: State, results: Results, runtime: str | None = None) -> None:
         self.settings = settings
         self.state = state
         self.results = results
+        self.runtime = runtime
         self.engine = images.connect()
         self.stop = threading.Event()
         info: dict[str, Any] = self.engine.info()
         self.cpus = int(info["NCPU"])
         self.memory = int(info["MemTotal"])
+        self.gpus = gpus.present()
+        if runtime and runtime not in info.get("Runtimes", {}):
+            raise EvaluatorError(f"The engine has no runtime '{runtime}'.", f"It has {', '.join(info['Runtimes'])}.")
 
-    def reap(self) -> int:
+    def slots(self, jobs: int) -> Slots:
+        """What this machine can give at a time."""
+        return Slots(jobs, self.memory - KEEP_FREE, len(self.gpus))
+
+    def reap(self, *, mine: bool = False) -> int:
         """Remove what killed runs of this machine have left."""
-        return sandbox.reap(self.engine)
+        return sandbox.reap(self.engine, mine=mine)
 
     def resolve(self, submission: Submission) -> Image:
         """The exact image of a submission: as locked, else resolved now and locked."""
@@ -81,9 +125,10 @@ class SandboxedRuns:
         """Run a task; a fault of the engine or a registry is tried again, and is never the submission's.
 
         Raises:
-            EvaluatorError: after several tries.
+            EvaluatorError: after several tries, or where this machine is not fit for the task.
             Cancelled: the round is being stopped.
         """
+        self._require_fit(task)
         for pause in (*RETRY_AFTER, None):
             try:
                 return self._run(task)
@@ -94,27 +139,38 @@ class SandboxedRuns:
                     raise Cancelled from None
         raise AssertionError("unreachable")
 
-    def _run(self, task: Task) -> Finished:
+    def _require_fit(self, task: Task) -> None:
         if task.memory > self.memory:
             raise EvaluatorError(
                 f"{task.name} needs {task.memory / GIB:.1f} GiB of memory, this machine has {self.memory / GIB:.1f}.",
                 "Use a larger machine, or lower max_memory_gb in [tool.apb].",
             )
-        if task.submission.resources.gpu:
-            raise EvaluatorError(
-                f"{task.name} needs a GPU, and runs with a GPU are not set up here.", "Use a GPU runner."
-            )
-        seed = int.from_bytes(os.urandom(8))
-        given = task.data.blinded(seed)
+        if task.gpus and not self.gpus:
+            raise EvaluatorError(f"{task.name} needs a GPU, and this machine has none.", "Use a machine with a GPU.")
+
+    def _run(self, task: Task) -> Finished:
         try:
             image = images.ensure(task.image, self.settings, self.engine)
         except SubmissionError as error:
-            return Finished(Run(failure=error), given.ids, seed)
-        with self.state.input_folder(given.csv) as folder:
-            limits = replace(task.limits, cpus=min(task.limits.cpus, self.cpus))
-            environment: dict[str, str] = {"TASK": task.data.track.task}
-            run = sandbox.run(self.engine, image, folder, limits, environment=environment, stop=self.stop)
-        return Finished(run, given.ids, seed, image.attrs["Size"])
+            return Finished(0, Run(), failure=error)
+        size = int(image.attrs["Size"])
+        limits = replace(task.limits, cpus=min(task.limits.cpus, self.cpus))
+        if not task.gpus:
+            return run_and_audit(task, self._once(task, image, limits, Device(None, self.runtime)), image_bytes=size)
+        with gpus.one_of(self.gpus, self.stop) as uuid:
+            if uuid is None:
+                raise Cancelled
+            return run_and_audit(task, self._once(task, image, limits, Device(uuid, self.runtime)), image_bytes=size)
+
+    def _once(self, task: Task, image: docker.models.images.Image, limits: Limits, device: Device) -> RunOnce:
+        def once(given: BlindedInput) -> Run:
+            with self.state.input_folder(given.csv) as folder:
+                return sandbox.run(
+                    self.engine, image, folder, limits, environment={"TASK": task.data.track.task}, device=device,
+                    stop=self.stop,
+                )  # fmt: skip
+
+        return once
 
     def alive(self) -> bool:
         """Whether the engine answers."""
@@ -137,14 +193,17 @@ class UnsandboxedRuns:
     """
 
     kind: Sandbox = "unsandboxed"
-    memory = 64 * GIB
 
     def __init__(self, contexts: Path, state: State) -> None:
         self.contexts = contexts
         self.state = state
         self.stop = threading.Event()
 
-    def reap(self) -> int:
+    def slots(self, jobs: int) -> Slots:
+        """Reference models are small."""
+        return Slots(jobs, 64 * GIB, 0)
+
+    def reap(self, *, mine: bool = False) -> int:  # noqa: ARG002
         """Nothing outlives this process's children."""
         return 0
 
@@ -155,7 +214,7 @@ class UnsandboxedRuns:
             EvaluatorError: it is not a reference model.
         """
         reference = images.parse(submission.docker_image)
-        folder = self.contexts / reference.repository.rpartition("/")[2]
+        folder = self._folder(submission)
         config = folder / "config.yaml"
         version = yaml.safe_load(config.read_text()).get("version") if reference.local and config.is_file() else None
         if version is None or str(version) != reference.tag:
@@ -168,28 +227,31 @@ class UnsandboxedRuns:
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
         return Image(str(reference), f"sha256:{digest.hexdigest()}", None)
 
+    def _folder(self, submission: Submission) -> Path:
+        return self.contexts / images.parse(submission.docker_image).repository.rpartition("/")[2]
+
     def run(self, task: Task) -> Finished:
         """Run a reference model's predict.py on the container contract, without the container."""
-        seed = int.from_bytes(os.urandom(8))
-        given = task.data.blinded(seed)
-        script = self.contexts / images.parse(task.submission.docker_image).repository.rpartition("/")[2] / "predict.py"
-        with self.state.input_folder(given.csv) as data, tempfile.TemporaryDirectory() as scratch:
-            output = Path(scratch) / "predictions.csv"
-            environment = {
-                "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": scratch,
-                "TASK": task.data.track.task, "PATH": os.defpath,
-            }  # fmt: skip
-            begun = time.monotonic()
-            try:
-                done = subprocess.run(
-                    [sys.executable, "-I", script.resolve()], cwd=scratch, env=environment, timeout=task.limits.seconds,
-                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
-                )  # fmt: skip
-            except subprocess.SubprocessError as error:
-                raise EvaluatorError(f"The reference model {script} failed: {error}", "Mend the model.") from error
-            return Finished(
-                Run(output.read_bytes(), None, time.monotonic() - begun, None, done.stdout), given.ids, seed
-            )
+        script = (self._folder(task.submission) / "predict.py").resolve()
+
+        def once(given: BlindedInput) -> Run:
+            with self.state.input_folder(given.csv) as data, tempfile.TemporaryDirectory() as scratch:
+                output = Path(scratch) / "predictions.csv"
+                environment = {
+                    "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": scratch,
+                    "TASK": task.data.track.task, "PATH": os.defpath,
+                }  # fmt: skip
+                begun = time.monotonic()
+                try:
+                    done = subprocess.run(
+                        [sys.executable, "-I", script], cwd=scratch, env=environment, timeout=task.limits.seconds,
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
+                    )  # fmt: skip
+                    return Run(output.read_bytes(), None, time.monotonic() - begun, None, done.stdout)
+                except (OSError, subprocess.SubprocessError) as error:
+                    raise EvaluatorError(f"The reference model {script} failed: {error}", "Mend the model.") from error
+
+        return run_and_audit(task, once)
 
     def alive(self) -> bool:
         """There is nothing that could die."""

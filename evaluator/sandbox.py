@@ -18,11 +18,11 @@ import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ import docker.models.containers
 import docker.models.images
 import docker.models.volumes
 import requests.exceptions
-from docker.types import LogConfig, Mount, Ulimit
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from evaluator.errors import EngineError, SubmissionError
 from evaluator.settings import MAX_OUTPUT_BYTES
@@ -73,6 +73,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Device:
+    """What a run is given beyond the default.
+
+    Attributes:
+        gpu: UUID of one GPU that nobody else is using; never "all".
+        runtime: an OCI runtime that the engine knows, such as `runsc`.
+    """
+
+    gpu: str | None = None
+    runtime: str | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """What came of one run: `output` bytes or a `failure`, and what was measured and said meanwhile.
 
@@ -100,6 +113,7 @@ def run(
     limits: Limits,
     *,
     environment: dict[str, str] | None = None,
+    device: Device = Device(),
     stop: threading.Event | None = None,
 ) -> Run:
     """Run an image once on the folder `data`, which it sees read-only as /data.
@@ -107,6 +121,7 @@ def run(
     Args:
         data: absolute; readable by everyone, holds sequences.csv and nothing else.
         environment: added to the contract's INPUT, OUTPUT and HOME.
+        device: the GPU and the container runtime to use.
         stop: when set, the run is killed and `Cancelled` raised.
 
     Raises:
@@ -115,15 +130,15 @@ def run(
     """
     try:
         with _output_volume(engine, limits) as volume, _holder(engine, volume) as holder:
-            with _job(engine, image, data, volume, limits, environment or {}) as job:
+            with _job(engine, image, data, volume, limits, environment or {}, device) as job:
                 result = _supervise(engine, job, limits, stop or threading.Event())
-            if result.failure:
-                return result
-            try:
-                output = _read_output(engine, holder, limits.output)
-            except SubmissionError as error:
-                return Run(failure=error, seconds=result.seconds, peak_memory=result.peak_memory, log=result.log)
-            return Run(output, None, result.seconds, result.peak_memory, result.log)
+            if result.failure is None:
+                try:
+                    return replace(result, output=_read_output(engine, holder, limits.output))
+                except SubmissionError as error:
+                    result = replace(result, failure=error)
+            _require_alive(holder)
+            return result
     except _ENGINE_FAULTS as error:
         raise EngineError(f"The Docker engine failed during a run: {type(error).__name__}: {error}"[:500]) from error
 
@@ -141,7 +156,7 @@ def _output_volume(engine: docker.DockerClient, limits: Limits) -> Iterator[dock
     try:
         yield volume
     finally:
-        _remove(lambda: volume.remove(force=True))
+        _remove(partial(volume.remove, force=True))
 
 
 @contextmanager
@@ -150,7 +165,8 @@ def _holder(
 ) -> Iterator[docker.models.containers.Container]:
     holder = engine.containers.create(
         _holder_image(engine), mounts=[_output_mount(volume, read_only=True)],
-        mem_limit=32 * MIB, memswap_limit=32 * MIB, pids_limit=8, log_config=LogConfig(type="none"), **_confined(),
+        mem_limit=32 * MIB, memswap_limit=32 * MIB, init=True,
+        pids_limit=8, log_config=LogConfig(type="none"), **_confined(),
     )  # fmt: skip
     with _removed(holder):
         holder.start()
@@ -165,6 +181,7 @@ def _job(
     volume: docker.models.volumes.Volume,
     limits: Limits,
     environment: dict[str, str],
+    device: Device,
 ) -> Iterator[docker.models.containers.Container]:
     # A VOLUME of the image would be a writable folder on the host's disk: a tiny tmpfs takes its place.
     volumes = (image.attrs.get("Config") or {}).get("Volumes") or {}
@@ -188,8 +205,10 @@ def _job(
             Ulimit(name="fsize", soft=(size := max(limits.tmp, limits.shm, limits.output)), hard=size),
         ],
         log_config=LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"}),
+        runtime=device.runtime,
+        device_requests=[DeviceRequest(device_ids=[device.gpu], capabilities=[["gpu"]])] if device.gpu else None,
         environment={
-            "NVIDIA_VISIBLE_DEVICES": "void",
+            **({} if device.gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}),
             **environment,
             "INPUT": "/data/sequences.csv",
             "OUTPUT": "/output/predictions.csv",
@@ -269,6 +288,20 @@ def _verdict(job: docker.models.containers.Container, elapsed: float, peak: int 
     else:
         return Run(None, None, elapsed, peak, log)
     return Run(None, failure, elapsed, peak, log)
+
+
+def _require_alive(holder: docker.models.containers.Container) -> None:
+    """An engine that is stopped or restarted stops its containers, the holder among them; that is nobody's fault.
+
+    The holder's program ends on the first signal, so that it is gone within the second that we wait.
+
+    Raises:
+        EngineError: the holder is not running any more.
+    """
+    time.sleep(1)
+    holder.reload()
+    if holder.status != "running":
+        raise EngineError("The Docker engine was stopped during a run.", "Start it and run apb evaluate again.")
 
 
 def _duration(state: dict[str, Any]) -> float | None:
@@ -418,17 +451,25 @@ def _orphaned(labels: dict[str, str]) -> bool:
     return boot != _boot() or not pid.isdecimal() or _process_start(int(pid)) != start
 
 
-def reap(engine: docker.DockerClient) -> int:
-    """Remove what killed processes of this machine have left in the engine; returns how many containers and volumes."""
+def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:
+    """Remove what killed processes of this machine have left in the engine; returns how many containers and volumes.
+
+    Args:
+        mine: also what this process has left, which must have no run in progress.
+    """
     count = 0
+
+    def _left(labels: dict[str, str]) -> bool:
+        return _orphaned(labels) or (mine and owner_labels().items() <= labels.items())
+
     try:
         for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
-            if _orphaned(container.labels):
-                _remove(lambda c=container: c.remove(force=True, v=True))
+            if _left(container.labels):
+                _remove(partial(container.remove, force=True, v=True))
                 count += 1
         for volume in engine.volumes.list(filters={"label": LABEL}):
-            if _orphaned(volume.attrs.get("Labels") or {}):
-                _remove(lambda v=volume: v.remove(force=True))
+            if _left(volume.attrs.get("Labels") or {}):
+                _remove(partial(volume.remove, force=True))
                 count += 1
     except _ENGINE_FAULTS as error:
         raise EngineError(f"The Docker engine failed while leftovers were removed: {error}"[:500]) from error
@@ -440,17 +481,20 @@ def _removed(container: docker.models.containers.Container) -> Iterator[None]:
     try:
         yield
     finally:
-        _remove(lambda: container.remove(force=True, v=True))
+        _remove(partial(container.remove, force=True, v=True))
 
 
-def _remove(remove: Any, attempts: int = 3) -> None:
-    """Remove, or leave it to the next `reap`: a failure here must not hide what went wrong before."""
-    for attempt in range(attempts):
+def _remove(remove: Callable[[], None]) -> None:
+    """Remove, or leave it to the next `reap`: a failure here must not hide what went wrong before.
+
+    An engine that is being restarted is waited for.
+    """
+    for pause in (0.2, 0.5, 1.0, 2.0, 4.0, 8.0):
         try:
             remove()
         except docker.errors.NotFound:
             return
         except _ENGINE_FAULTS:
-            time.sleep(0.2 * (attempt + 1))
+            time.sleep(pause)
         else:
             return

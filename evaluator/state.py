@@ -38,12 +38,14 @@ class Kept:
         prediction: [n] int8 0/1, or None on a regression track.
         seconds: wall-clock time.
         peak_memory: bytes; 0 where it was not seen.
+        flags: what the consistency audit found.
     """
 
     score: npt.NDArray[np.float64]
     prediction: npt.NDArray[np.int8] | None
     seconds: float
     peak_memory: int
+    flags: tuple[str, ...] = ()
 
 
 class State:
@@ -103,6 +105,7 @@ class State:
         arrays: dict[str, npt.NDArray[Any]] = {
             "score": kept.score,
             "measured": np.array([kept.seconds, kept.peak_memory], dtype=np.float64),
+            "flags": np.array(kept.flags, dtype=np.str_),
         }
         if kept.prediction is not None:
             arrays["prediction"] = kept.prediction
@@ -117,7 +120,9 @@ class State:
             return None
         with np.load(path, allow_pickle=False) as arrays:
             seconds, peak_memory = arrays["measured"].tolist()
-            return Kept(arrays["score"], arrays.get("prediction"), seconds, int(peak_memory))
+            return Kept(
+                arrays["score"], arrays.get("prediction"), seconds, int(peak_memory), tuple(arrays["flags"].tolist())
+            )
 
     def keep_log(self, submission: str, track: str, log: bytes) -> None:
         """Keep what a container said, for the maintainer's eyes only."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import io
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +23,7 @@ from evaluator.errors import EvaluatorError
 
 Task = Literal["classification", "regression"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+KEY_FILE = "labels.key"
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
 
 
@@ -71,10 +74,14 @@ class Track(_Model):
     secondary_metric: str
     ranked: Literal["tiers", "intervals"]
     timeout_minutes: float = Field(default=60, gt=0)
+    audit_rows: int = Field(default=40, ge=0)
+    """How many rows an entry is run on again to see whether it is consistent; 0 for no audit."""
     known_problems: tuple[str, ...] = ()
     same_labels: tuple[str, ...] = ()
     """Training sets that contain this track's labels; an entry trained on one gets no rank here."""
     sha256: Hashes = Hashes()
+    labels_hmac_sha256: Sha256 | None = None
+    """In place of the labels' sha256 where they are hidden: a plain hash would confirm a guessed labelling."""
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Track:
@@ -82,6 +89,8 @@ class Track(_Model):
             raise ValueError("a classification track states its classes, a regression track has none")
         if self.classes and self.classes.negative + self.classes.positive != self.n:
             raise ValueError("the classes do not add up to n")
+        if self.disclosure == "hidden" and self.sha256.labels:
+            raise ValueError("a hidden track states labels_hmac_sha256, never the plain sha256 of its labels")
         return self
 
 
@@ -116,7 +125,8 @@ class TrackData:
         ids: n sequence ids.
         columns: `sequence`, and `light_sequence` on a paired track; n strings each.
         truth: [n] 0/1 as int8 (classification) or finite float64 (regression).
-        sequences_sha256, labels_sha256: of the two files.
+        sequences_sha256: of the file.
+        labels_hash: sha256 of the file; of a hidden track its HMAC-SHA256 under the maintainer's key.
     """
 
     track: Track
@@ -124,25 +134,32 @@ class TrackData:
     columns: dict[str, tuple[str, ...]]
     truth: npt.NDArray[np.int8] | npt.NDArray[np.float64]
     sequences_sha256: str
-    labels_sha256: str
+    labels_hash: str
 
     @cached_property
     def n(self) -> int:
         """Number of rows."""
         return len(self.ids)
 
-    def blinded(self, seed: int) -> BlindedInput:
-        """The input of one run: fresh opaque ids, shuffled rows; the same seed gives the same file."""
+    def blinded(self, seed: int, rows: Sequence[int] | None = None) -> BlindedInput:
+        """The input of one run: fresh opaque ids, shuffled rows; the same seed gives the same file.
+
+        Args:
+            rows: only these rows of the track; default all.
+        """
         rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
-        opaque = [f"{value:012x}" for value in rng.sample(range(16**12), self.n)]
-        order = rng.sample(range(self.n), self.n)
-        table = pd.DataFrame({"sequence_id": opaque, **self.columns}).iloc[order]
+        n = self.n if rows is None else len(rows)
+        opaque = [f"{value:012x}" for value in rng.sample(range(16**12), n)]
+        table = pd.DataFrame(self.columns)
+        table = table if rows is None else table.iloc[list(rows)]
+        table.insert(0, "sequence_id", opaque)
+        table = table.iloc[rng.sample(range(n), n)]
         return BlindedInput(csv=table.to_csv(index=False, lineterminator="\n").encode(), ids=tuple(opaque))
 
 
 @dataclass(frozen=True)
 class BlindedInput:
-    """What a container sees of a track: `csv`, and (kept here) the opaque id of each row of the track."""
+    """What a container sees of a track: `csv`, and (kept here) the opaque id of each row."""
 
     csv: bytes
     ids: tuple[str, ...]
@@ -158,7 +175,10 @@ def load_data(track: Track, hidden: Path) -> TrackData | None:
     if not folder.is_dir():
         return None
     sequences, sequences_hash = _read(folder / "sequences.csv", track.sha256.sequences)
-    labels, labels_hash = _read(folder / "labels.csv", track.sha256.labels)
+    if track.disclosure == "hidden":
+        labels, labels_hash = _read(folder / "labels.csv", track.labels_hmac_sha256, key=_key(hidden))
+    else:
+        labels, labels_hash = _read(folder / "labels.csv", track.sha256.labels)
     columns = _sequence_columns(track, sequences, folder / "sequences.csv")
     ids = _ids(sequences, folder / "sequences.csv")
     truth = _truth(track, labels, ids, folder / "labels.csv")
@@ -179,11 +199,27 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
 
 
-def _read(path: Path, expected: str | None) -> tuple[pd.DataFrame, str]:
+def _key(hidden: Path) -> bytes:
+    """The maintainer's key for the hashes of hidden labels.
+
+    Raises:
+        EvaluatorError: it is missing or too short to be secret.
+    """
+    path = hidden / KEY_FILE
+    key = path.read_bytes().strip() if path.is_file() else b""
+    if len(key) < 32:
+        raise EvaluatorError(
+            f"{path} must hold the key of the hidden labels' hashes, at least 32 characters.",
+            f"Make one with: openssl rand -hex 32 > {path}",
+        )
+    return key
+
+
+def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[pd.DataFrame, str]:
     if not path.is_file():
         raise EvaluatorError(f"{path} is missing.", "Put it there, or take the folder away to leave the track out.")
     data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
+    found = hmac.new(key, data, hashlib.sha256).hexdigest() if key else hashlib.sha256(data).hexdigest()
     if found != expected:
         state = (
             "has no hash in its track file"
@@ -191,7 +227,7 @@ def _read(path: Path, expected: str | None) -> tuple[pd.DataFrame, str]:
             else f"is not the file that its track names ({expected})"
         )
         raise EvaluatorError(
-            f"{path} (sha256 {found}) {state}; scores on other data would not be comparable.",
+            f"{path} ({'hmac-' if key else ''}sha256 {found}) {state}; scores on other data would not be comparable.",
             "Restore the file, or declare a new version of the track.",
         )
     return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False), found

@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = [
-    {"errors", "text", "files", "settings", "metrics", "executors", "registry", "progress", "__init__"},
+    {"errors", "text", "files", "settings", "metrics", "executors", "registry", "progress", "gpus", "__init__"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state"},
-    {"plan"},
+    {"plan", "audit"},
     {"runs"},
     {"evaluate", "check", "new", "score", "doctor"},
     {"cli", "__main__"},

@@ -45,16 +45,18 @@ def test_without_an_engine_only_reference_models_run_and_are_marked(tmp_path: Pa
     assert columns(tmp_path, "smoke")["sandbox"] == ["unsandboxed"] * 3
     assert "unsandboxed" in (tmp_path / "site" / "index.html").read_text()
 
-    for name, image in {
+    strangers = {
         "stranger": "docker.io/me/x:1",
         "imitator": "docker.io/apb/random:1.0",
         "other": "apb/random:2.0",
-    }.items():
+    }
+    for name, image in strangers.items():
         (tmp_path / "submissions" / f"{name}.yaml").write_text(f"name: x\nauthor: y\ndocker_image: {image}\n")
     refused = subprocess.run(
         [
             sys.executable, "-m", "evaluator", "evaluate", "--hidden", "test_data", "--tracks", "smoke",
-            "--state", f"{tmp_path}/state", "--submissions", f"{tmp_path}/submissions", "--results", f"{tmp_path}/results",
+            "--state", f"{tmp_path}/state", "--submissions", f"{tmp_path}/submissions",
+            "--results", f"{tmp_path}/results",
             "--unsandboxed", f"{tmp_path}/images", "--json",
         ],
         cwd=ROOT, env={**os.environ, "DOCKER_HOST": nowhere}, capture_output=True, text=True, check=False,

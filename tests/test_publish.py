@@ -21,7 +21,7 @@ def put(workspace: Workspace, submission: str, track: str = "jain", **changes: o
     content = {
         "submission": submission, "track": track, "status": "ok", "evaluated_at": "2026-01-01",
         "image": {"reference": "docker.io/me/x:1", "digest": DIGEST}, "sequences_sha256": "0" * 64,
-        "labels_sha256": "0" * 64, "contract": 1, "scorer": "1", "software": "0", "commit": None, "limits": {},
+        "labels_hash": "0" * 64, "contract": 1, "scorer": "1", "software": "0", "commit": None, "limits": {},
         "hardware": {}, "sandbox": "docker", "run_key": "x", "n": 86,
         "metrics": {"roc_auc": {"value": 0.5}, "precision": {"value": None, "reason": "no row was predicted positive"}},
         **changes,
@@ -56,7 +56,8 @@ def test_failed_not_run_and_zero_are_three_things(workspace: Workspace) -> None:
 
 
 METRIC_NAMES = (
-    "roc_auc", "average_precision", "mcc", "balanced_accuracy", "accuracy", "precision", "recall", "specificity", "f1", "brier",
+    "roc_auc", "average_precision", "mcc", "balanced_accuracy", "accuracy", "precision", "recall", "specificity",
+    "f1", "brier",
 )  # fmt: skip
 
 
@@ -68,9 +69,10 @@ def test_two_builds_are_the_same_bytes(workspace: Workspace) -> None:
     assert first == second
 
 
-@pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</title>{{ 7*7 }}", "=cmd()"]
-)
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</title>{{ 7*7 }}", "=cmd()"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_text(workspace: Workspace, name: str) -> None:
     path = workspace.root / "submissions" / "entry.yaml"
     path.write_text(f"name: {json.dumps(name)}\ndocker_image: docker.io/me/x:1\nauthor: {json.dumps(name)}\n")
