@@ -12,7 +12,7 @@ import docker
 import docker.errors
 import docker.models.images
 
-from evaluator import images, metrics, plan, sandbox, tracks
+from evaluator import containers, images, metrics, plan, sandbox, tracks
 from evaluator import submission as submissions
 from evaluator.errors import EvaluatorError, Problem, SubmissionError
 from evaluator.images import Image
@@ -85,7 +85,7 @@ def check(repository: Repository, path: Path, *, image: str | None, state: State
         images.require_allowed(reference, repository.settings)
         passed("file", f"{path.name} is valid")
         engine = images.connect()
-        sandbox.reap(engine)
+        containers.reap(engine)
         chosen, how = _choose(entry, image, repository, engine)
         ready = images.ensure(chosen, repository.settings, engine)
         passed("image", f"{how}, {ready.attrs['Size'] / 1e6:,.0f} MB, {chosen.digest}")

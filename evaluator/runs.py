@@ -24,7 +24,7 @@ import docker.models.images
 import requests.exceptions
 import yaml
 
-from evaluator import gpus, images, predictions, sandbox
+from evaluator import containers, gpus, images, predictions, sandbox
 from evaluator.audit import audit
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.executors import Slots
@@ -106,7 +106,7 @@ class SandboxedRuns:
 
     def reap(self, *, mine: bool = False) -> int:
         """Remove what killed runs of this machine have left."""
-        return sandbox.reap(self.engine, mine=mine)
+        return containers.reap(self.engine, mine=mine)
 
     def resolve(self, submission: Submission) -> Image:
         """The exact image of a submission: as locked, else resolved now and locked."""

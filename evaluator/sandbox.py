@@ -1,28 +1,13 @@
-"""One offline run of one image: nothing comes in but `/data`, nothing goes out but `/output/predictions.csv`.
-
-`/output` is a tmpfs volume of limited size and inodes. Its pages vanish with the last container that mounts it, so a
-trusted holder mounts it too, read-only; the job is removed first, and only then is the file read through the holder.
-What the job did to the file (link, FIFO, terabyte of holes) is seen from its metadata, before a byte is read.
-"""
+"""One offline run of one image: nothing comes in but `/data`, nothing goes out but `/output/predictions.csv`."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import os
-import socket
-import stat
-import struct
-import tarfile
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +16,15 @@ import docker.errors
 import docker.models.containers
 import docker.models.images
 import docker.models.volumes
-import requests.exceptions
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from evaluator.containers import ENGINE_FAULTS, confined, removed
 from evaluator.errors import EngineError, SubmissionError
+from evaluator.output import holder, output_mount, output_volume, read_output, require_alive
 from evaluator.settings import MAX_OUTPUT_BYTES
 
-UID = 65532
-MIB = 1024**2
 GIB = 1024**3
-LABEL = "antibody-polyreactivity-benchmark"
-LOG_BYTES = MIB
-HOLDER = f"{LABEL}/holder:1"
-_ENGINE_FAULTS = (docker.errors.DockerException, requests.exceptions.RequestException)
+LOG_BYTES = 1024**2
 
 
 @dataclass(frozen=True)
@@ -129,48 +110,21 @@ def run(
         Cancelled: `stop` was set.
     """
     try:
-        with _output_volume(engine, limits) as volume, _holder(engine, volume) as holder:
+        with output_volume(engine, limits.output, limits.output_inodes) as volume, holder(engine, volume) as keeper:
             with _job(engine, image, data, volume, limits, environment or {}, device) as job:
                 result = _supervise(engine, job, limits, stop or threading.Event())
             if result.failure is None:
                 try:
-                    return replace(result, output=_read_output(engine, holder, limits.output))
+                    return replace(result, output=read_output(engine, keeper, limits.output))
                 except SubmissionError as error:
                     result = replace(result, failure=error)
-            _require_alive(holder)
+            require_alive(keeper)
             return result
-    except _ENGINE_FAULTS as error:
+    except ENGINE_FAULTS as error:
         raise EngineError(f"The Docker engine failed during a run: {type(error).__name__}: {error}"[:500]) from error
 
 
 # -- the three parts of a run, each removed on the way out ------------------------------------------------------------
-
-
-@contextmanager
-def _output_volume(engine: docker.DockerClient, limits: Limits) -> Iterator[docker.models.volumes.Volume]:
-    options = f"size={limits.output},nr_inodes={limits.output_inodes},mode=0777,nosuid,nodev,noexec"
-    volume = engine.volumes.create(
-        f"apb-output-{uuid.uuid4().hex}", driver="local", labels=owner_labels(),
-        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
-    )  # fmt: skip
-    try:
-        yield volume
-    finally:
-        _remove(partial(volume.remove, force=True))
-
-
-@contextmanager
-def _holder(
-    engine: docker.DockerClient, volume: docker.models.volumes.Volume
-) -> Iterator[docker.models.containers.Container]:
-    holder = engine.containers.create(
-        _holder_image(engine), mounts=[_output_mount(volume, read_only=True)],
-        mem_limit=32 * MIB, memswap_limit=32 * MIB, init=True,
-        pids_limit=8, log_config=LogConfig(type="none"), **_confined(),
-    )  # fmt: skip
-    with _removed(holder):
-        holder.start()
-        yield holder
 
 
 @contextmanager
@@ -190,7 +144,7 @@ def _job(
     job = engine.containers.create(
         str(image.id),
         mounts=[
-            _output_mount(volume, read_only=False),
+            output_mount(volume, read_only=False),
             Mount("/data", str(data), type="bind", read_only=True, propagation="rprivate"),
         ],
         tmpfs=tmpfs,
@@ -215,26 +169,10 @@ def _job(
             "HOME": "/tmp",  # noqa: S108
         },
         init=True,
-        **_confined(),
+        **confined(),
     )
-    with _removed(job):
+    with removed(job):
         yield job
-
-
-def _confined() -> dict[str, Any]:
-    """What holds for every container that we start, ours and theirs."""
-    return {
-        "user": f"{UID}:{UID}", "network_mode": "none", "network_disabled": True, "read_only": True,
-        "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"], "privileged": False,
-        "ipc_mode": "private", "cgroupns": "private", "healthcheck": {"test": ["NONE"]},
-        "use_config_proxy": False, "detach": True, "tty": False, "stdin_open": False,
-        "hostname": "sandbox", "labels": owner_labels(),
-    }  # fmt: skip
-
-
-def _output_mount(volume: docker.models.volumes.Volume, *, read_only: bool) -> Mount:
-    # no_copy: otherwise a file baked into the image at /output would be copied in and taken for a result
-    return Mount("/output", str(volume.name), type="volume", read_only=read_only, no_copy=True)
 
 
 # -- while it runs ----------------------------------------------------------------------------------------------------
@@ -290,20 +228,6 @@ def _verdict(job: docker.models.containers.Container, elapsed: float, peak: int 
     return Run(None, failure, elapsed, peak, log)
 
 
-def _require_alive(holder: docker.models.containers.Container) -> None:
-    """An engine that is stopped or restarted stops its containers, the holder among them; that is nobody's fault.
-
-    The holder's program ends on the first signal, so that it is gone within the second that we wait.
-
-    Raises:
-        EngineError: the holder is not running any more.
-    """
-    time.sleep(1)
-    holder.reload()
-    if holder.status != "running":
-        raise EngineError("The Docker engine was stopped during a run.", "Start it and run apb evaluate again.")
-
-
 def _duration(state: dict[str, Any]) -> float | None:
     """Seconds between start and end by the engine's clock, without our polling and its own overhead."""
     try:
@@ -322,7 +246,7 @@ def _cannot_start() -> SubmissionError:
 
 def _memory(engine: docker.DockerClient, job: docker.models.containers.Container) -> int | None:
     """Bytes in use now, or the kernel's own high-water mark where the engine passes it on (cgroup v1)."""
-    with suppress(*_ENGINE_FAULTS, ValueError):  # a measurement is not worth a run
+    with suppress(*ENGINE_FAULTS, ValueError):  # a measurement is not worth a run
         memory = engine.api.stats(str(job.id), stream=False, one_shot=True).get("memory_stats", {})
         return int(memory.get("max_usage") or memory.get("usage") or 0) or None
     return None
@@ -335,166 +259,3 @@ def _log(job: docker.models.containers.Container) -> bytes:
         kept += chunk
         del kept[:-LOG_BYTES]
     return bytes(kept)
-
-
-# -- reading what was written -----------------------------------------------------------------------------------------
-
-_GO_TYPE_BITS = {
-    31: "a folder", 27: "a symbolic link", 26: "a device", 25: "a named pipe", 24: "a socket", 21: "a device",
-    19: "no plain file",
-}  # fmt: skip
-
-
-def _read_output(engine: docker.DockerClient, holder: docker.models.containers.Container, limit: int) -> bytes:
-    """The bytes of /output/predictions.csv, judged by its metadata before it is opened.
-
-    Raises:
-        SubmissionError: `NO_OUTPUT`, `BAD_FORMAT:NOT_A_FILE`, `BAD_FORMAT:TOO_LARGE`.
-    """
-    api, path = engine.api, {"path": "/output/predictions.csv"}
-    url = f"{api.base_url}/v{api.api_version}/containers/{holder.id}/archive"
-    answer = api.head(url, params=path, timeout=api.timeout)
-    if answer.status_code == requests.codes.not_found:
-        raise SubmissionError(
-            "NO_OUTPUT", "The run ended well but wrote no /output/predictions.csv.", "Write it to the path in $OUTPUT."
-        )
-    answer.raise_for_status()
-    found = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
-    for bit, kind in _GO_TYPE_BITS.items():
-        if found["mode"] >> bit & 1:
-            raise SubmissionError("BAD_FORMAT:NOT_A_FILE", f"predictions.csv is {kind}.", "Write a plain file.")
-    if found["size"] > limit:
-        raise SubmissionError(
-            "BAD_FORMAT:TOO_LARGE", f"predictions.csv has more than {limit // MIB} MiB.", "Write one row per sequence."
-        )
-    stream, _ = holder.get_archive(path["path"])
-    archive = bytearray()
-    for chunk in stream:
-        archive += chunk
-        if len(archive) > limit + MIB:
-            raise EngineError("The engine sent more of predictions.csv than it announced.")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        members = tar.getmembers()
-        content = tar.extractfile(members[0]) if len(members) == 1 and members[0].isreg() else None
-        if content is None:
-            raise EngineError("The engine sent something else than predictions.csv.")
-        return content.read()
-
-
-# -- the holder's image -----------------------------------------------------------------------------------------------
-
-
-@cache
-def _holder_archive() -> bytes:
-    """A root file system of one file: a static x86-64 program that calls pause(2) for ever.
-
-    So the holder needs no base image, and has nothing in it that could be misused.
-    """
-    code = bytes.fromhex("b8220000000f05ebf7")  # loop: mov eax, 34 (pause); syscall; jmp loop
-    base, offset = 0x400000, 64 + 56
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, base + offset, 64, 0, 0, 64, 56, 1, 0, 0, 0
-    )
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, offset + len(code), offset + len(code), 0x1000)
-    program = header + segment + code
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("pause")
-        member.size, member.mode = len(program), stat.S_IRUSR | stat.S_IXUSR | 0o555
-        tar.addfile(member, io.BytesIO(program))
-    return buffer.getvalue()
-
-
-def _holder_image(engine: docker.DockerClient) -> str:
-    """The id of the holder's image, imported on first use."""
-    try:
-        return str(engine.images.get(HOLDER).id)
-    except docker.errors.ImageNotFound:
-        name, _, tag = HOLDER.partition(":")
-        engine.api.import_image_from_data(_holder_archive(), repository=name, tag=tag, changes=['CMD ["/pause"]'])
-        return str(engine.images.get(HOLDER).id)
-
-
-# -- leaving nothing behind -------------------------------------------------------------------------------------------
-
-
-def _process_start(pid: int) -> str | None:
-    """When a process began, in clock ticks since boot; None if it is not there. A pid alone may be used again."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None
-
-
-@cache
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return "unknown"
-
-
-def owner_labels() -> dict[str, str]:
-    """Labels that say which process on which machine a container or volume belongs to."""
-    pid = os.getpid()
-    return {
-        LABEL: "run",
-        f"{LABEL}.host": socket.gethostname(),
-        f"{LABEL}.process": f"{_boot()}/{pid}/{_process_start(pid)}",
-    }
-
-
-def _orphaned(labels: dict[str, str]) -> bool:
-    if labels.get(f"{LABEL}.host") != socket.gethostname():
-        return False
-    boot, _, process = labels.get(f"{LABEL}.process", "").partition("/")
-    pid, _, start = process.partition("/")
-    return boot != _boot() or not pid.isdecimal() or _process_start(int(pid)) != start
-
-
-def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:
-    """Remove what killed processes of this machine have left in the engine; returns how many containers and volumes.
-
-    Args:
-        mine: also what this process has left, which must have no run in progress.
-    """
-    count = 0
-
-    def _left(labels: dict[str, str]) -> bool:
-        return _orphaned(labels) or (mine and owner_labels().items() <= labels.items())
-
-    try:
-        for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
-            if _left(container.labels):
-                _remove(partial(container.remove, force=True, v=True))
-                count += 1
-        for volume in engine.volumes.list(filters={"label": LABEL}):
-            if _left(volume.attrs.get("Labels") or {}):
-                _remove(partial(volume.remove, force=True))
-                count += 1
-    except _ENGINE_FAULTS as error:
-        raise EngineError(f"The Docker engine failed while leftovers were removed: {error}"[:500]) from error
-    return count
-
-
-@contextmanager
-def _removed(container: docker.models.containers.Container) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        _remove(partial(container.remove, force=True, v=True))
-
-
-def _remove(remove: Callable[[], None]) -> None:
-    """Remove, or leave it to the next `reap`: a failure here must not hide what went wrong before.
-
-    An engine that is being restarted is waited for.
-    """
-    for pause in (0.2, 0.5, 1.0, 2.0, 4.0, 8.0):
-        try:
-            remove()
-        except docker.errors.NotFound:
-            return
-        except _ENGINE_FAULTS:
-            time.sleep(pause)
-        else:
-            return

@@ -1,0 +1,117 @@
+"""What holds for every container that we start, and how none is left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import docker.models.containers
+import requests.exceptions
+
+from evaluator.errors import EngineError
+
+UID = 65532
+LABEL = "antibody-polyreactivity-benchmark"
+ENGINE_FAULTS = (docker.errors.DockerException, requests.exceptions.RequestException)
+
+
+def confined() -> dict[str, Any]:
+    """What holds for every container that we start, ours and theirs."""
+    return {
+        "user": f"{UID}:{UID}", "network_mode": "none", "network_disabled": True, "read_only": True,
+        "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"], "privileged": False,
+        "ipc_mode": "private", "cgroupns": "private", "healthcheck": {"test": ["NONE"]},
+        "use_config_proxy": False, "detach": True, "tty": False, "stdin_open": False,
+        "hostname": "sandbox", "labels": owner_labels(),
+    }  # fmt: skip
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process began, in clock ticks since boot; None if it is not there. A pid alone may be used again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+@cache
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return "unknown"
+
+
+def owner_labels() -> dict[str, str]:
+    """Labels that say which process on which machine a container or volume belongs to."""
+    pid = os.getpid()
+    return {
+        LABEL: "run",
+        f"{LABEL}.host": socket.gethostname(),
+        f"{LABEL}.process": f"{_boot()}/{pid}/{_process_start(pid)}",
+    }
+
+
+def _orphaned(labels: dict[str, str]) -> bool:
+    if labels.get(f"{LABEL}.host") != socket.gethostname():
+        return False
+    boot, _, process = labels.get(f"{LABEL}.process", "").partition("/")
+    pid, _, start = process.partition("/")
+    return boot != _boot() or not pid.isdecimal() or _process_start(int(pid)) != start
+
+
+def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:
+    """Remove what killed processes of this machine have left in the engine; returns how many containers and volumes.
+
+    Args:
+        mine: also what this process has left, which must have no run in progress.
+    """
+    count = 0
+
+    def _left(labels: dict[str, str]) -> bool:
+        return _orphaned(labels) or (mine and owner_labels().items() <= labels.items())
+
+    try:
+        for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+            if _left(container.labels):
+                remove(partial(container.remove, force=True, v=True))
+                count += 1
+        for volume in engine.volumes.list(filters={"label": LABEL}):
+            if _left(volume.attrs.get("Labels") or {}):
+                remove(partial(volume.remove, force=True))
+                count += 1
+    except ENGINE_FAULTS as error:
+        raise EngineError(f"The Docker engine failed while leftovers were removed: {error}"[:500]) from error
+    return count
+
+
+@contextmanager
+def removed(container: docker.models.containers.Container) -> Iterator[None]:
+    """Remove a container on the way out, running or not."""
+    try:
+        yield
+    finally:
+        remove(partial(container.remove, force=True, v=True))
+
+
+def remove(action: Callable[[], None]) -> None:
+    """Remove, or leave it to the next `reap`: a failure here must not hide what went wrong before.
+
+    An engine that is being restarted is waited for.
+    """
+    for pause in (0.2, 0.5, 1.0, 2.0, 4.0, 8.0):
+        try:
+            action()
+        except docker.errors.NotFound:
+            return
+        except ENGINE_FAULTS:
+            time.sleep(pause)
+        else:
+            return
