@@ -25,11 +25,12 @@ from evaluator.settings import Settings
 from evaluator.text import printable
 
 REFERENCE_NAMESPACE = "apb"
+MAX_LENGTH = 300
 CALL_TIMEOUT = 60
 PULL_TIMEOUT = 1800
 PULL_SLACK = 256 * 1024 * 1024
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?", re.ASCII)
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(
     rf"(?P<path>{_PART}(?:/{_PART})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?", re.ASCII
@@ -65,7 +66,7 @@ def parse(text: str) -> Reference:
     # Docker's own rule: what stands before the first slash is a host if it has a dot or a port.
     host = head if slash and ("." in head or ":" in head or head == "localhost") else None
     match = _NAME.fullmatch(rest if host else text)
-    if not match or len(text) > 300 or (host and not _HOST.fullmatch(host)):
+    if not match or len(text) > MAX_LENGTH or (host and not _HOST.fullmatch(host)):
         raise SubmissionError(
             "IMAGE_REFERENCE", f"'{printable(text, 100)}' is not an image reference.",
             "Write registry/repository:tag, for example docker.io/user/model:1.0, with the repository in lower case.",
@@ -79,7 +80,12 @@ def parse(text: str) -> Reference:
     host = "docker.io" if host in {"index.docker.io", "registry-1.docker.io"} else host
     if host == "docker.io" and "/" not in path:
         path = f"library/{path}"
-    return Reference(host, path, tag, digest)
+    reference = Reference(host, path, tag, digest)
+    if len(str(reference)) > MAX_LENGTH:
+        raise SubmissionError(
+            "IMAGE_REFERENCE", f"The reference is longer than {MAX_LENGTH} characters.", "Shorten it."
+        )
+    return reference
 
 
 def require_allowed(reference: Reference, settings: Settings) -> None:

@@ -163,6 +163,8 @@ def average_precision(x: Scored) -> Estimate:
 
 def brier(x: Scored) -> Estimate:
     """Mean squared difference of score and class (Brier 1950); lower is better."""
+    if not len(x.score):
+        return Estimate(None, reason="there are no rows")
     return Estimate(float(np.mean((x.score - x.truth) ** 2)))
 
 
@@ -253,7 +255,8 @@ def curves(x: Scored, points: int) -> dict[str, dict[str, list[float]]] | None:
     if not x.n1 or not x.n0:
         return None
     fp, tp = x.thresholds
-    keep = np.unique(np.linspace(0, len(tp) - 1, min(points, len(tp))).round().astype(int))
+    keep = np.unique(np.linspace(0, len(tp) - 1, min(points - 1, len(tp))).round().astype(int))
+    keep[-1] = len(tp) - 1
     fpr, tpr = fp[keep] / x.n0, tp[keep] / x.n1
     ppv = tp[keep] / (tp[keep] + fp[keep])
     return {

@@ -19,7 +19,7 @@ from evaluator.errors import Problem, SubmissionError
 from evaluator.settings import MAX_OUTPUT_BYTES
 from evaluator.text import printable
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WRITE_CSV = "Write it with pandas: table.to_csv('/output/predictions.csv', index=False)."
 
 # A row of the file: its line number and its fields, in the order of the header.
@@ -85,7 +85,7 @@ def _decode(data: bytes, n: int) -> tuple[str, tuple[Problem, ...]]:
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise _refuse("NUL_BYTE", "The row holds a NUL byte.", "Write plain UTF-8 text.", f"row {line}")
-    if (lines := data.count(b"\n")) > 2 * n + 100:
+    if (lines := max(data.count(b"\n"), data.count(b"\r"))) > 2 * n + 100:
         raise _refuse("TOO_MANY_ROWS", f"The file has {lines:,} lines for {n:,} sequences.", "Write one row for each.")
     try:
         text = data.decode("utf-8-sig")
@@ -108,16 +108,16 @@ def _decode(data: bytes, n: int) -> tuple[str, tuple[Problem, ...]]:
 
 def _rows(text: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    start = 1
     try:
         for fields in reader:
             if fields:
                 yield reader.line_num, fields
+            start = reader.line_num + 1
     except csv.Error as error:
         what = printable(str(error), 100)
-        code = "FIELD_TOO_LONG" if "field limit" in what else "QUOTING"
-        raise _refuse(
-            code, f"The row cannot be split into fields: {what}.", _WRITE_CSV, f"row {reader.line_num}"
-        ) from error
+        code = "FIELD_TOO_LONG" if "field limit" in what and start >= reader.line_num else "QUOTING"
+        raise _refuse(code, f"The row cannot be split into fields: {what}.", _WRITE_CSV, f"row {start}") from error
 
 
 def _columns(header: list[str], task: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 from evaluator import metrics, predictions, tracks
@@ -34,7 +35,7 @@ def _bytes(path: Path) -> bytes:
                 return stream.read(MAX_OUTPUT_BYTES + 1)
         with path.open("rb") as plain:
             return plain.read(MAX_OUTPUT_BYTES + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SubmissionError("NO_OUTPUT", f"{path} cannot be read: {error}", "Name a .csv or .csv.gz file.") from error
 
 

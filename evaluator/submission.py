@@ -16,6 +16,7 @@ from evaluator.text import is_inert, printable
 
 MAX_BYTES = 16 * 1024
 MAX_DEPTH = 8
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{2,63}")
 
 TrainingSet = Literal[
@@ -41,7 +42,7 @@ def _https(value: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError("is not a web address; write https://host/path") from None
-    if parts.scheme != "https" or not parts.hostname or "." not in parts.hostname or parts.username or port == 0:
+    if parts.scheme != "https" or not _HOST.fullmatch(parts.hostname or "") or "@" in parts.netloc or port == 0:
         raise ValueError("must be an https:// address with a host and without a user name")
     return value
 
@@ -76,7 +77,10 @@ def _plain_json(value: JsonValue, depth: int = 0) -> JsonValue:
     if isinstance(value, str):
         return _text(value) if value else value
     if isinstance(value, dict):
-        return {_text(k): _plain_json(v, depth + 1) for k, v in value.items()}
+        plain = {_text(k): _plain_json(v, depth + 1) for k, v in value.items()}
+        if len(plain) < len(value):
+            raise ValueError("has two keys that differ in white space only")
+        return plain
     if isinstance(value, list):
         return [_plain_json(v, depth + 1) for v in value]
     if isinstance(value, float) and value - value != 0:
@@ -147,7 +151,7 @@ class Submission(_Model):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader without timestamps, so that `name: 2024-01-01` is a wrong type and not a date."""
+    """PyYAML's safe loader without timestamps, so that `name: 2024-01-01` is the text that it looks like."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -182,7 +186,8 @@ def read_yaml(data: bytes) -> tuple[Any, dict[tuple[str | int, ...], int]]:
         return loader.construct_document(node) if node else None, lines
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"Line {mark.line + 1}: " if mark else ""
+        line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
+        place = f"Line {line}: "
         reason = printable(str(getattr(error, "problem", None) or "the text is not YAML"), 200)
         raise SubmissionError("YAML_SYNTAX", f"{place}{reason}.", "Correct the YAML there.") from error
     except (ValueError, OverflowError) as error:  # e.g. an integer of thousands of digits
@@ -211,6 +216,10 @@ def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: dict[tuple
     if node is None:
         return
     lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int" and len(node.value) > 30:
+        raise SubmissionError(
+            "YAML_NUMBER", f"Line {node.start_mark.line + 1}: the whole number is too long.", "Write it as text."
+        )
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _walk(child, (*path, index), lines)
@@ -240,13 +249,17 @@ def parse(data: bytes, submission_id: str) -> Submission:
     document, lines = read_yaml(data)
     if not isinstance(document, dict):
         raise SubmissionError("YAML_NOT_A_MAPPING", "The file is not a list of 'key: value' lines.", "See the guide.")
+    problems = []
     if "id" in document:
-        problem = Problem("FIELD_UNKNOWN", "'id' is not a field.", "The file name is the id.", f"line {lines['id',]}")
-        raise SubmissionError.of([problem])
+        remedy = "The file name is the id."
+        problems.append(Problem("FIELD_UNKNOWN", "'id' is not a field.", remedy, f"line {lines['id',]}"))
     try:
-        return Submission.model_validate({**document, "id": submission_id})
+        submission = Submission.model_validate({**document, "id": submission_id})
     except ValidationError as error:
-        raise SubmissionError.of([_problem(dict(e), lines) for e in error.errors(include_url=False)]) from None
+        problems += [_problem(dict(e), lines) for e in error.errors(include_url=False)]
+    if problems:
+        raise SubmissionError.of(problems)
+    return submission
 
 
 def load(path: Path) -> Submission:
@@ -282,6 +295,8 @@ def _problem(error: dict[str, Any], lines: dict[tuple[str | int, ...], int]) -> 
     kind = str(error["type"])
     if kind == "value_error":
         reason = str(error["ctx"]["error"])
+    elif kind == "too_long" and isinstance(error["input"], str):
+        reason = f"should have at most {error['ctx']['max_length']} characters"
     elif kind == "model_type":
         reason = "must be a mapping of 'key: value'"
     else:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Cc control, Cf format (bidirectional overrides, zero width), Cs surrogate, Co private, Cn unassigned, Zl/Zp separators
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_STACKED_MARKS = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{4}")
 
 
 def is_inert(text: str) -> bool:
     """Whether every character is visible or a plain space: no escapes, no direction overrides, no line breaks."""
-    return all(unicodedata.category(c) not in _HOSTILE for c in text)
+    visible = all(unicodedata.category(c) not in _HOSTILE and c not in _BLANK for c in text)
+    return visible and not _STACKED_MARKS.search(text)
 
 
 def printable(text: str, limit: int = 500, keep: str = "") -> str:

@@ -7,6 +7,7 @@ import hmac
 import io
 import math
 import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,7 +196,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     """
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
 
 
@@ -230,7 +231,10 @@ def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[p
             f"{path} ({'hmac-' if key else ''}sha256 {found}) {state}; scores on other data would not be comparable.",
             "Restore the file, or declare a new version of the track.",
         )
-    return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False), found
+    try:
+        return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False), found
+    except ValueError as error:
+        raise EvaluatorError(f"{path} cannot be read: {error}") from error
 
 
 def _ids(table: pd.DataFrame, path: Path) -> tuple[str, ...]:

@@ -16,8 +16,6 @@ from evaluator.settings import Settings
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 ALLOWED = Settings()
-EVERY_REGISTRY = [("docker.io/u/x:1", "docker.io"), ("ghcr.io/u/x:1", "ghcr.io"), ("quay.io/u/x:1", "quay.io"),
-                  ("public.ecr.aws/u/x:1", "public.ecr.aws"), ("registry.gitlab.com/g/s/x:1", "registry.gitlab.com")]  # fmt: skip
 
 
 def refusal(text: str) -> SubmissionError:
@@ -98,9 +96,9 @@ def test_strangers_images_are_never_local(text: str) -> None:
 # --- the allow-list --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("text", "registry"), EVERY_REGISTRY)
-def test_allowed_registries(text: str, registry: str) -> None:
-    reference = parse(text)
+@pytest.mark.parametrize("registry", ["docker.io", "ghcr.io", "quay.io", "public.ecr.aws", "registry.gitlab.com"])
+def test_allowed_registries(registry: str) -> None:
+    reference = parse(f"{registry}/group/sub/x:1")
     assert reference.registry == registry
     require_allowed(reference, ALLOWED)
 
@@ -153,7 +151,8 @@ def test_reference_without_version_is_refused(text: str) -> None:
         "user/x@sha256:abc", "user/x@sha256:" + "A" * 64, "user/x@sha256:" + "a" * 65, "user/x@sha512:" + "a" * 128,
         "user/x@md5:" + "a" * 32, f"user/x@{DIGEST}:1", f"user/x@{DIGEST}@{DIGEST}", "user/x:1:2",
         "../x:1", "./x:1", "user/../x:1", "docker.io/../x:1", "docker.io//x:1",
-        "ghcr.io@evil/x", "ghcr.io@evil/x:1", "ghcr.io:443@evil.com/x:1", "user:pw@ghcr.io/x:1", "ghcr.io\\evil.com/x:1",
+        "ghcr.io@evil/x", "ghcr.io@evil/x:1", "ghcr.io:443@evil.com/x:1", "user:pw@ghcr.io/x:1",
+        "ghcr.io\\evil.com/x:1", "docker.io:\u0664\u0664\u0663/user/x:1",
         "https://docker.io/user/x:1", "docker://user/x:1", "docker.io?x/y:1", "docker.io#x/y:1", "docker.io%2fx/y:1",
         "docker.io./user/x:1", ".docker.io/user/x:1", "-docker.io/user/x:1", "docker.io:/user/x:1",
         "docker.io:123456/user/x:1", "docker.io:x/user/x:1", "[::1]/x:1", "[::1]:5000/x:1",
@@ -185,8 +184,8 @@ def test_overlong_reference_is_refused_quickly(text: str) -> None:
 # --- anything at all -------------------------------------------------------------------------------------------------
 
 TOKENS = [
-    "docker.io", "index.docker.io", "ghcr.io", "localhost", "apb", "library", "user", "x", "A", "-", "_", "__", ".", "/",
-    ":", "@", ":1", ":5000", f"@{DIGEST}", "sha256:", " ", "\n", "\u043e", "\x1b",
+    "docker.io", "index.docker.io", "ghcr.io", "localhost", "apb", "library", "user", "x", "A", "-", "_", "__", ".",
+    "/", ":", "@", ":1", ":5000", f"@{DIGEST}", "sha256:", " ", "\n", "\u043e", "\x1b",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(TOKENS), max_size=8).map("".join) | st.text(max_size=30)
 VALID = st.from_regex(
@@ -197,7 +196,6 @@ VALID = st.from_regex(
 
 @settings(deadline=None, max_examples=1000)
 @given(TEXTS | VALID)
-@example("a" * 298 + ":1")
 @example(f"apb/x:1@{DIGEST}")
 @example(f"apb/x@{DIGEST}")
 @example("index.docker.io/index.docker.io/x:1")
@@ -230,3 +228,12 @@ def test_only_listed_registries_pass(text: str) -> None:
         with pytest.raises(SubmissionError) as caught:
             require_allowed(reference, ALLOWED)
         assert caught.value.code == "IMAGE_REGISTRY"
+
+
+def test_longest_name_still_means_something_when_it_is_written_in_full() -> None:
+    """A limit on what is typed must not make our own full spelling of it unreadable."""
+    try:
+        reference = parse("a" * 298 + ":1")
+    except SubmissionError:
+        return
+    assert parse(str(reference)) == reference

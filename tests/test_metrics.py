@@ -217,6 +217,13 @@ def test_undefined_spearman_says_why(truth: Floats, scores: Floats) -> None:
     assert estimate.reason
 
 
+def test_without_rows_every_value_is_undefined() -> None:
+    for scores in (score(classes(), floats(), classes()), score(floats(), floats(), None)):
+        assert scores.n == 0
+        assert {name: e.value for name, e in scores.metrics.items() if e.value is not None} == {}
+        assert all(e.reason for e in scores.metrics.values())
+
+
 @settings(deadline=None, max_examples=50)
 @given(tables())
 def test_json_has_every_metric_and_no_nan(table: Table) -> None:

@@ -219,6 +219,12 @@ def test_number_followed_by_something_else_is_refused_quickly() -> None:
     assert refusal(with_score("1" * 10_000 + "x")).code == "BAD_FORMAT:NOT_A_NUMBER"
 
 
+def test_unbalanced_quote_is_found_where_it_opens_also_in_a_long_file() -> None:
+    ids = tuple(f"s{i}" for i in range(20_000))
+    error = refusal(HEADER + "".join(f"{i},0,0.5\n" for i in ids).replace("s3,", '"s3,', 1), ids)
+    assert (error.problems[0].code, error.problems[0].where) == ("QUOTING", "row 5")
+
+
 # --- the rows --------------------------------------------------------------------------------------------------------
 
 ROWS: dict[str, tuple[str, str, str]] = {
@@ -331,7 +337,8 @@ def check_any(data: bytes, task: str) -> None:
 TASKS = st.sampled_from(["classification", "regression"])
 CSV_TOKENS = [
     HEADER, "sequence_id,score\n", "a1", "b2", "c3", "a1,0,0.5\n", "b2,1,1\n", "c3,0,0\n", "a1,0.5\n", ",", ";",
-    "\n", "\r", "\r\n", '"', '""', "0", "1", "0.5", "nan", "1e999", "-", "+", "1_0", "\t", " ", "\ufeff", "\x1b[0m", "\u0661", "\0",
+    "\n", "\r", "\r\n", '"', '""', "0", "1", "0.5", "nan", "1e999", "-", "+", "1_0", "\t", " ", "\ufeff", "\x1b[0m",
+    "\u0661", "\0",
 ]  # fmt: skip
 
 

@@ -510,7 +510,7 @@ def texts(max_size: int) -> st.SearchStrategy[str]:
 
 HOSTS = st.lists(st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8), min_size=2, max_size=3)
 URLS = st.builds(
-    lambda host, path: f"https://{'.'.join(host)}/{path}",
+    lambda host, path: f"https://{'.'.join(host)}.org/{path}",
     HOSTS,
     st.text(string.ascii_letters + "/-._~?&=%+@", max_size=30),
 )
