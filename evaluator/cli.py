@@ -205,13 +205,14 @@ def publish(context: click.Context, out: Path | None, submissions: Path | None, 
     click.echo(f"{site.pages} pages, {site.entries} entries, {site.records} records: {site.index}")
 
 
-@app.command(cls=_Command, examples="apb doctor\napb doctor --json")
+@app.command(cls=_Command, examples="apb doctor\napb doctor --runtime runsc")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def doctor(as_json: bool) -> None:
+@click.option("--runtime", help="Also see whether the engine has this OCI runtime.")
+def doctor(as_json: bool, runtime: str | None) -> None:
     """Is this machine fit to evaluate strangers' images?"""
     from evaluator.doctor import examine
 
-    findings = examine()
+    findings = examine(runtime)
     if as_json:
         _json([vars(f) for f in findings])
     else:

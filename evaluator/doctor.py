@@ -1,4 +1,7 @@
-"""Is this machine fit to evaluate strangers' images? Every finding comes with its remedy."""
+"""Is this machine fit to evaluate strangers' images? Every finding comes with its remedy.
+
+`refuse`: a run would not be contained, or not be fair. `warn`: a further line of defence is missing.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluator import images
+from evaluator import gpus, images
+from evaluator.errors import EvaluatorError
 
 Level = Literal["ok", "warn", "refuse"]
-OLDEST_ENGINE = (20, 10)
+OLDEST = {"docker": (20, 10), "podman": (4, 3)}
 FREE_DISK_GB = 20
+LIMITS = {"MemoryLimit": "memory", "SwapLimit": "swap", "PidsLimit": "process", "CpuCfsQuota": "cpu"}
 
 
 @dataclass(frozen=True)
@@ -25,56 +30,125 @@ class Finding:
     remedy: str = ""
 
 
-def examine() -> list[Finding]:
+def examine(runtime: str | None = None) -> list[Finding]:
     """Look at the engine and its machine.
+
+    Args:
+        runtime: the OCI runtime that rounds will use; default the engine's own.
 
     Raises:
         EngineError: no engine answers.
     """
     engine = images.connect()
-    return list(_findings(engine.info(), engine.version()))
+    info, version = engine.info(), engine.version()
+    return judge(info, version, runtime)
 
 
-def _findings(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Finding]:
-    numbers = tuple(int(n) for n in re.findall(r"\d+", str(version.get("Version")))[:2])
-    shown = f"engine {version.get('Version')}, cgroup v{info.get('CgroupVersion', '1')}, {info.get('Driver')}"
-    yield Finding(
-        "ok" if numbers >= OLDEST_ENGINE else "refuse",
-        shown,
-        "" if numbers >= OLDEST_ENGINE else "Install Docker 20.10 or newer.",
-    )
-    platform = f"{info.get('OSType')}/{info.get('Architecture')}"
-    fits = platform == "linux/x86_64"
-    yield Finding("ok" if fits else "refuse", f"platform {platform}", "" if fits else "Use a linux/amd64 machine.")
-    security = " ".join(info.get("SecurityOptions") or [])
-    confined = "seccomp" in security and "seccomp,profile=unconfined" not in security
-    yield Finding(
-        "ok" if confined else "refuse",
-        f"seccomp {'on' if confined else 'off'}",
-        "" if confined else "Start dockerd with its default seccomp profile.",
-    )
-    for name, title in (("MemoryLimit", "memory"), ("PidsLimit", "process"), ("CpuCfsQuota", "cpu")):
-        has = bool(info.get(name))
-        yield Finding(
-            "ok" if has else "refuse",
-            f"{title} limits {'work' if has else 'do not work'}",
-            "" if has else "Turn the cgroup controller on in the kernel.",
+def judge(info: dict[str, Any], version: dict[str, Any], runtime: str | None = None) -> list[Finding]:
+    """What the engine's own account of itself means."""
+    return [
+        *_engine(info, version),
+        *_confinement(info),
+        *_limits(info),
+        *_runtimes(info, runtime),
+        *_disk(Path(str(info.get("DockerRootDir", "/")))),
+        *_graphics(info),
+    ]
+
+
+def require_fit(runtime: str | None = None) -> None:
+    """Refuse to run strangers' images on a machine that would not contain them.
+
+    Raises:
+        EvaluatorError: with everything that `examine` refuses.
+    """
+    refused = [f for f in examine(runtime) if f.level == "refuse"]
+    if refused:
+        raise EvaluatorError(
+            "This machine is not fit: " + "; ".join(f.what for f in refused) + ".", " ".join(f.remedy for f in refused)
         )
-    remapped = "userns" in security or "rootless" in security
-    yield Finding(
-        "ok" if remapped else "warn",
-        f"user namespaces {'on' if remapped else 'off'}",
-        "" if remapped else 'Consider "userns-remap": "default" in /etc/docker/daemon.json.',
+
+
+def _judge(good: bool, what: str, remedy: str, otherwise: Level = "refuse") -> Finding:
+    return Finding("ok", what) if good else Finding(otherwise, what, remedy)
+
+
+def is_podman(version: dict[str, Any]) -> bool:
+    """Whether the Docker socket is in truth Podman's."""
+    return any("podman" in str(c.get("Name", "")).lower() for c in version.get("Components") or [])
+
+
+def _engine(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Finding]:
+    kind = "podman" if is_podman(version) else "docker"
+    numbers = tuple(int(n) for n in re.findall(r"\d+", str(version.get("Version")))[:2])
+    oldest = ".".join(map(str, OLDEST[kind]))
+    shown = f"{kind} {version.get('Version')}, cgroup v{info.get('CgroupVersion') or '1'}, {info.get('Driver')}"
+    yield _judge(numbers >= OLDEST[kind], shown, f"Install {kind} {oldest} or newer.")
+    platform = f"{info.get('OSType')}/{info.get('Architecture')}"
+    native = platform in {"linux/x86_64", "linux/amd64"}
+    yield _judge(
+        native, f"platform {platform}", "Use a linux/amd64 machine; emulated runs are neither fair nor contained alike."
     )
-    yield from _disk(Path(str(info.get("DockerRootDir", "/"))))
+    if kind == "podman":
+        yield Finding("warn", "podman's Docker socket", "Read docs/podman.md: what holds and what differs.")
+
+
+def _confinement(info: dict[str, Any]) -> Iterator[Finding]:
+    options = [str(o) for o in info.get("SecurityOptions") or []]
+    profile = next((o.partition("profile=")[2] or "default" for o in options if "seccomp" in o), "none")
+    remedy = "Start the engine with its default seccomp profile."
+    if profile in {"default", "builtin"}:
+        yield Finding("ok", "seccomp on")
+    elif profile in {"none", "unconfined"}:
+        yield Finding("refuse", "seccomp off", remedy)
+    else:
+        yield Finding("warn", f"seccomp with a profile of its own ({profile})", f"See that it is strict. {remedy}")
+    separate = any("userns" in o or "rootless" in o for o in options)
+    yield _judge(
+        separate, f"user namespaces {'on' if separate else 'off'}",
+        'Set "userns-remap": "default" in /etc/docker/daemon.json, or run the engine rootless.', "warn",
+    )  # fmt: skip
+    guarded = any("apparmor" in o or "selinux" in o for o in options)
+    yield _judge(
+        guarded, f"AppArmor or SELinux {'on' if guarded else 'off'}", "Turn one of them on in the kernel.", "warn"
+    )
+
+
+def _limits(info: dict[str, Any]) -> Iterator[Finding]:
+    # Podman's compatible API leaves some of these out; what is not denied is tested by the attack suite.
+    for name, title in LIMITS.items():
+        works = info.get(name, True)
+        level: Level = "warn" if name == "SwapLimit" else "refuse"
+        remedy = "Turn the cgroup controller on (v1: boot with cgroup_enable=memory swapaccount=1; v2: delegate it)."
+        yield _judge(bool(works), f"{title} limits {'work' if works else 'do not work'}", remedy, level)
+
+
+def _runtimes(info: dict[str, Any], wanted: str | None) -> Iterator[Finding]:
+    known = sorted(info.get("Runtimes") or {})
+    if wanted:
+        yield _judge(
+            wanted in known, f"runtime {wanted}", f"The engine knows {', '.join(known)}; add it to daemon.json."
+        )
+    elif "runsc" in known:
+        yield Finding("ok", "gVisor is installed; use it with apb evaluate --runtime runsc")
+    else:
+        yield Finding(
+            "warn", "no gVisor (runsc)", "For secrets that matter install it, or use a machine that is thrown away."
+        )
 
 
 def _disk(root: Path) -> Iterator[Finding]:
     place = next(p for p in (root, *root.parents) if p.exists())
     free = shutil.disk_usage(place).free / 1e9
-    enough = free >= FREE_DISK_GB
-    yield Finding(
-        "ok" if enough else "warn",
-        f"{free:,.0f} GB free under {root}",
-        "" if enough else "Free some: docker system prune.",
-    )
+    remedy = "Free some: docker image prune --all; or give the engine a disk of its own."
+    yield _judge(free >= FREE_DISK_GB, f"{free:,.0f} GB free under {root}", remedy, "refuse" if free < 2 else "warn")
+
+
+def _graphics(info: dict[str, Any]) -> Iterator[Finding]:
+    found = gpus.present()
+    if not found:
+        yield Finding("ok", "no GPU; entries that need one are left for another machine")
+        return
+    ready = "nvidia" in (info.get("Runtimes") or {}) or bool(info.get("CDISpecDirs"))
+    remedy = "Install nvidia-container-toolkit and run: nvidia-ctk runtime configure --runtime=docker"
+    yield _judge(ready, f"{len(found)} GPU; one entry has one at a time, by UUID", remedy, "warn")

@@ -12,6 +12,7 @@ from typing import Protocol
 from evaluator import executors, metrics, tracks
 from evaluator import plan as planning
 from evaluator import submission as submissions
+from evaluator.doctor import require_fit
 from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, SubmissionError
 from evaluator.images import Image
 from evaluator.metrics import SCORER_VERSION
@@ -106,6 +107,8 @@ def evaluate(
         EvaluatorError: our machine, data or engine is not fit; nothing is recorded against anybody.
     """
     data, no_data = _load_tracks(repository, hidden, track_ids)
+    if not unsandboxed:
+        require_fit(runtime)
     with state.locked():
         runs = (
             UnsandboxedRuns(unsandboxed, state)

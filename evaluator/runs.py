@@ -97,8 +97,6 @@ class SandboxedRuns:
         self.cpus = int(info["NCPU"])
         self.memory = int(info["MemTotal"])
         self.gpus = gpus.present()
-        if runtime and runtime not in info.get("Runtimes", {}):
-            raise EvaluatorError(f"The engine has no runtime '{runtime}'.", f"It has {', '.join(info['Runtimes'])}.")
 
     def slots(self, jobs: int) -> Slots:
         """What this machine can give at a time."""

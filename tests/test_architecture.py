@@ -14,9 +14,9 @@ FLOORS = [
     {"containers"},
     {"output"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state"},
-    {"plan", "audit"},
+    {"plan", "audit", "doctor"},
     {"runs"},
-    {"evaluate", "check", "new", "score", "doctor"},
+    {"evaluate", "check", "new", "score"},
     {"cli", "__main__"},
 ]
 # Within the ground, and nowhere else, one module may use another.
