@@ -23,6 +23,12 @@ LABEL = "antibody-polyreactivity-benchmark"
 ENGINE_FAULTS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
 
+def is_podman(engine: docker.DockerClient) -> bool:
+    """Whether the Docker socket is in truth Podman's."""
+    components = engine.version().get("Components") or []
+    return any("podman" in str(c.get("Name", "")).lower() for c in components)
+
+
 def confined() -> dict[str, Any]:
     """What holds for every container that we start, ours and theirs."""
     return {

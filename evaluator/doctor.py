@@ -73,13 +73,9 @@ def _judge(good: bool, what: str, remedy: str, otherwise: Level = "refuse") -> F
     return Finding("ok", what) if good else Finding(otherwise, what, remedy)
 
 
-def is_podman(version: dict[str, Any]) -> bool:
-    """Whether the Docker socket is in truth Podman's."""
-    return any("podman" in str(c.get("Name", "")).lower() for c in version.get("Components") or [])
-
-
 def _engine(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Finding]:
-    kind = "podman" if is_podman(version) else "docker"
+    components = " ".join(str(c.get("Name", "")) for c in version.get("Components") or [])
+    kind = "podman" if "podman" in components.lower() else "docker"
     numbers = tuple(int(n) for n in re.findall(r"\d+", str(version.get("Version")))[:2])
     oldest = ".".join(map(str, OLDEST[kind]))
     shown = f"{kind} {version.get('Version')}, cgroup v{info.get('CgroupVersion') or '1'}, {info.get('Driver')}"
@@ -124,7 +120,12 @@ def _limits(info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _runtimes(info: dict[str, Any], wanted: str | None) -> Iterator[Finding]:
-    known = sorted(info.get("Runtimes") or {})
+    # Podman also lists runtimes that are not installed.
+    known = sorted(
+        name
+        for name, r in (info.get("Runtimes") or {}).items()
+        if "/" not in r.get("path", "") or Path(r["path"]).exists()
+    )
     if wanted:
         yield _judge(
             wanted in known, f"runtime {wanted}", f"The engine knows {', '.join(known)}; add it to daemon.json."

@@ -13,6 +13,7 @@ import json
 import stat
 import struct
 import tarfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,13 +31,15 @@ from evaluator.containers import LABEL, confined, owner_labels, remove, removed
 from evaluator.errors import EngineError, SubmissionError
 
 MIB = 1024**2
-HOLDER = f"{LABEL}/holder:1"
+PAGE = 4096
+HOLDER = f"{LABEL}/holder-1:latest"  # Podman imports under no other tag
+_IMPORT = threading.Lock()
 
 
 @contextmanager
 def output_volume(engine: docker.DockerClient, size: int, inodes: int) -> Iterator[docker.models.volumes.Volume]:
     """A fresh volume for one run, gone afterwards."""
-    options = f"size={size},nr_inodes={inodes},mode=0777,nosuid,nodev,noexec"
+    options = f"nr_blocks={size // PAGE},nr_inodes={inodes},mode=0777,nosuid,nodev,noexec"
     volume = engine.volumes.create(
         f"apb-output-{uuid.uuid4().hex}", driver="local", labels=owner_labels(),
         driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
@@ -150,9 +153,12 @@ def _holder_archive() -> bytes:
 
 def _holder_image(engine: docker.DockerClient) -> str:
     """The id of the holder's image, imported on first use."""
-    try:
-        return str(engine.images.get(HOLDER).id)
-    except docker.errors.ImageNotFound:
-        name, _, tag = HOLDER.partition(":")
-        engine.api.import_image_from_data(_holder_archive(), repository=name, tag=tag, changes=['CMD ["/pause"]'])
-        return str(engine.images.get(HOLDER).id)
+    with _IMPORT:
+        try:
+            return str(engine.images.get(HOLDER).id)
+        except docker.errors.ImageNotFound:
+            name = HOLDER.partition(":")[0]
+            engine.api.import_image_from_data(
+                _holder_archive(), repository=name, tag="latest", changes=['CMD ["/pause"]']
+            )
+            return str(engine.images.get(HOLDER).id)

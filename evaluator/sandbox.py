@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -18,13 +19,15 @@ import docker.models.images
 import docker.models.volumes
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
-from evaluator.containers import ENGINE_FAULTS, confined, removed
+from evaluator.containers import ENGINE_FAULTS, confined, is_podman, removed
 from evaluator.errors import EngineError, SubmissionError
 from evaluator.output import holder, output_mount, output_volume, read_output, require_alive
 from evaluator.settings import MAX_OUTPUT_BYTES
 
 GIB = 1024**3
 LOG_BYTES = 1024**2
+_DOCKER_LOG = LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
+_PODMAN_LOG = LogConfig(type="k8s-file", config={"max-size": "1m"})
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,9 @@ def _job(
     # A VOLUME of the image would be a writable folder on the host's disk: a tiny tmpfs takes its place.
     volumes = (image.attrs.get("Config") or {}).get("Volumes") or {}
     tmpfs = {p: "rw,nosuid,nodev,noexec,size=1m" for p in volumes if p.rstrip("/") not in {"/data", "/output", "/tmp"}}  # noqa: S108
-    tmpfs["/tmp"] = f"rw,nosuid,nodev,exec,size={limits.tmp},nr_inodes=65536,mode=1777"  # noqa: S108 - exec: JIT compilers need it
+    podman = is_podman(engine)
+    inodes = "" if podman else ",nr_inodes=65536"  # Podman knows no such option; the memory limit covers inodes too
+    tmpfs["/tmp"] = f"rw,nosuid,nodev,exec,size={limits.tmp},mode=1777{inodes}"  # noqa: S108 - exec: JIT compilers need it
     job = engine.containers.create(
         str(image.id),
         mounts=[
@@ -153,12 +158,8 @@ def _job(
         shm_size=limits.shm,
         nano_cpus=int(limits.cpus * 1e9),
         pids_limit=limits.pids,
-        ulimits=[
-            Ulimit(name="nofile", soft=4096, hard=4096),
-            Ulimit(name="core", soft=0, hard=0),
-            Ulimit(name="fsize", soft=(size := max(limits.tmp, limits.shm, limits.output)), hard=size),
-        ],
-        log_config=LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"}),
+        ulimits=_ulimits(limits, podman=podman),
+        log_config=_PODMAN_LOG if podman else _DOCKER_LOG,
         runtime=device.runtime,
         device_requests=[DeviceRequest(device_ids=[device.gpu], capabilities=[["gpu"]])] if device.gpu else None,
         environment={
@@ -173,6 +174,14 @@ def _job(
     )
     with removed(job):
         yield job
+
+
+def _ulimits(limits: Limits, *, podman: bool) -> list[Ulimit]:
+    largest = max(limits.tmp, limits.shm, limits.output)
+    values = {"nofile": 4096, "core": 0, "fsize": largest}
+    if podman:  # its own default may lie above what this machine allows; not a limit per run: it counts per user id
+        values["nproc"] = min(resource.getrlimit(resource.RLIMIT_NPROC)[1] % 2**63, 2**15)
+    return [Ulimit(name=name, soft=value, hard=value) for name, value in values.items()]
 
 
 # -- while it runs ----------------------------------------------------------------------------------------------------
