@@ -121,11 +121,8 @@ def _limits(info: dict[str, Any]) -> Iterator[Finding]:
 
 def _runtimes(info: dict[str, Any], wanted: str | None) -> Iterator[Finding]:
     # Podman also lists runtimes that are not installed.
-    known = sorted(
-        name
-        for name, r in (info.get("Runtimes") or {}).items()
-        if "/" not in r.get("path", "") or Path(r["path"]).exists()
-    )
+    runtimes = {name: str(r.get("path", "")) for name, r in (info.get("Runtimes") or {}).items()}
+    known = sorted(name for name, path in runtimes.items() if not path.startswith("/") or Path(path).exists())
     if wanted:
         yield _judge(
             wanted in known, f"runtime {wanted}", f"The engine knows {', '.join(known)}; add it to daemon.json."

@@ -157,8 +157,7 @@ def _holder_image(engine: docker.DockerClient) -> str:
         try:
             return str(engine.images.get(HOLDER).id)
         except docker.errors.ImageNotFound:
-            name = HOLDER.partition(":")[0]
-            engine.api.import_image_from_data(
-                _holder_archive(), repository=name, tag="latest", changes=['CMD ["/pause"]']
-            )
+            name, _, tag = HOLDER.partition(":")
+            start = ['CMD ["/pause"]']
+            engine.api.import_image_from_data(_holder_archive(), repository=name, tag=tag, changes=start)
             return str(engine.images.get(HOLDER).id)

@@ -31,8 +31,10 @@ class OwnEngine:
         return f"unix://{self.folder}/docker.sock"
 
     def start(self) -> docker.DockerClient:
+        # In a network of its own: an engine that starts without a bridge removes docker0, which is the other engine's.
         command = [
-            "dockerd", "--host", self.host, "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
+            "unshare", "--net", "dockerd", "--host", self.host, "--data-root", f"{self.folder}/data",
+            "--exec-root", f"{self.folder}/exec",
             "--pidfile", f"{self.folder}/pid", "--bridge", "none", "--iptables=false", "--ip-forward=false",
         ]  # fmt: skip
         (self.folder / "pid").unlink(missing_ok=True)
@@ -62,9 +64,11 @@ def images(engine: docker.DockerClient, build: Build) -> list[str]:
     return [build("slow-here", slow), build("honest-here", HONEST)]
 
 
-@pytest.fixture
-def own(engine: docker.DockerClient, images: list[str], tmp_path: Path) -> Iterator[OwnEngine]:
-    own = OwnEngine(tmp_path / "e")
+@pytest.fixture(scope="module")
+def own(
+    engine: docker.DockerClient, images: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OwnEngine]:
+    own = OwnEngine(tmp_path_factory.mktemp("own") / "e")
     own.folder.mkdir()
     client = own.start()
     for name in images:
