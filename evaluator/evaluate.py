@@ -246,7 +246,7 @@ def _finish(this: Round, task: Task, finished: Finished) -> None:
     primary = result.metrics.get(task.data.track.primary_metric)
     shown = "undefined" if primary is None or primary.value is None else f"{primary.value:.3f}"
     this.progress.end(
-        task.name, f"{metrics.METRICS[task.data.track.primary_metric].title} {shown}, {run.seconds:.1f} s"
+        task.name, f"{metrics.METRICS[task.data.track.primary_metric].title} {shown}, {run.seconds:.2f} s"
     )
 
 

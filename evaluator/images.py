@@ -7,6 +7,7 @@ are built on this machine and never pulled.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shutil
 import time
@@ -22,10 +23,12 @@ import requests.exceptions
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.registry import PLATFORM, Registry
 from evaluator.settings import Settings
-from evaluator.text import printable
+from evaluator.text import is_inert, printable
 
 REFERENCE_NAMESPACE = "apb"
 MAX_LENGTH = 300
+MAX_VOLUMES = 16
+CONTRACT_FOLDERS = ("/data", "/output", "/tmp")  # noqa: S108
 CALL_TIMEOUT = 60
 PULL_TIMEOUT = 1800
 PULL_SLACK = 256 * 1024 * 1024
@@ -234,14 +237,22 @@ def _inspect(image: docker.models.images.Image, settings: Settings) -> None:
         raise SubmissionError(
             "IMAGE_NO_COMMAND", "The image has neither CMD nor ENTRYPOINT.", 'Add CMD ["python3", "predict.py"].'
         )
-    for path in config.get("Volumes") or {}:
-        if any(
-            f"{path.rstrip('/')}/".startswith(f"{ours}/") and path.rstrip("/") != ours
-            for ours in ("/data", "/output", "/tmp")  # noqa: S108
-        ):
+    _require_harmless_volumes(list(config.get("Volumes") or {}))
+
+
+def _require_harmless_volumes(paths: list[str]) -> None:
+    """A VOLUME is replaced by a tiny tmpfs, which must not hide what the contract or the system puts there."""
+    system = ("/proc", "/sys", "/dev")
+    for path in paths:
+        plain = posixpath.normpath(path)
+        inside = any(plain.startswith(f"{folder}/") for folder in (*CONTRACT_FOLDERS, *system))
+        if not plain.startswith("/") or plain == "/" or plain in system or inside or not is_inert(plain):
             raise SubmissionError(
-                "IMAGE_VOLUME", f"VOLUME {printable(path, 60)} lies inside a folder of the contract.", "Remove it."
-            )
+                "IMAGE_VOLUME", f"VOLUME {printable(path, 60)} lies where the benchmark or the system needs the place.",
+                "Remove it; write to /tmp and /output only.",
+            )  # fmt: skip
+    if len(paths) > MAX_VOLUMES:
+        raise SubmissionError("IMAGE_VOLUME", f"The image declares {len(paths)} volumes.", f"At most {MAX_VOLUMES}.")
 
 
 def _too_large(size: int, settings: Settings) -> SubmissionError:

@@ -23,9 +23,11 @@ from evaluator.containers import ENGINE_FAULTS, confined, is_podman, removed
 from evaluator.errors import EngineError, SubmissionError
 from evaluator.output import holder, output_mount, output_volume, read_output, require_alive
 from evaluator.settings import MAX_OUTPUT_BYTES
+from evaluator.text import printable
 
 GIB = 1024**3
 LOG_BYTES = 1024**2
+BAD_REQUEST = 400
 _DOCKER_LOG = LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
 _PODMAN_LOG = LogConfig(type="k8s-file", config={"max-size": "1m"})
 
@@ -114,8 +116,13 @@ def run(
     """
     try:
         with output_volume(engine, limits.output, limits.output_inodes) as volume, holder(engine, volume) as keeper:
-            with _job(engine, image, data, volume, limits, environment or {}, device) as job:
-                result = _supervise(engine, job, limits, stop or threading.Event())
+            try:
+                with _job(engine, image, data, volume, limits, environment or {}, device) as job:
+                    result = _supervise(engine, job, limits, stop or threading.Event())
+            except docker.errors.APIError as error:
+                if not _is_image_fault(error):
+                    raise
+                result = Run(failure=_unusable(error))
             if result.failure is None:
                 try:
                     return replace(result, output=read_output(engine, keeper, limits.output))
@@ -177,8 +184,9 @@ def _job(
 
 
 def _ulimits(limits: Limits, *, podman: bool) -> list[Ulimit]:
+    # core 1, not 0: a core_pattern that pipes to a program of the host ignores 0, and takes 1 for "none" (core(5))
     largest = max(limits.tmp, limits.shm, limits.output)
-    values = {"nofile": 4096, "core": 0, "fsize": largest}
+    values = {"nofile": 4096, "core": 1, "fsize": largest}
     if podman:  # its own default may lie above what this machine allows; not a limit per run: it counts per user id
         values["nproc"] = min(resource.getrlimit(resource.RLIMIT_NPROC)[1] % 2**63, 2**15)
     return [Ulimit(name=name, soft=value, hard=value) for name, value in values.items()]
@@ -193,11 +201,11 @@ def _supervise(
     """Start the job and poll it against our own clock; the engine's `wait` is no deadline, it can hang or break off."""
     try:
         job.start()
-    except docker.errors.APIError as error:
+    except docker.errors.APIError:
         job.reload()
         if job.attrs["State"].get("ExitCode") in (126, 127):  # runc's own codes for a command that is not there
             return Run(failure=_cannot_start())
-        raise EngineError(f"A container could not be started: {error}"[:500]) from error
+        raise
     begun, pause, peak = time.monotonic(), 0.01, None
     while True:
         job.reload()
@@ -244,6 +252,30 @@ def _duration(state: dict[str, Any]) -> float | None:
     except (KeyError, ValueError):
         return None
     return max((ended - begun).total_seconds(), 0.0)
+
+
+_SHORTAGE = (
+    "no space left",
+    "cannot allocate",
+    "temporarily unavailable",
+    "too many open files",
+    "timed out",
+    "timeout",
+)
+
+
+def _is_image_fault(error: docker.errors.APIError) -> bool:
+    """Whether the engine, which has just started the holder, refuses this image for what the image itself says."""
+    text = str(error.explanation or error).lower()
+    refused = error.status_code == BAD_REQUEST or "oci runtime" in text
+    return refused and not any(word in text for word in _SHORTAGE)
+
+
+def _unusable(error: docker.errors.APIError) -> SubmissionError:
+    return SubmissionError(
+        "IMAGE_CONFIG", f"The engine cannot run the image as it is: {printable(str(error.explanation), 200)}",
+        "Check WORKDIR, VOLUME, STOPSIGNAL and ENV, and that /data, /output and /tmp are no files in the image.",
+    )  # fmt: skip
 
 
 def _cannot_start() -> SubmissionError:

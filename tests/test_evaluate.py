@@ -290,3 +290,27 @@ def test_temporary_inputs_are_gone_and_private_state_is_private(honest: str, wor
     assert len(kept) == 1
     assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
     assert len((workspace.state / "ledger.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "code"),
+    [
+        ('VOLUME /\nCMD ["true"]\n', "IMAGE_VOLUME"),
+        ('VOLUME /proc/x\nCMD ["true"]\n', "IMAGE_VOLUME"),
+        ('VOLUME /data/../dev\nCMD ["true"]\n', "IMAGE_VOLUME"),
+        ('RUN rm -rf /data && touch /data\nCMD ["true"]\n', ("IMAGE_CONFIG", "IMAGE_COMMAND")),
+        ('RUN rm -rf /tmp && touch /tmp\nCMD ["true"]\n', ("IMAGE_CONFIG", "IMAGE_COMMAND")),
+        ('RUN ln -s /etc /output\nCMD ["true"]\n', "NO_OUTPUT"),
+        ('CMD ["/no/such/program"]\n', "IMAGE_COMMAND"),
+        ('CMD ["/etc/passwd"]\n', "IMAGE_COMMAND"),
+        ('CMD ["false"]\n', "EXIT_NONZERO"),
+    ],
+)
+def test_a_strange_image_is_its_authors_fault(
+    engine: docker.DockerClient, build: Build, workspace: Workspace, dockerfile: str, code: str | tuple[str, ...]
+) -> None:
+    workspace.submit("strange", build("strange", "", dockerfile), resources=SMALL)
+    done = workspace.evaluate()
+    assert done.returncode == 0, done.stderr
+    assert record(workspace, "strange")["failure"] in ([code] if isinstance(code, str) else code)
+    assert leftovers(engine) == []
