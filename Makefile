@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 HIDDEN ?=
 TRAIN  ?=
 
-.PHONY: help demo test lint bench doctor clean
+.PHONY: help demo test attacks lint bench doctor clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -30,6 +30,10 @@ demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the b
 test: $(VENV)/.dev   ## every test, against a real engine, registry and browser
 	@$(BIN)/python -m scripts.machine engine registry browser
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+attacks: $(VENV)/.dev ## every hostile image, as a table: expected code, observed code, the host around it
+	@$(BIN)/python -m scripts.machine engine
+	@$(BIN)/python -m tests.attacks
 
 lint: $(VENV)/.dev   ## ruff and mypy
 	@$(BIN)/ruff check .

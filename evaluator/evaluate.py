@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from evaluator import executors, metrics, tracks
+from evaluator import curves, executors, metrics, tracks
 from evaluator import plan as planning
 from evaluator import submission as submissions
 from evaluator.doctor import require_fit
@@ -269,11 +269,11 @@ def _scored(this: Round, task: Task, kept: Kept, image_bytes: int | None) -> Res
     track, truth = task.data.track, task.data.truth
     classes = kept.prediction if track.task == "classification" else None
     scores = metrics.score(truth, kept.score, classes)
-    curves, values = None, {name: Value(**vars(e)) for name, e in scores.metrics.items()}
+    drawn, values = None, {name: Value(**vars(e)) for name, e in scores.metrics.items()}
     if classes is not None:
         scored = metrics.Scored(truth, kept.score, classes)
         hidden = track.disclosure == "hidden"
-        curves = metrics.coarse_curves(scored) if hidden else metrics.curves(scored, CURVE_POINTS)
+        drawn = curves.coarse(scored) if hidden else curves.full(scored, CURVE_POINTS)
     if track.disclosure == "hidden":
         values = {name: _rounded_value(value) for name, value in values.items()}
     counts = Counts(**vars(scores.confusion)) if scores.confusion else None
@@ -286,7 +286,7 @@ def _scored(this: Round, task: Task, kept: Kept, image_bytes: int | None) -> Res
         runtime=runtime,
         confusion=counts,
         metrics=values,
-        curves=curves,
+        curves=drawn,
         image_bytes=image_bytes,
     )
 

@@ -10,7 +10,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = [
-    {"errors", "text", "files", "settings", "metrics", "executors", "registry", "progress", "gpus", "__init__"},
+    {
+        "errors",
+        "text",
+        "files",
+        "settings",
+        "metrics",
+        "intervals",
+        "curves",
+        "executors",
+        "registry",
+        "progress",
+        "gpus",
+        "__init__",
+    },
     {"containers"},
     {"output"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state"},

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from evaluator.metrics import METRICS, Scored, Scores, curves, score
+from evaluator.curves import coarse
+from evaluator.curves import full as curves
+from evaluator.metrics import METRICS, Scored, Scores, score
 from evaluator.score import score_files
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -316,3 +318,15 @@ def test_full_curve_has_the_area_that_is_reported(n: int, levels: int, seed: int
 @pytest.mark.parametrize("only", [0, 1])
 def test_one_class_has_no_curves(only: int) -> None:
     assert curves(Scored(classes(only, only), floats(0.1, 0.9), classes(0, 1)), 10) is None
+
+
+def test_coarse_curves_stand_on_a_fixed_grid() -> None:
+    x = curve_table(80, 60, 7)
+    found = coarse(x)
+    assert found is not None
+    assert found["roc"]["fpr"] == found["pr"]["recall"] == [i / 10 for i in range(11)]
+    fine = curves(x, 1000)
+    assert fine is not None
+    expected = np.interp(found["roc"]["fpr"], fine["roc"]["fpr"], fine["roc"]["tpr"])
+    assert np.abs(np.array(found["roc"]["tpr"]) - expected)[1:].max() < 0.05
+    assert all(value == round(value, 3) for curve in found.values() for values in curve.values() for value in values)
