@@ -26,7 +26,7 @@ FLOORS = [
     },
     {"containers"},
     {"output"},
-    {"submission", "tracks", "images", "sandbox", "predictions", "results", "state"},
+    {"submission", "tracks", "images", "sandbox", "predictions", "results", "state", "ranking"},
     {"plan", "audit", "doctor"},
     {"runs"},
     {"evaluate", "check", "new", "score"},

@@ -1,0 +1,154 @@
+"""Who is better than whom on one track, beyond chance: paired tests, tiers and rank intervals.
+
+All entries were scored on the same rows, so their areas under the ROC curve are compared in pairs (DeLong, DeLong and
+Clarke-Pearson 1988, Biometrics 44:837). The covariance of all entries is one matrix product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr, stdtrit
+
+Floats = npt.NDArray[np.float64]
+ALPHA = 0.05
+POWER = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The areas of m entries on the same rows, and how they vary together.
+
+    Attributes:
+        auc: [m].
+        covariance: [m, m] of `auc`.
+        freedom: degrees of freedom of Student's t, one less than the smaller class: with 7 positives the normal
+            distribution would find differences that are not there.
+    """
+
+    auc: Floats
+    covariance: Floats
+    freedom: int
+
+    def deviation(self) -> Floats:
+        """Standard error of each pair's difference, [m, m]; 0 where two entries order all rows alike."""
+        own = np.diag(self.covariance)
+        variance = own[:, None] + own[None, :] - 2 * self.covariance
+        return np.sqrt(np.where(variance > 1e-12 * (own[:, None] + own[None, :]), variance, 0.0))
+
+    def p_values(self) -> Floats:
+        """Two-sided p of each pair's difference, [m, m]; 1 where there is no difference."""
+        difference, deviation = np.abs(self.auc[:, None] - self.auc[None, :]), self.deviation()
+        t = np.divide(difference, deviation, out=np.zeros_like(difference), where=deviation > 0)
+        return np.asarray(2 * stdtr(self.freedom, -t))
+
+
+def compare(truth: npt.NDArray[np.int8], scores: Floats) -> Comparison:
+    """Paired comparison of all entries.
+
+    Args:
+        truth: [n] classes 0/1, both present.
+        scores: [m, n].
+    """
+    positive = truth == 1
+    n1, n0 = int(positive.sum()), int((~positive).sum())
+    of_positives, of_negatives = np.empty((len(scores), n1)), np.empty((len(scores), n0))
+    for k, row in enumerate(scores):
+        of_positives[k], of_negatives[k] = _placements(row[positive], row[~positive])
+    auc = of_positives.mean(axis=1)
+    of_positives -= auc[:, None]
+    of_negatives -= of_negatives.mean(axis=1)[:, None]
+    covariance = of_positives @ of_positives.T / (max(n1 - 1, 1) * n1)
+    covariance += of_negatives @ of_negatives.T / (max(n0 - 1, 1) * n0)
+    return Comparison(auc, covariance, max(min(n1, n0) - 1, 1))
+
+
+def _placements(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
+    """For each positive the share of negatives below it, for each negative the share of positives above; ties half."""
+    n1, n0 = len(positives), len(negatives)
+    order = np.argsort(np.concatenate([positives, negatives]), kind="stable")
+    ranked = np.concatenate([positives, negatives])[order]
+    is_positive = order < n1
+    start = np.concatenate([[True], ranked[1:] != ranked[:-1]])
+    group = np.cumsum(start) - 1
+    size_1 = np.bincount(group, weights=is_positive)
+    size_0 = np.bincount(group) - size_1
+    below_0, below_1 = np.cumsum(size_0) - size_0, np.cumsum(size_1) - size_1
+    share = np.where(
+        is_positive, (below_0 + size_0 / 2)[group] / n0, 1 - (below_1 + size_1 / 2)[group] / n1
+    )  # fmt: skip
+    placed = np.empty(n1 + n0)
+    placed[order] = share
+    return placed[:n1], placed[n1:]
+
+
+def holm(p: Floats) -> Floats:
+    """Holm's adjusted p-values (Holm 1979, Scand. J. Stat. 6:65), in the order given; [k] -> [k]."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What can be said of m entries on one track, in the order given.
+
+    Attributes:
+        tier: [m] from 1. A tier holds its leader and every later entry that is not distinguishable from that leader
+            (paired tests against the leader, Holm over the entries still unplaced).
+        rank_low, rank_high: [m] the ranks that an entry may have, given every pair that differs (Holm over all pairs).
+        to_best: [m] difference to the leader.
+        to_best_low, to_best_high: [m] its paired interval, not adjusted.
+        detectable: the difference to the leader that this track would find with 80 % power; None with one entry.
+    """
+
+    tier: npt.NDArray[np.int64]
+    rank_low: npt.NDArray[np.int64]
+    rank_high: npt.NDArray[np.int64]
+    to_best: Floats
+    to_best_low: Floats
+    to_best_high: Floats
+    detectable: float | None
+
+
+def rank(comparison: Comparison, alpha: float = ALPHA) -> Ranking:
+    """Tiers and rank intervals from all pairs."""
+    m, p = len(comparison.auc), comparison.p_values()
+    upper = np.triu_indices(m, 1)
+    differs = np.zeros((m, m), dtype=bool)
+    differs[upper] = holm(p[upper]) < alpha
+    differs |= differs.T
+    better = differs & (comparison.auc[None, :] > comparison.auc[:, None])
+    worse = differs & (comparison.auc[None, :] < comparison.auc[:, None])
+    best = int(np.argmax(comparison.auc)) if m else 0
+    deviation = comparison.deviation()[:, best] if m else np.empty(0)
+    t = float(stdtrit(comparison.freedom, 1 - alpha / 2))
+    difference = comparison.auc - comparison.auc[best] if m else np.empty(0)
+    others = np.delete(deviation, best) if m else deviation
+    detectable = float((t + stdtrit(comparison.freedom, POWER)) * np.median(others)) if m > 1 else None
+    return Ranking(
+        tier=_tiers(comparison.auc, p, alpha),
+        rank_low=1 + better.sum(axis=1),
+        rank_high=m - worse.sum(axis=1),
+        to_best=difference,
+        to_best_low=difference - t * deviation,
+        to_best_high=difference + t * deviation,
+        detectable=detectable,
+    )
+
+
+def _tiers(auc: Floats, p: Floats, alpha: float) -> npt.NDArray[np.int64]:
+    tier = np.zeros(len(auc), dtype=np.int64)
+    left = np.argsort(-auc, kind="stable")
+    number = 0
+    while len(left):
+        number += 1
+        leader, rest = left[0], left[1:]
+        lower = holm(p[leader, rest]) < alpha
+        tier[leader] = tier[rest[~lower]] = number
+        left = rest[lower]
+    return tier
