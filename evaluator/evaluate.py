@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from evaluator import curves, executors, metrics, tracks
+from evaluator import curves, executors, metrics, standings, tracks
 from evaluator import plan as planning
 from evaluator import submission as submissions
 from evaluator.doctor import require_fit
@@ -121,13 +122,31 @@ def evaluate(
             progress.say(f"no data for {track_id}")
         this.summary.reaped = runs.reap()
         state.drop_old_logs(repository.settings.log_days)
-        due = list(_plan(this, _submissions(this, submissions_folder, ids), data, force=force))
+        entries = _submissions(this, submissions_folder, ids)
+        due = list(_plan(this, entries, data, force=force))
         progress.total(len(due))
         try:
             _run_all(this, due, jobs)
         finally:
             _clear(this)
+        _rank(this, data, submissions_folder)
     return this.summary
+
+
+def _rank(this: Round, data: Sequence[TrackData], submissions_folder: Path) -> None:
+    """Rank the tracks on which anything has changed, among all their entries, not only those of this round."""
+    changed = {
+        name.rpartition(" on ")[2] for name in (*this.summary.scored, *this.summary.rescored, *this.summary.failed)
+    }
+    if not changed & {d.track.id for d in data}:
+        return
+    entries = {}
+    for path in submissions_folder.glob("*.yaml"):
+        with suppress(SubmissionError):  # told already
+            entries[path.stem] = submissions.load(path)
+    for track_data in data:
+        if track_data.track.id in changed:
+            standings.update(track_data, entries, this.results, this.state)
 
 
 def _clear(this: Round) -> None:

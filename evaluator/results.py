@@ -1,6 +1,7 @@
 """The public record of one submission on one track, and the one place that knows where records are kept.
 
 <results>/<submission>/<track>.json     one record, written atomically
+<results>/<track>.standings.json        who can be told from whom
 <results>/<submission>/image.lock       the digest that the submission's tag was resolved to
 """
 
@@ -92,6 +93,25 @@ class Result(_Model):
     flags: tuple[str, ...] = ()
 
 
+class Standing(_Model):
+    """One entry among those of its track; no tier and no ranks where the track is too small to rank."""
+
+    tier: int | None
+    rank_low: int | None
+    rank_high: int | None
+    to_best: Value = Field(description="Difference of the metric to the best entry's, with its paired interval")
+
+
+class Standings(_Model):
+    """Who can be told from whom on one track. Entries that failed or were trained on its labels are not in it."""
+
+    schema_version: str = SCHEMA_VERSION
+    track: str
+    metric: str
+    detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
+    entries: dict[str, Standing]
+
+
 class Lock(_Model):
     """A tag, resolved once."""
 
@@ -130,6 +150,15 @@ class Results:
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
         return [_read(path, Result) for path in sorted(self.folder.glob("*/*.json"))]
+
+    def standings(self, track: str) -> Standings | None:
+        """A track's ranking; None where it has none."""
+        path = self.folder / f"{track}.standings.json"
+        return _read(path, Standings) if path.is_file() else None
+
+    def put_standings(self, standings: Standings) -> None:
+        """Write a track's ranking."""
+        write_json(self.folder / f"{standings.track}.standings.json", standings.model_dump(mode="json"))
 
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""

@@ -17,8 +17,9 @@ from evaluator import tracks as track_files
 from evaluator.errors import SubmissionError
 from evaluator.files import write_bytes, write_json
 from evaluator.metrics import METRICS
-from evaluator.results import Result, Results
+from evaluator.results import Result, Results, Standing, Standings
 from evaluator.settings import Repository
+from evaluator.standings import trained_on
 from evaluator.submission import Submission
 from evaluator.tracks import Track
 
@@ -48,6 +49,7 @@ class Row:
     result: Result | None
     trained_on: str
     """`no`, `yes` or `undisclosed`: whether the entry has seen this track's labels."""
+    standing: Standing | None
 
     def value(self, metric: str) -> float | None:
         """A metric's value; None where there is none."""
@@ -61,6 +63,8 @@ class Board:
 
     track: Track
     rows: list[Row]
+    detectable: float | None
+    """The difference to the best that this track can find, or None."""
 
 
 def build(repository: Repository, *, submissions: Path, results: Path, out: Path) -> Site:
@@ -71,7 +75,9 @@ def build(repository: Repository, *, submissions: Path, results: Path, out: Path
     """
     records = Results(results).all()
     entries = _entries(submissions)
-    boards = [_board(track, entries, records) for track in _shown(repository, records)]
+    boards = [
+        _board(track, entries, records, Results(results).standings(track.id)) for track in _shown(repository, records)
+    ]
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
@@ -105,13 +111,24 @@ def _shown(repository: Repository, records: Iterable[Result]) -> list[Track]:
     return [t for t in known.values() if t.purpose == "benchmark" or t.id in scored]
 
 
-def _board(track: Track, entries: Iterable[Submission], records: Iterable[Result]) -> Board:
+def _board(
+    track: Track, entries: Iterable[Submission], records: Iterable[Result], standings: Standings | None
+) -> Board:
     by_entry = {r.submission: r for r in records if r.track == track.id}
+    ranked = standings.entries if standings else {}
     rows = []
     for entry in entries:
         result = by_entry.get(entry.id)
         if result or entry.tracks is None or track.id in entry.tracks:
-            rows.append(Row(entry, result.status if result else "not_run", result, _trained_on(entry, track)))
+            rows.append(
+                Row(
+                    entry,
+                    result.status if result else "not_run",
+                    result,
+                    trained_on(entry, track),
+                    ranked.get(entry.id),
+                )
+            )
     better = METRICS[track.primary_metric]
 
     def best_first(row: Row) -> tuple[float, str]:
@@ -120,13 +137,7 @@ def _board(track: Track, entries: Iterable[Submission], records: Iterable[Result
             return (math.inf, row.entry.id)
         return (-value if better.higher_is_better else value, row.entry.id)
 
-    return Board(track, sorted(rows, key=best_first))
-
-
-def _trained_on(entry: Submission, track: Track) -> str:
-    if "undisclosed" in entry.training_data:
-        return "undisclosed"
-    return "yes" if set(entry.training_data) & set(track.same_labels) else "no"
+    return Board(track, sorted(rows, key=best_first), standings.detectable if standings else None)
 
 
 def _write_data(folder: Path, boards: list[Board], entries: list[Submission], records: list[Result]) -> None:
@@ -161,6 +172,12 @@ def _columns(board: Board) -> dict[str, Any]:
         "status": [r.status for r in rows],
         "failure": [r.result.failure if r.result else None for r in rows],
         "trained_on": [r.trained_on for r in rows],
+        "tier": [r.standing.tier if r.standing else None for r in rows],
+        "rank_low": [r.standing.rank_low if r.standing else None for r in rows],
+        "rank_high": [r.standing.rank_high if r.standing else None for r in rows],
+        "to_best": [r.standing.to_best.value if r.standing else None for r in rows],
+        "to_best_low": [r.standing.to_best.low if r.standing else None for r in rows],
+        "to_best_high": [r.standing.to_best.high if r.standing else None for r in rows],
         "sandbox": [r.result.sandbox if r.result else None for r in rows],
         "image_digest": [r.result.image.digest if r.result else None for r in rows],
         "seconds": [r.result.runtime.seconds if r.result else None for r in rows],
@@ -172,7 +189,13 @@ def _columns(board: Board) -> dict[str, Any]:
         columns[name] = [v.value if v else None for v in values]
         columns[f"{name}_low"] = [v.low if v else None for v in values]
         columns[f"{name}_high"] = [v.high if v else None for v in values]
-    return {"schema_version": DATA_VERSION, "track": board.track.id, "rows": len(rows), "columns": columns}
+    return {
+        "schema_version": DATA_VERSION,
+        "track": board.track.id,
+        "rows": len(rows),
+        "detectable": board.detectable,
+        "columns": columns,
+    }
 
 
 def _write_pages(out: Path, boards: list[Board]) -> int:

@@ -27,7 +27,7 @@ FLOORS = [
     {"containers"},
     {"output"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state", "ranking"},
-    {"plan", "audit", "doctor"},
+    {"plan", "audit", "doctor", "standings"},
     {"runs"},
     {"evaluate", "check", "new", "score"},
     {"cli", "__main__"},
