@@ -55,7 +55,10 @@ def _scores(run: RunOn, given: BlindedInput, data: TrackData) -> np.ndarray[tupl
 
 
 def _spread(a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    return float(np.abs(a - b).max(initial=0.0))
+    """Largest difference, in the scale of the scores where these are large, as they may be on a regression track."""
+    with np.errstate(over="ignore"):
+        scale = np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
+        return float(np.abs(a / scale - b / scale).max(initial=0.0))
 
 
 def _shown(spread: float) -> str:

@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, partial
 
 import docker
@@ -27,7 +28,7 @@ import docker.models.volumes
 import requests
 from docker.types import LogConfig, Mount
 
-from evaluator.containers import LABEL, confined, owner_labels, remove, removed
+from evaluator.containers import LABEL, confined, is_podman, owner_labels, remove, removed
 from evaluator.errors import EngineError, SubmissionError
 
 MIB = 1024**2
@@ -58,7 +59,7 @@ def holder(
     keeper = engine.containers.create(
         _holder_image(engine), mounts=[output_mount(volume, read_only=True)],
         mem_limit=32 * MIB, memswap_limit=32 * MIB, init=True,
-        pids_limit=8, log_config=LogConfig(type="none"), **confined(),
+        pids_limit=8, log_config=LogConfig(type="none"), **confined(podman=is_podman(engine)),
     )  # fmt: skip
     with removed(keeper):
         keeper.start()
@@ -91,29 +92,53 @@ _GO_TYPE_BITS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Found:
+    """What stands at a path of a container, by its metadata alone.
+
+    Attributes:
+        oddity: what it is if it is no plain file, such as "a named pipe".
+        size: in bytes.
+        link: where a symbolic link leads, resolved within the container; else empty.
+    """
+
+    oddity: str | None
+    size: int
+    link: str
+
+
+def look(engine: docker.DockerClient, container: docker.models.containers.Container, path: str) -> Found | None:
+    """Look at a path of a container, running or not, without opening anything; None where there is nothing."""
+    api = engine.api
+    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/archive"
+    answer = api.head(url, params={"path": path}, timeout=api.timeout)
+    if answer.status_code == requests.codes.not_found:
+        return None
+    answer.raise_for_status()
+    found = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+    oddity = next((kind for bit, kind in _GO_TYPE_BITS.items() if found["mode"] >> bit & 1), None)
+    return Found(oddity, int(found["size"]), str(found.get("linkTarget") or ""))
+
+
 def read_output(engine: docker.DockerClient, keeper: docker.models.containers.Container, limit: int) -> bytes:
     """The bytes of /output/predictions.csv, judged by its metadata before it is opened.
 
     Raises:
         SubmissionError: `NO_OUTPUT`, `BAD_FORMAT:NOT_A_FILE`, `BAD_FORMAT:TOO_LARGE`.
     """
-    api, path = engine.api, {"path": "/output/predictions.csv"}
-    url = f"{api.base_url}/v{api.api_version}/containers/{keeper.id}/archive"
-    answer = api.head(url, params=path, timeout=api.timeout)
-    if answer.status_code == requests.codes.not_found:
+    path = "/output/predictions.csv"
+    found = look(engine, keeper, path)
+    if found is None:
         raise SubmissionError(
             "NO_OUTPUT", "The run ended well but wrote no /output/predictions.csv.", "Write it to the path in $OUTPUT."
         )
-    answer.raise_for_status()
-    found = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
-    for bit, kind in _GO_TYPE_BITS.items():
-        if found["mode"] >> bit & 1:
-            raise SubmissionError("BAD_FORMAT:NOT_A_FILE", f"predictions.csv is {kind}.", "Write a plain file.")
-    if found["size"] > limit:
+    if found.oddity:
+        raise SubmissionError("BAD_FORMAT:NOT_A_FILE", f"predictions.csv is {found.oddity}.", "Write a plain file.")
+    if found.size > limit:
         raise SubmissionError(
             "BAD_FORMAT:TOO_LARGE", f"predictions.csv has more than {limit // MIB} MiB.", "Write one row per sequence."
         )
-    stream, _ = keeper.get_archive(path["path"])
+    stream, _ = keeper.get_archive(path)
     archive = bytearray()
     for chunk in stream:
         archive += chunk

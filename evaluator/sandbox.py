@@ -5,12 +5,12 @@ from __future__ import annotations
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import docker.errors
@@ -21,13 +21,14 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from evaluator.containers import ENGINE_FAULTS, confined, is_podman, removed
 from evaluator.errors import EngineError, SubmissionError
-from evaluator.output import holder, output_mount, output_volume, read_output, require_alive
+from evaluator.output import HOLDER, holder, look, output_mount, output_volume, read_output, require_alive
 from evaluator.settings import MAX_OUTPUT_BYTES
 from evaluator.text import printable
 
+T = TypeVar("T")
 GIB = 1024**3
 LOG_BYTES = 1024**2
-BAD_REQUEST = 400
+MAX_ACCOUNTS_BYTES = 1024**2
 _DOCKER_LOG = LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
 _PODMAN_LOG = LogConfig(type="k8s-file", config={"max-size": "1m"})
 
@@ -118,11 +119,14 @@ def run(
         with output_volume(engine, limits.output, limits.output_inodes) as volume, holder(engine, volume) as keeper:
             try:
                 with _job(engine, image, data, volume, limits, environment or {}, device) as job:
+                    _require_plain_accounts(engine, job)
                     result = _supervise(engine, job, limits, stop or threading.Event())
-            except docker.errors.APIError as error:
-                if not _is_image_fault(error):
-                    raise
-                result = Run(failure=_unusable(error))
+            except SubmissionError as error:
+                result = Run(failure=error)
+            except _Refused as refusal:
+                if not _control_starts(engine, data, volume, limits, device):
+                    raise refusal.error from refusal
+                result = Run(failure=_unusable(refusal.error))
             if result.failure is None:
                 try:
                     return replace(result, output=read_output(engine, keeper, limits.output))
@@ -153,7 +157,8 @@ def _job(
     podman = is_podman(engine)
     inodes = "" if podman else ",nr_inodes=65536"  # Podman knows no such option; the memory limit covers inodes too
     tmpfs["/tmp"] = f"rw,nosuid,nodev,exec,size={limits.tmp},mode=1777{inodes}"  # noqa: S108 - exec: JIT compilers need it
-    job = engine.containers.create(
+    job = _or_refused(
+        engine.containers.create,
         str(image.id),
         mounts=[
             output_mount(volume, read_only=False),
@@ -177,10 +182,60 @@ def _job(
             "HOME": "/tmp",  # noqa: S108
         },
         init=True,
-        **confined(),
+        **confined(podman=podman),
     )
     with removed(job):
         yield job
+
+
+class _Refused(Exception):  # noqa: N818 - whose fault it is is not known yet
+    """The engine answers that it cannot create or start the job."""
+
+    def __init__(self, error: docker.errors.APIError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _or_refused(action: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    try:
+        return action(*arguments, **options)
+    except docker.errors.APIError as error:
+        raise _Refused(error) from error
+
+
+def _control_starts(
+    engine: docker.DockerClient,
+    data: Path,
+    volume: docker.models.volumes.Volume,
+    limits: Limits,
+    device: Device,
+) -> bool:
+    """Whether a trusted image starts just as the refused one should have: then the refusal is about the image.
+
+    The engine's message would not do to tell: it repeats names that the image's author has chosen.
+    """
+    trusted = engine.images.get(HOLDER)
+    try:
+        with _job(engine, trusted, data, volume, limits, {}, device) as control:
+            control.start()
+    except (_Refused, *ENGINE_FAULTS):
+        return False
+    return True
+
+
+def _require_plain_accounts(engine: docker.DockerClient, job: docker.models.containers.Container) -> None:
+    """Refuse an image whose /etc/passwd or /etc/group is no small plain file.
+
+    The engine itself opens both, as root, when it starts a container, even for a numeric user: a named pipe there
+    blocks it for good, an endless file fills its memory.
+    """
+    for path in ("/etc/passwd", "/etc/group"):
+        found = look(engine, job, path)
+        if found and found.link:
+            found = look(engine, job, found.link)
+        if found and (found.oddity or found.size > MAX_ACCOUNTS_BYTES):
+            what = found.oddity or f"larger than {MAX_ACCOUNTS_BYTES >> 10} KiB"
+            raise SubmissionError("IMAGE_CONFIG", f"The image's {path} is {what}.", "Make it a small plain file.")
 
 
 def _ulimits(limits: Limits, *, podman: bool) -> list[Ulimit]:
@@ -200,8 +255,8 @@ def _supervise(
 ) -> Run:
     """Start the job and poll it against our own clock; the engine's `wait` is no deadline, it can hang or break off."""
     try:
-        job.start()
-    except docker.errors.APIError:
+        _or_refused(job.start)
+    except _Refused:
         job.reload()
         if job.attrs["State"].get("ExitCode") in (126, 127):  # runc's own codes for a command that is not there
             return Run(failure=_cannot_start())
@@ -252,23 +307,6 @@ def _duration(state: dict[str, Any]) -> float | None:
     except (KeyError, ValueError):
         return None
     return max((ended - begun).total_seconds(), 0.0)
-
-
-_SHORTAGE = (
-    "no space left",
-    "cannot allocate",
-    "temporarily unavailable",
-    "too many open files",
-    "timed out",
-    "timeout",
-)
-
-
-def _is_image_fault(error: docker.errors.APIError) -> bool:
-    """Whether the engine, which has just started the holder, refuses this image for what the image itself says."""
-    text = str(error.explanation or error).lower()
-    refused = error.status_code == BAD_REQUEST or "oci runtime" in text
-    return refused and not any(word in text for word in _SHORTAGE)
 
 
 def _unusable(error: docker.errors.APIError) -> SubmissionError:
