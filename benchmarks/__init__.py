@@ -1,0 +1,1 @@
+"""What the performance and coverage claims rest on."""

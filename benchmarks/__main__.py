@@ -1,0 +1,5 @@
+"""`make bench`: ratios measured side by side in one run; absolute times are of this machine only."""
+
+from benchmarks import scoring
+
+scoring.main()
