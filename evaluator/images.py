@@ -7,7 +7,6 @@ are built on this machine and never pulled.
 
 from __future__ import annotations
 
-import posixpath
 import re
 import shutil
 import time
@@ -23,7 +22,7 @@ import requests.exceptions
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.registry import PLATFORM, Registry
 from evaluator.settings import Settings
-from evaluator.text import is_inert, printable
+from evaluator.text import clean_path, is_inert, printable
 
 REFERENCE_NAMESPACE = "apb"
 MAX_LENGTH = 300
@@ -244,7 +243,7 @@ def _require_harmless_volumes(paths: list[str]) -> None:
     """A VOLUME is replaced by a tiny tmpfs, which must not hide what the contract or the system puts there."""
     system = ("/proc", "/sys", "/dev")
     for path in paths:
-        plain = posixpath.normpath(path)
+        plain = clean_path(path)
         inside = any(plain.startswith(f"{folder}/") for folder in (*CONTRACT_FOLDERS, *system))
         if not plain.startswith("/") or plain == "/" or plain in system or inside or not is_inert(plain):
             raise SubmissionError(

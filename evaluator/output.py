@@ -127,7 +127,13 @@ def read_output(engine: docker.DockerClient, keeper: docker.models.containers.Co
         SubmissionError: `NO_OUTPUT`, `BAD_FORMAT:NOT_A_FILE`, `BAD_FORMAT:TOO_LARGE`.
     """
     path = "/output/predictions.csv"
-    found = look(engine, keeper, path)
+    try:
+        found = look(engine, keeper, path)
+    except requests.HTTPError as error:
+        look(engine, keeper, "/output")  # raises too where it is the engine that fails
+        raise SubmissionError(
+            "BAD_FORMAT:NOT_A_FILE", "predictions.csv is a link that leads nowhere.", "Write a plain file."
+        ) from error
     if found is None:
         raise SubmissionError(
             "NO_OUTPUT", "The run ended well but wrote no /output/predictions.csv.", "Write it to the path in $OUTPUT."
@@ -138,17 +144,26 @@ def read_output(engine: docker.DockerClient, keeper: docker.models.containers.Co
         raise SubmissionError(
             "BAD_FORMAT:TOO_LARGE", f"predictions.csv has more than {limit // MIB} MiB.", "Write one row per sequence."
         )
-    stream, _ = keeper.get_archive(path)
+    return read_file(keeper, path, limit)
+
+
+def read_file(container: docker.models.containers.Container, path: str, limit: int) -> bytes:
+    """A plain file of a container, which `look` has found to be one of at most `limit` bytes.
+
+    Raises:
+        EngineError: the engine sends something else.
+    """
+    stream, _ = container.get_archive(path)
     archive = bytearray()
     for chunk in stream:
         archive += chunk
         if len(archive) > limit + MIB:
-            raise EngineError("The engine sent more of predictions.csv than it announced.")
+            raise EngineError(f"The engine sent more of {path} than it announced.")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         members = tar.getmembers()
         content = tar.extractfile(members[0]) if len(members) == 1 and members[0].isreg() else None
         if content is None:
-            raise EngineError("The engine sent something else than predictions.csv.")
+            raise EngineError(f"The engine sent something else than {path}.")
         return content.read()
 
 

@@ -19,6 +19,8 @@ from evaluator.errors import Problem, SubmissionError
 from evaluator.settings import MAX_OUTPUT_BYTES
 from evaluator.text import printable
 
+ROOM, ROOM_PER_ROW = 2 * 1024 * 1024, 1024
+MAX_COLUMNS = 64
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WRITE_CSV = "Write it with pandas: table.to_csv('/output/predictions.csv', index=False)."
 
@@ -45,7 +47,7 @@ def read(data: bytes, ids: Sequence[str], task: str) -> Predictions:
     """Check the bytes of a predictions file against the ids that were asked for.
 
     Args:
-        data: the file, at most `MAX_OUTPUT_BYTES`.
+        data: the file, at most `MAX_OUTPUT_BYTES` and about a kilobyte a row.
         ids: each must have exactly one row; any order.
         task: `classification` (columns sequence_id, prediction, score) or `regression` (sequence_id, score).
             Further columns are ignored.
@@ -53,8 +55,8 @@ def read(data: bytes, ids: Sequence[str], task: str) -> Predictions:
     Raises:
         SubmissionError: `BAD_FORMAT:<code>` of the first problem; `problems` holds them all.
     """
-    text, notes = _decode(data, len(ids))
-    rows = _rows(text)
+    notes = _screen(data, len(ids))
+    rows = _rows(data)
     header = next(rows, (1, []))[1]
     columns = _columns(header, task)
     problems: list[Problem] = []
@@ -74,12 +76,11 @@ def _refuse(code: str, what: str, remedy: str, where: str = "") -> SubmissionErr
     return SubmissionError.of([Problem(code, what, remedy, where)], prefix="BAD_FORMAT:")
 
 
-def _decode(data: bytes, n: int) -> tuple[str, tuple[Problem, ...]]:
-    """Refuse what is not a text table of about the right size before anything is parsed."""
-    if len(data) > MAX_OUTPUT_BYTES:
-        raise _refuse(
-            "TOO_LARGE", f"The file is larger than {MAX_OUTPUT_BYTES >> 20} MiB.", "Write one row per sequence."
-        )
+def _screen(data: bytes, n: int) -> tuple[Problem, ...]:
+    """Refuse what is not a text table of about the right size before anything is parsed; note what is unusual."""
+    limit = min(MAX_OUTPUT_BYTES, ROOM + n * ROOM_PER_ROW)
+    if len(data) > limit:
+        raise _refuse("TOO_LARGE", f"The file is larger than {limit >> 20} MiB.", "Write one row per sequence.")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise _refuse("ENCODING", "The file is UTF-16.", "Write it as UTF-8.")
     if b"\0" in data:
@@ -87,12 +88,9 @@ def _decode(data: bytes, n: int) -> tuple[str, tuple[Problem, ...]]:
         raise _refuse("NUL_BYTE", "The row holds a NUL byte.", "Write plain UTF-8 text.", f"row {line}")
     if (lines := max(data.count(b"\n"), data.count(b"\r"))) > 2 * n + 100:
         raise _refuse("TOO_MANY_ROWS", f"The file has {lines:,} lines for {n:,} sequences.", "Write one row for each.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise _refuse("ENCODING", "The row is not UTF-8.", "Write it as UTF-8.", f"row {line}") from error
-    if not text.strip():
+    if data.count(b",") > MAX_COLUMNS * (n + 100):
+        raise _refuse("TOO_MANY_COLUMNS", f"More than {MAX_COLUMNS} columns.", "Write the needed columns only.")
+    if not data.strip().removeprefix(b"\xef\xbb\xbf"):
         raise _refuse("EMPTY", "The file is empty.", "Write a header and one row per sequence.")
     notes = [
         Problem(code, what, "It was read all the same.")
@@ -103,21 +101,35 @@ def _decode(data: bytes, n: int) -> tuple[str, tuple[Problem, ...]]:
         )
         if present
     ]
-    return text, tuple(notes)
+    return tuple(notes)
 
 
-def _rows(text: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _rows(data: bytes) -> Iterator[Row]:
+    """Rows as they are decoded: a whole file of text with one rare letter would take four bytes a letter."""
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""), strict=True)
     start = 1
     try:
         for fields in reader:
             if fields:
                 yield reader.line_num, fields
             start = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        raise _refuse(
+            "ENCODING", "The row is not UTF-8.", "Write it as UTF-8.", f"row {_undecodable_row(data)}"
+        ) from error
     except csv.Error as error:
         what = printable(str(error), 100)
         code = "FIELD_TOO_LONG" if "field limit" in what and start >= reader.line_num else "QUOTING"
         raise _refuse(code, f"The row cannot be split into fields: {what}.", _WRITE_CSV, f"row {start}") from error
+
+
+def _undecodable_row(data: bytes) -> int:
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return number
+    return 1
 
 
 def _columns(header: list[str], task: str) -> dict[str, int]:

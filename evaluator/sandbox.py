@@ -17,18 +17,19 @@ import docker.errors
 import docker.models.containers
 import docker.models.images
 import docker.models.volumes
+import requests.exceptions
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from evaluator import accounts
 from evaluator.containers import ENGINE_FAULTS, confined, is_podman, removed
 from evaluator.errors import EngineError, SubmissionError
-from evaluator.output import HOLDER, holder, look, output_mount, output_volume, read_output, require_alive
+from evaluator.output import HOLDER, holder, output_mount, output_volume, read_output, require_alive
 from evaluator.settings import MAX_OUTPUT_BYTES
-from evaluator.text import printable
+from evaluator.text import clean_path, printable
 
 T = TypeVar("T")
 GIB = 1024**3
 LOG_BYTES = 1024**2
-MAX_ACCOUNTS_BYTES = 1024**2
 _DOCKER_LOG = LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
 _PODMAN_LOG = LogConfig(type="k8s-file", config={"max-size": "1m"})
 
@@ -119,7 +120,7 @@ def run(
         with output_volume(engine, limits.output, limits.output_inodes) as volume, holder(engine, volume) as keeper:
             try:
                 with _job(engine, image, data, volume, limits, environment or {}, device) as job:
-                    _require_plain_accounts(engine, job)
+                    _accounts(engine, job)
                     result = _supervise(engine, job, limits, stop or threading.Event())
             except SubmissionError as error:
                 result = Run(failure=error)
@@ -152,8 +153,8 @@ def _job(
     device: Device,
 ) -> Iterator[docker.models.containers.Container]:
     # A VOLUME of the image would be a writable folder on the host's disk: a tiny tmpfs takes its place.
-    volumes = (image.attrs.get("Config") or {}).get("Volumes") or {}
-    tmpfs = {p: "rw,nosuid,nodev,noexec,size=1m" for p in volumes if p.rstrip("/") not in {"/data", "/output", "/tmp"}}  # noqa: S108
+    volumes = map(clean_path, (image.attrs.get("Config") or {}).get("Volumes") or {})
+    tmpfs = {p: "rw,nosuid,nodev,noexec,size=1m" for p in volumes if p not in {"/data", "/output", "/tmp"}}  # noqa: S108
     podman = is_podman(engine)
     inodes = "" if podman else ",nr_inodes=65536"  # Podman knows no such option; the memory limit covers inodes too
     tmpfs["/tmp"] = f"rw,nosuid,nodev,exec,size={limits.tmp},mode=1777{inodes}"  # noqa: S108 - exec: JIT compilers need it
@@ -191,7 +192,7 @@ def _job(
 class _Refused(Exception):  # noqa: N818 - whose fault it is is not known yet
     """The engine answers that it cannot create or start the job."""
 
-    def __init__(self, error: docker.errors.APIError) -> None:
+    def __init__(self, error: docker.errors.APIError | requests.exceptions.HTTPError) -> None:
         super().__init__(str(error))
         self.error = error
 
@@ -223,19 +224,11 @@ def _control_starts(
     return True
 
 
-def _require_plain_accounts(engine: docker.DockerClient, job: docker.models.containers.Container) -> None:
-    """Refuse an image whose /etc/passwd or /etc/group is no small plain file.
-
-    The engine itself opens both, as root, when it starts a container, even for a numeric user: a named pipe there
-    blocks it for good, an endless file fills its memory.
-    """
-    for path in ("/etc/passwd", "/etc/group"):
-        found = look(engine, job, path)
-        if found and found.link:
-            found = look(engine, job, found.link)
-        if found and (found.oddity or found.size > MAX_ACCOUNTS_BYTES):
-            what = found.oddity or f"larger than {MAX_ACCOUNTS_BYTES >> 10} KiB"
-            raise SubmissionError("IMAGE_CONFIG", f"The image's {path} is {what}.", "Make it a small plain file.")
+def _accounts(engine: docker.DockerClient, job: docker.models.containers.Container) -> None:
+    try:
+        accounts.require_plain(engine, job)
+    except requests.exceptions.HTTPError as error:
+        raise _Refused(error) from error
 
 
 def _ulimits(limits: Limits, *, podman: bool) -> list[Ulimit]:
@@ -309,9 +302,10 @@ def _duration(state: dict[str, Any]) -> float | None:
     return max((ended - begun).total_seconds(), 0.0)
 
 
-def _unusable(error: docker.errors.APIError) -> SubmissionError:
+def _unusable(error: docker.errors.APIError | requests.exceptions.HTTPError) -> SubmissionError:
+    reason = printable(str(getattr(error, "explanation", None) or error), 200)
     return SubmissionError(
-        "IMAGE_CONFIG", f"The engine cannot run the image as it is: {printable(str(error.explanation), 200)}",
+        "IMAGE_CONFIG", f"The engine cannot run the image as it is: {reason}",
         "Check WORKDIR, VOLUME, STOPSIGNAL and ENV, and that /data, /output and /tmp are no files in the image.",
     )  # fmt: skip
 

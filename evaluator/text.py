@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import unicodedata
 
@@ -29,3 +30,9 @@ def printable(text: str, limit: int = 500, keep: str = "") -> str:
         for c in cut
     )
     return shown + ("…" if len(text) > limit else "")
+
+
+def clean_path(path: str) -> str:
+    """A container path as the engine itself normalises it (Go's path.Clean)."""
+    plain = posixpath.normpath(path)
+    return "/" + plain.lstrip("/") if plain.startswith("/") else plain

@@ -1,0 +1,4 @@
+import kit
+
+kit.honest()
+print("an ordinary line of a log")
