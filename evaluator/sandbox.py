@@ -30,6 +30,7 @@ from evaluator.text import clean_path, printable
 T = TypeVar("T")
 GIB = 1024**3
 LOG_BYTES = 1024**2
+LOG_SECONDS = 2.0
 _DOCKER_LOG = LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
 _PODMAN_LOG = LogConfig(type="k8s-file", config={"max-size": "1m"})
 
@@ -327,8 +328,10 @@ def _memory(engine: docker.DockerClient, job: docker.models.containers.Container
 
 def _log(job: docker.models.containers.Container) -> bytes:
     """At most the last MiB: the engine's log driver keeps no more, and we read no more."""
-    kept = bytearray()
+    kept, begun = bytearray(), time.monotonic()
     for chunk in job.logs(stdout=True, stderr=True, stream=True, follow=False):
         kept += chunk
         del kept[:-LOG_BYTES]
+        if time.monotonic() - begun > LOG_SECONDS:  # a million empty lines are a million messages
+            break
     return bytes(kept)
