@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -41,7 +42,10 @@ def test_a_scaffold_passes_as_it_is(base: str, workspace: Workspace, engine: doc
     folder = workspace.root / "my-model"
     image = "docker.io/your-account/my-model:0.1"
     engine.images.build(path=str(folder), tag=image, buildargs={"BASE_IMAGE": base}, rm=True)
-    done = subprocess.run(workspace.command("check"), cwd=folder, capture_output=True, text=True, check=False)
+    at_home = {name: value for name, value in os.environ.items() if name != "CI"}  # CI always asks the registry
+    done = subprocess.run(
+        workspace.command("check"), cwd=folder, env=at_home, capture_output=True, text=True, check=False
+    )
     engine.images.remove(image)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "my-model: PASSED" in done.stdout

@@ -72,7 +72,7 @@ def own(
     own.folder.mkdir()
     client = own.start()
     for name in images:
-        client.images.load(b"".join(engine.images.get(name).save(named=True)))
+        client.images.load(b"".join(engine.images.get(name).save(named=name)))
     yield own
     if own.process and own.process.poll() is None:
         own.stop(signal.SIGTERM)
