@@ -19,6 +19,7 @@ from evaluator.text import printable
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+LEVEL = click.FloatRange(0.5, 1, max_open=True)
 
 
 class _Command(click.Command):
@@ -164,6 +165,8 @@ def evaluate(
         )
         for name, reason in [*summary.failed.items(), *summary.ours.items()]:
             click.echo(f"  {printable(name, 150)}: {printable(reason, 300)}")
+        if summary.rescoring:
+            click.echo(f"what rescoring changed: {summary.rescoring}")
     sys.exit(summary.exit_code)
 
 
@@ -174,18 +177,87 @@ def evaluate(
 )
 @click.argument("predictions", type=FILE)
 @click.option("--labels", type=FILE, required=True, help="CSV with sequence_id,label (0/1) or sequence_id,target.")
+@click.option("--level", type=LEVEL, default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def score(predictions: Path, labels: Path, as_json: bool) -> None:
-    """Score one predictions file on its own (.csv or .csv.gz)."""
+def score(predictions: Path, labels: Path, level: float, as_json: bool) -> None:
+    """Score one predictions file on its own (.csv or .csv.gz).
+
+    A column `family` in the labels says which rows belong together; intervals then allow for that.
+    """
     from evaluator.score import as_text, score_files
 
-    scores, table = score_files(predictions, labels)
+    scores, table = score_files(predictions, labels, level)
     for note in table.notes:
         click.echo(f"note {note}", err=True)
     if as_json:
         _json(scores.as_json())
     else:
-        click.echo(as_text(scores))
+        click.echo(as_text(scores, level))
+
+
+@app.command(
+    cls=_Command,
+    examples="apb compare my-model net-charge --track jain --hidden /srv/hidden\n"
+    "apb compare new.csv old.csv --labels labels.csv\n"
+    "apb compare my-model --baseline-metrics '{\"accuracy\": 0.71}'",
+)
+@click.argument("candidate")
+@click.argument("baseline", required=False)
+@click.option("--baseline-metrics", metavar="JSON", help="A JSON file or inline JSON, in place of BASELINE.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Largest allowed drop.")
+@click.option("--track", help="Compare on this track alone.  [default: all that CANDIDATE has results on]")
+@click.option("--labels", type=FILE, help="Labels of predictions files.")
+@click.option("--hidden", type=FOLDER, help="Folder with hidden data: makes differences of results paired.")
+@click.option("--state", type=FOLDER, help="Private state with kept predictions.  [default: <root>/.apb]")
+@click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
+@click.option("--report-dir", type=FOLDER, default="reports", show_default=True, help="Where the report goes.")
+@click.option("--level", type=LEVEL, help="Of the intervals.  [default: 0.95]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def compare(
+    context: click.Context,
+    candidate: str,
+    baseline: str | None,
+    baseline_metrics: str | None,
+    threshold: float,
+    track: str | None,
+    labels: Path | None,
+    hidden: Path | None,
+    state: Path | None,
+    results: Path | None,
+    report_dir: Path,
+    level: float | None,
+    as_json: bool,
+) -> None:
+    """Compare a candidate with a baseline: PASSED, or FAILED (exit status 1) where accuracy dropped too far.
+
+    CANDIDATE and BASELINE are ids of submissions with results, .json results, or .csv predictions. Without a baseline
+    the candidate is reported alone.
+    """
+    from evaluator import validation_report
+    from evaluator.compare import compare as compare_sides
+    from evaluator.compare import passed
+    from evaluator.results import Results
+    from evaluator.sides import Sources
+    from evaluator.state import State
+
+    if baseline is not None and baseline_metrics is not None:
+        raise click.UsageError("Name a BASELINE or --baseline-metrics, not both.")
+    repository = _repository(context)
+    sources = Sources(
+        Results(results or repository.results), State(state or repository.root / ".apb"), repository.tracks, hidden,
+        labels, level or repository.settings.level,
+    )  # fmt: skip
+    found = compare_sides(
+        candidate, baseline, sources, baseline_metrics=baseline_metrics, track=track, threshold=threshold
+    )
+    report = validation_report.write(report_dir, found, threshold, sources.level)
+    if as_json:
+        headline = validation_report.headline(found)
+        _json({"verdict": headline, "report": str(report), "tracks": validation_report.as_json(found)})
+    else:
+        click.echo(validation_report.terminal(found, report))
+    sys.exit(0 if passed(found) else 1)
 
 
 @app.command(cls=_Command, examples="apb publish\napb publish --out /tmp/site")

@@ -96,9 +96,10 @@ def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:
         return _orphaned(labels) or (mine and owner_labels().items() <= labels.items())
 
     try:
-        for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
-            if _left(container.labels):
-                remove(partial(container.remove, force=True, v=True))
+        # Only what the list itself says: to look each of them up fails for one that is just being removed.
+        for container in engine.api.containers(all=True, filters={"label": LABEL}):
+            if _left(container.get("Labels") or {}):
+                remove(partial(engine.api.remove_container, container["Id"], force=True, v=True))
                 count += 1
         for volume in engine.volumes.list(filters={"label": LABEL}):
             if _left(volume.attrs.get("Labels") or {}):

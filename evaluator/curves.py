@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from evaluator.metrics import Scored
+from evaluator.scored import Scored
 
 
 def full(x: Scored, points: int) -> dict[str, dict[str, list[float]]] | None:

@@ -1,6 +1,7 @@
 """Whose fault it is decides what happens: a submission's is recorded, ours stops the run or is retried.
 
 BenchmarkError
+├── UsageError        exit status 2   what was asked for cannot be done
 ├── SubmissionError   exit status 1   a stable code, what went wrong, how to mend it
 └── EvaluatorError    exit status 3   our machine, our data, our engine
     └── EngineError                   the Docker engine or a registry did not answer; worth another try
@@ -46,6 +47,12 @@ class BenchmarkError(Exception):
         super().__init__(f"{what} {remedy}".strip())
         self.what = what
         self.remedy = remedy
+
+
+class UsageError(BenchmarkError):
+    """What was named on the command line is not there or makes no sense."""
+
+    exit_code = 2
 
 
 class SubmissionError(BenchmarkError):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from evaluator import curves, executors, metrics, standings, tracks
+from evaluator import executors, metrics, rescoring, standings, tracks
 from evaluator import plan as planning
 from evaluator import submission as submissions
 from evaluator.doctor import require_fit
@@ -18,17 +16,16 @@ from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, Submis
 from evaluator.images import Image
 from evaluator.metrics import SCORER_VERSION
 from evaluator.plan import Task
-from evaluator.results import Counts, ImageRecord, Result, Results, Runtime, Value
+from evaluator.records import Records
+from evaluator.results import Change, Results
 from evaluator.runs import Finished, SandboxedRuns, UnsandboxedRuns
 from evaluator.sandbox import Run
-from evaluator.settings import CONTRACT_VERSION, Repository, software_commit, software_version
+from evaluator.settings import Repository
 from evaluator.state import Kept, State
 from evaluator.submission import Submission
 from evaluator.tracks import TrackData
 
 NOTHING_RAN = Finished(0, Run())
-CURVE_POINTS = 200
-HIDDEN_DECIMALS = 3
 
 
 class Progress(Protocol):
@@ -58,6 +55,7 @@ class Summary:
     ours: dict[str, str] = field(default_factory=dict)
     no_data: list[str] = field(default_factory=list)
     reaped: int = 0
+    rescoring: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -74,8 +72,9 @@ class Round:
     state: State
     runs: SandboxedRuns | UnsandboxedRuns
     progress: Progress
-    commit: str | None
+    records: Records
     summary: Summary = field(default_factory=Summary)
+    rescored: list[Change] = field(default_factory=list)
 
 
 def evaluate(
@@ -116,7 +115,7 @@ def evaluate(
             if unsandboxed
             else SandboxedRuns(repository.settings, state, results, runtime)
         )
-        this = Round(repository, results, state, runs, progress, software_commit(repository.root))
+        this = Round(repository, results, state, runs, progress, Records(repository, results, runs.hardware()))
         this.summary.no_data = no_data
         for track_id in no_data:
             progress.say(f"no data for {track_id}")
@@ -130,6 +129,8 @@ def evaluate(
         finally:
             _clear(this)
         _rank(this, data, submissions_folder)
+        if this.rescored:
+            this.summary.rescoring = str(rescoring.write(this.results, this.rescored))
     return this.summary
 
 
@@ -146,7 +147,7 @@ def _rank(this: Round, data: Sequence[TrackData], submissions_folder: Path) -> N
             entries[path.stem] = submissions.load(path)
     for track_data in data:
         if track_data.track.id in changed:
-            standings.update(track_data, entries, this.results, this.state)
+            standings.update(track_data, entries, this.results, this.state, this.repository.settings.level)
 
 
 def _clear(this: Round) -> None:
@@ -203,7 +204,8 @@ def _plan(this: Round, entries: Iterable[Submission], data: Sequence[TrackData],
             if task.due == "current":
                 this.summary.unchanged.append(task.name)
             elif kept:
-                this.results.put(_scored(this, task, kept, None))
+                change = this.results.put(this.records.scored(task, kept, None))
+                this.rescored.extend([change] if change else [])
                 this.summary.rescored.append(task.name)
             else:
                 yield task
@@ -258,7 +260,7 @@ def _finish(this: Round, task: Task, finished: Finished) -> None:
     assert table is not None
     kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0, finished.flags)
     this.state.keep_predictions(task.run_key, kept)
-    result = _scored(this, task, kept, finished.image_bytes)
+    result = this.records.scored(task, kept, finished.image_bytes)
     this.results.put(result)
     this.summary.scored.append(task.name)
     _note(this, task, finished, "ok")
@@ -270,7 +272,7 @@ def _finish(this: Round, task: Task, finished: Finished) -> None:
 
 
 def _record_failure(this: Round, task: Task, error: SubmissionError, finished: Finished) -> None:
-    this.results.put(_record(this, task, status="failed", failure=error.code, image_bytes=finished.image_bytes))
+    this.results.put(this.records.failed(task, error.code, finished.image_bytes))
     this.summary.failed[task.name] = error.code
     _note(this, task, finished, error.code)
     this.progress.end(task.name, f"failed: {error.code}")
@@ -282,67 +284,3 @@ def _note(this: Round, task: Task, finished: Finished, outcome: str) -> None:
         run_key=task.run_key, seed=finished.seed, seconds=round(finished.run.seconds, 3),
         peak_memory=finished.run.peak_memory, scorer=SCORER_VERSION,
     )  # fmt: skip
-
-
-def _scored(this: Round, task: Task, kept: Kept, image_bytes: int | None) -> Result:
-    track, truth = task.data.track, task.data.truth
-    classes = kept.prediction if track.task == "classification" else None
-    scores = metrics.score(truth, kept.score, classes)
-    drawn, values = None, {name: Value(**vars(e)) for name, e in scores.metrics.items()}
-    if classes is not None:
-        scored = metrics.Scored(truth, kept.score, classes)
-        hidden = track.disclosure == "hidden"
-        drawn = curves.coarse(scored) if hidden else curves.full(scored, CURVE_POINTS)
-    if track.disclosure == "hidden":
-        values = {name: _rounded_value(value) for name, value in values.items()}
-    counts = Counts(**vars(scores.confusion)) if scores.confusion else None
-    runtime = Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory))
-    return _record(
-        this,
-        task,
-        status="ok",
-        flags=kept.flags,
-        runtime=runtime,
-        confusion=counts,
-        metrics=values,
-        curves=drawn,
-        image_bytes=image_bytes,
-    )
-
-
-def _record(this: Round, task: Task, *, image_bytes: int | None, **outcome: object) -> Result:
-    size = None if image_bytes is None else round(image_bytes / 1e6)
-    hardware = this.runs.hardware()
-    before = this.results.get(task.submission.id, task.data.track.id)
-    if task.due == "rescore" and before and before.run_key == task.run_key:  # it ran then and there, not here and now
-        size, hardware = before.image.size_mb, before.hardware
-    return Result.model_validate(
-        {
-            "submission": task.submission.id, "track": task.data.track.id, "n": task.data.n,
-            "evaluated_at": datetime.now(UTC).date().isoformat(),
-            "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
-            "sequences_sha256": task.data.sequences_sha256, "labels_hash": task.data.labels_hash,
-            "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION,
-            "software": software_version(), "commit": this.commit,
-            "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
-            "run_key": task.run_key, **outcome,
-        }
-    )  # fmt: skip
-
-
-def _rounded_value(value: Value) -> Value:
-    """A hidden track's metric: three decimals, so that it says less about single labels."""
-    short = {k: round(v, HIDDEN_DECIMALS) for k, v in vars(value).items() if isinstance(v, float)}
-    return value.model_copy(update=short)
-
-
-def _rounded(value: float) -> float:
-    """Two significant digits: a run's time must not carry a message out of the sandbox."""
-    if value <= 0 or not math.isfinite(value):
-        return 0.0
-    digits = 1 - math.floor(math.log10(value))
-    return round(value, digits)
-
-
-def _rounded_mb(size: int) -> int | None:
-    return int(_rounded(size / 1e6)) if size else None

@@ -16,17 +16,19 @@ from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
+Pair = tuple[float, float]
 
-PRIOR_PAIRS = 4
+PRIOR_PAIRS = 6
 """How many pairs of observations the binormal variance counts for beside the empirical one in `roc_auc`."""
 GRID = 101
 
 
-def wilson(successes: int, n: int, level: float) -> Interval:
+def wilson(successes: float, n: float, level: float) -> Interval:
     """Wilson's score interval of a proportion.
 
     Wilson 1927, J. Am. Stat. Assoc. 22:209. Chosen over Clopper-Pearson, whose intervals cover more than they say and
     are wider for it, most of all for few rows (Brown, Cai and DasGupta 2001, Stat. Sci. 16:101).
+    Like every count here, `successes` and `n` need not be whole: rows in families count for less than one.
     """
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     p = successes / n
@@ -36,7 +38,7 @@ def wilson(successes: int, n: int, level: float) -> Interval:
 
 
 def of_two_rates(
-    function: Callable[[Floats, Floats], Floats], positives: tuple[int, int], negatives: tuple[int, int], level: float
+    function: Callable[[Floats, Floats], Floats], positives: Pair, negatives: Pair, level: float
 ) -> Interval:
     """Interval of a function of sensitivity and specificity, such as F1 or MCC.
 
@@ -57,15 +59,16 @@ def of_two_rates(
     return float(low), float(high)
 
 
-def stratified_variance(s1: float, n1: int, s0: float, n0: int) -> tuple[float, float]:
+def stratified_variance(s1: float, n1: float, s0: float, n0: float) -> tuple[float, float]:
     """Variance of a sum of two independent means, and its degrees of freedom.
 
     Satterthwaite 1946, Biometrics Bull. 2:110, from the variances s1, s0 of single observations.
     """
     a, b = s1 / n1, s0 / n0
     if a + b == 0:
-        return 0.0, float(n1 + n0 - 2)
-    return a + b, (a + b) ** 2 / (a * a / max(n1 - 1, 1) + b * b / max(n0 - 1, 1))
+        return 0.0, max(n1 + n0 - 2, 1.0)
+    share = a / (a + b)  # so that tiny variances do not underflow
+    return a + b, 1 / (share**2 / max(n1 - 1, 1) + (1 - share) ** 2 / max(n0 - 1, 1))
 
 
 def mean(value: float, variance: float, freedom: float, level: float, bounds: Interval) -> Interval:
@@ -86,7 +89,7 @@ def on_logit(value: float, variance: float, freedom: float, level: float) -> Int
     return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 
-def roc_auc(value: float, s10: float, n1: int, s01: float, n0: int, level: float) -> Interval:
+def roc_auc(value: float, s10: float, n1: float, s01: float, n0: float, level: float) -> Interval:
     """Interval of the area under the ROC curve.
 
     DeLong's variance (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837) vanishes as the area nears 1, and with
@@ -98,14 +101,14 @@ def roc_auc(value: float, s10: float, n1: int, s01: float, n0: int, level: float
     Args:
         s10, s01: variances of the placements of single positives and negatives.
     """
-    smaller = min(n1, n0)
+    smaller = max(min(n1, n0), 1.0)
     variance, freedom = stratified_variance(s10, n1, s01, n0)
-    freedom = min(max(freedom, smaller - 1), n1 + n0 - 2) + PRIOR_PAIRS
+    freedom = min(max(freedom, smaller - 1), max(n1 + n0 - 2, 1.0)) + PRIOR_PAIRS
     t2 = float(stdtrit(freedom, 0.5 + level / 2)) ** 2
     share = (smaller - 1) / (smaller - 1 + PRIOR_PAIRS)
     spread = value * (1 - value)
     empirical = share * variance / spread if spread else 0.0
-    half = (n1 + n0) / 2 - 1
+    half = max((n1 + n0) / 2 - 1, 0.0)
 
     def excess(area: float) -> float:
         implied = area * (1 - area) * (1 + half * (1 - area) / (2 - area) + half * area / (1 + area)) / (n1 * n0)
@@ -117,7 +120,7 @@ def roc_auc(value: float, s10: float, n1: int, s01: float, n0: int, level: float
     return low, high
 
 
-def spearman(value: float, n: int, level: float) -> Interval | None:
+def spearman(value: float, n: float, level: float) -> Interval | None:
     """Interval of a rank correlation on Fisher's z scale, with the variance (1 + r^2/2) / (n - 3).
 
     Bonett and Wright 2000, Psychometrika 65:23. None for fewer than four rows.

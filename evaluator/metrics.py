@@ -9,86 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from evaluator import intervals
-
-Floats = npt.NDArray[np.float64]
-Classes = npt.NDArray[np.int8]
-Counts = npt.NDArray[np.int64]
+from evaluator import influence, intervals
+from evaluator.scored import Classes, Confusion, Counts, Estimate, Floats, Scored
 
 SCORER_VERSION = "1"
 """Changes whenever a number that this module gives could change; kept predictions are then scored again."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric's value with its interval; where `value` is None, `reason` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Counts of true and false negatives and positives."""
-
-    tn: int
-    fp: int
-    fn: int
-    tp: int
-
-    @property
-    def n(self) -> int:
-        """Number of rows."""
-        return self.tn + self.fp + self.fn + self.tp
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """One entry's predictions beside the truth; what several metrics share is computed once."""
-
-    truth: Classes | Floats
-    score: Floats
-    prediction: Classes | None = None
-    level: float = 0.95
-
-    @cached_property
-    def confusion(self) -> Confusion:
-        """The four counts at the entrant's own threshold."""
-        assert self.prediction is not None
-        tn, fp, fn, tp = np.bincount(2 * self.truth.astype(np.int64) + self.prediction, minlength=4).tolist()
-        return Confusion(tn, fp, fn, tp)
-
-    @cached_property
-    def thresholds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Cumulative (fp, tp) at each distinct score, highest first: the vertices of the ROC curve but (0, 0)."""
-        order = np.argsort(-self.score, kind="stable")
-        ranked = self.score[order]
-        last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-        tp = np.cumsum(self.truth[order] == 1, dtype=np.int64)[last]
-        return last + 1 - tp, tp
-
-    @cached_property
-    def steps(self) -> tuple[Counts, Counts, Counts, Counts]:
-        """Cumulative fp and tp at each distinct score, highest first, and what each adds: (fp, tp, d_fp, d_tp)."""
-        fp, tp = self.thresholds
-        return fp, tp, np.diff(fp, prepend=0), np.diff(tp, prepend=0)
-
-    @cached_property
-    def n1(self) -> int:
-        """Number of positives."""
-        return int(np.count_nonzero(self.truth == 1))
-
-    @cached_property
-    def n0(self) -> int:
-        """Number of negatives."""
-        return len(self.truth) - self.n1
+SCORER_CHANGES = {"1": "The first scorer."}
+"""What each version changed, in words for the changelog that comes with rescored entries."""
 
 
 NO_ROW = "there are no rows"
@@ -97,22 +27,41 @@ NO_NEGATIVE = "no row is negative"
 ONE_CLASS = "only one class is present"
 
 
-def _proportion(successes: int, n: int, level: float, reason: str) -> Estimate:
-    return Estimate(successes / n, *intervals.wilson(successes, n, level)) if n else Estimate(None, reason=reason)
+def _proportion(x: Scored, hit: Callable[[], Floats], successes: int, n: int, reason: str) -> Estimate:
+    """A share with its Wilson interval. `hit` gives each row's success 0/1, NaN where the row does not count."""
+    if not n:
+        return Estimate(None, reason=reason)
+    value = successes / n
+
+    def of_rows() -> Floats:
+        return np.nan_to_num(hit() - value) / n
+
+    worth = x.design_effect(of_rows)
+    return Estimate(value, *intervals.wilson(successes / worth, n / worth, x.level), influence=of_rows)
 
 
 def _of_rates(x: Scored, value: float, function: Callable[[Floats, Floats], Floats]) -> Estimate:
     """A value with the interval of a function of sensitivity and specificity; with one class only, without."""
-    c = x.confusion
-    if not x.n1 or not x.n0:
+    c, n1, n0 = x.confusion, x.n1, x.n0
+    if not n1 or not n0:
         return Estimate(value)
-    low, high = intervals.of_two_rates(function, (c.tp, x.n1), (c.tn, x.n0), x.level)
-    return Estimate(value, min(low, value), max(high, value))
+
+    def of_rows() -> Floats:
+        positive, step = x.truth == 1, 1e-6
+        se, sp = np.array([(c.tp + 0.5) / (n1 + 1)]), np.array([(c.tn + 0.5) / (n0 + 1)])  # away from 0 and 1
+        by_se = float((function(se + step, sp) - function(se - step, sp))[0]) / (2 * step)
+        by_sp = float((function(se, sp + step) - function(se, sp - step))[0]) / (2 * step)
+        return np.asarray(np.where(positive, by_se * (x.right - c.tp / n1) / n1, by_sp * (x.right - c.tn / n0) / n0))
+
+    worth = x.design_effect(of_rows)
+    low, high = intervals.of_two_rates(function, (c.tp / worth, n1 / worth), (c.tn / worth, n0 / worth), x.level)
+    return Estimate(value, min(low, value), max(high, value), influence=of_rows)
 
 
 def accuracy(x: Scored) -> Estimate:
     """(tp + tn) / n; Wilson interval."""
-    return _proportion(x.confusion.tp + x.confusion.tn, x.confusion.n, x.level, NO_ROW)
+    c = x.confusion
+    return _proportion(x, lambda: x.right, c.tp + c.tn, c.n, NO_ROW)
 
 
 def precision(x: Scored) -> Estimate:
@@ -125,12 +74,12 @@ def precision(x: Scored) -> Estimate:
 
 def recall(x: Scored) -> Estimate:
     """tp / (tp + fn), also called sensitivity or true positive rate; Wilson interval."""
-    return _proportion(x.confusion.tp, x.n1, x.level, NO_POSITIVE)
+    return _proportion(x, lambda: np.where(x.truth == 1, x.prediction == 1, np.nan), x.confusion.tp, x.n1, NO_POSITIVE)
 
 
 def specificity(x: Scored) -> Estimate:
     """tn / (tn + fp), also called true negative rate; Wilson interval."""
-    return _proportion(x.confusion.tn, x.n0, x.level, NO_NEGATIVE)
+    return _proportion(x, lambda: np.where(x.truth == 0, x.prediction == 0, np.nan), x.confusion.tn, x.n0, NO_NEGATIVE)
 
 
 def f1(x: Scored) -> Estimate:
@@ -182,7 +131,13 @@ def roc_auc(x: Scored) -> Estimate:
     above, below = (tp - d_tp / 2) / x.n1, 1 - (fp - d_fp / 2) / x.n0  # placements of negatives and positives
     s10 = float(d_tp @ (below - value) ** 2) / max(x.n1 - 1, 1)
     s01 = float(d_fp @ (above - value) ** 2) / max(x.n0 - 1, 1)
-    return Estimate(value, *intervals.roc_auc(value, s10, x.n1, s01, x.n0, x.level))
+
+    def of_rows() -> Floats:
+        return x.by_row(below - value, above - value)
+
+    worth = x.design_effect(of_rows)
+    ends = intervals.roc_auc(value, s10, x.n1 / worth, s01, x.n0 / worth, x.level)
+    return Estimate(value, *ends, influence=of_rows)
 
 
 def average_precision(x: Scored) -> Estimate:
@@ -205,8 +160,13 @@ def average_precision(x: Scored) -> Estimate:
     of_negative = _tail(by_b) - float(by_b @ fp) / x.n0
     s1 = float(d_tp @ of_positive**2) / (x.n1 - 1)
     s0 = float(d_fp @ of_negative**2) / max(x.n0 - 1, 1)
-    variance, freedom = intervals.stratified_variance(s1, x.n1, s0, x.n0)
-    return Estimate(value, *intervals.on_logit(value, variance, freedom, x.level))
+
+    def of_rows() -> Floats:
+        return x.by_row(of_positive, of_negative)
+
+    worth = x.design_effect(of_rows)
+    variance, freedom = intervals.stratified_variance(s1, x.n1 / worth, s0, x.n0 / worth)
+    return Estimate(value, *intervals.on_logit(value, variance, freedom, x.level), influence=of_rows)
 
 
 def _tail(values: Floats) -> Floats:
@@ -225,19 +185,15 @@ def brier(x: Scored) -> Estimate:
         return Estimate(value)
     positive = x.truth == 1
     s1, s0 = float(np.var(squares[positive], ddof=1)), float(np.var(squares[~positive], ddof=1))
-    variance, freedom = intervals.stratified_variance(s1 * (x.n1 / n) ** 2, x.n1, s0 * (x.n0 / n) ** 2, x.n0)
-    return Estimate(value, *intervals.mean(value, variance, freedom, x.level, (0.0, 1.0)))
+    means = (float(squares[~positive].mean()), float(squares[positive].mean()))
 
+    def of_rows() -> Floats:
+        return np.asarray((squares - np.where(positive, means[1], means[0])) / n)
 
-def average_ranks(values: Floats) -> Floats:
-    """Ranks from 1, ties sharing their mean rank; [n] -> [n]."""
-    order = np.argsort(values, kind="stable")
-    ranked = values[order]
-    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    sizes = np.diff(last, prepend=-1)
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(last + 1 - (sizes - 1) / 2, sizes)
-    return ranks
+    worth = x.design_effect(of_rows)
+    s1, s0 = s1 * (x.n1 / n) ** 2, s0 * (x.n0 / n) ** 2
+    variance, freedom = intervals.stratified_variance(s1, x.n1 / worth, s0, x.n0 / worth)
+    return Estimate(value, *intervals.mean(value, variance, freedom, x.level, (0.0, 1.0)), influence=of_rows)
 
 
 def spearman(x: Scored) -> Estimate:
@@ -245,13 +201,19 @@ def spearman(x: Scored) -> Estimate:
     n = len(x.truth)
     if n < 2:
         return Estimate(None, reason="there are fewer than two rows")
-    a, b = average_ranks(x.truth.astype(np.float64)), average_ranks(x.score)
+    truth = x.truth.astype(np.float64)
+    a, b = influence.average_ranks(truth), influence.average_ranks(x.score)
     a, b = a - a.mean(), b - b.mean()
     spread = math.sqrt(float(a @ a) * float(b @ b))
     if not spread:
         return Estimate(None, reason="all targets or all scores are the same")
     value = max(-1.0, min(1.0, float(a @ b) / spread))
-    return Estimate(value, *(intervals.spearman(value, n, x.level) or (None, None)))
+
+    def of_rows() -> Floats:
+        return influence.spearman(truth, x.score)
+
+    ends = intervals.spearman(value, n / x.design_effect(of_rows), x.level)
+    return Estimate(value, *ends, influence=of_rows) if ends else Estimate(value, influence=of_rows)
 
 
 @dataclass(frozen=True)
@@ -297,11 +259,17 @@ class Scores:
 
 def estimate_json(estimate: Estimate) -> dict[str, float | str | None]:
     """`{value, low, high}`, with `reason` where the value is null."""
-    fields = asdict(estimate)
+    fields = estimate.as_dict()
     return fields if estimate.value is None else {k: v for k, v in fields.items() if k != "reason"}
 
 
-def score(truth: Classes | Floats, scores: Floats, predictions: Classes | None, level: float = 0.95) -> Scores:
+def score(
+    truth: Classes | Floats,
+    scores: Floats,
+    predictions: Classes | None,
+    level: float = 0.95,
+    families: Counts | None = None,
+) -> Scores:
     """Every metric of the task; `predictions` is None on a regression track.
 
     Args:
@@ -309,8 +277,9 @@ def score(truth: Classes | Floats, scores: Floats, predictions: Classes | None, 
         scores: [n] finite.
         predictions: [n] classes 0/1.
         level: of the intervals.
+        families: [n] which rows belong together, from 0; None where all are independent.
     """
     task = "regression" if predictions is None else "classification"
-    scored = Scored(truth, scores, predictions, level)
+    scored = Scored(truth, scores, predictions, level, families)
     values = {name: metric.compute(scored) for name, metric in METRICS.items() if metric.task == task}
     return Scores(len(truth), values, scored.confusion if task == "classification" else None)

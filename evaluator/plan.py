@@ -91,15 +91,15 @@ def decide(
     key = run_key(image.digest, data.sequences_sha256, limits, sandbox)
     record = results.get(submission.id, data.track.id)
     due: Due = "run"
-    if not force and record and _is_current(record, key, data):
+    if not force and record and _is_current(record, key, data, settings.level):
         due = "current"
     elif not force and not (record and record.status == "failed" and record.run_key == key) and state.predictions(key):
         due = "rescore"
     return Task(submission, data, image, limits, sandbox, due)
 
 
-def _is_current(record: Result, key: str, data: TrackData) -> bool:
+def _is_current(record: Result, key: str, data: TrackData, level: float) -> bool:
     if record.run_key != key:
         return False
-    scored_alike = record.labels_hash == data.labels_hash and record.scorer == SCORER_VERSION
+    scored_alike = (record.labels_hash, record.scorer, record.level) == (data.labels_hash, SCORER_VERSION, level)
     return record.status == "failed" or scored_alike

@@ -1,7 +1,8 @@
 """Who is better than whom on one track, beyond chance: paired tests, tiers and rank intervals.
 
-All entries were scored on the same rows, so their areas under the ROC curve are compared in pairs (DeLong, DeLong and
-Clarke-Pearson 1988, Biometrics 44:837). The covariance of all entries is one matrix product.
+All entries were scored on the same rows, so they are compared in pairs, and the covariance of all of them is one matrix
+product of their rows' influences. For areas under the ROC curve that is DeLong's (DeLong, DeLong and Clarke-Pearson
+1988, Biometrics 44:837); where rows come in families, Obuchowski's (1997, Biometrics 53:567).
 """
 
 from __future__ import annotations
@@ -10,47 +11,55 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
+
+from evaluator import influence
 
 Floats = npt.NDArray[np.float64]
+Families = npt.NDArray[np.int64]
 ALPHA = 0.05
 POWER = 0.8
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The areas of m entries on the same rows, and how they vary together.
+    """A metric of m entries on the same rows, and how they vary together; higher is better.
 
     Attributes:
-        auc: [m].
-        covariance: [m, m] of `auc`.
-        freedom: degrees of freedom of Student's t, one less than the smaller class: with 7 positives the normal
-            distribution would find differences that are not there.
+        value: [m].
+        covariance: [m, m] of `value`.
+        freedom: degrees of freedom of Student's t. For an area, one less than the smaller class: with 7 positives the
+            normal distribution would find differences that are not there.
+        exact: [m, m] two-sided p-values where there is an exact test, in place of Student's t.
     """
 
-    auc: Floats
+    value: Floats
     covariance: Floats
     freedom: int
+    exact: Floats | None = None
 
     def deviation(self) -> Floats:
-        """Standard error of each pair's difference, [m, m]; 0 where two entries order all rows alike."""
+        """Standard error of each pair's difference, [m, m]; 0 where two entries are alike on every row."""
         own = np.diag(self.covariance)
         variance = own[:, None] + own[None, :] - 2 * self.covariance
         return np.sqrt(np.where(variance > 1e-12 * (own[:, None] + own[None, :]), variance, 0.0))
 
     def p_values(self) -> Floats:
         """Two-sided p of each pair's difference, [m, m]; 1 where there is no difference."""
-        difference, deviation = np.abs(self.auc[:, None] - self.auc[None, :]), self.deviation()
+        if self.exact is not None:
+            return self.exact
+        difference, deviation = np.abs(self.value[:, None] - self.value[None, :]), self.deviation()
         t = np.divide(difference, deviation, out=np.zeros_like(difference), where=deviation > 0)
         return np.asarray(2 * stdtr(self.freedom, -t))
 
 
-def compare(truth: npt.NDArray[np.int8], scores: Floats) -> Comparison:
-    """Paired comparison of all entries.
+def compare(truth: npt.NDArray[np.int8], scores: Floats, families: Families | None = None) -> Comparison:
+    """Paired comparison of the areas under the ROC curve.
 
     Args:
         truth: [n] classes 0/1, both present.
         scores: [m, n].
+        families: [n] which rows belong together, from 0; None where all are independent.
     """
     positive = truth == 1
     n1, n0 = int(positive.sum()), int((~positive).sum())
@@ -60,9 +69,75 @@ def compare(truth: npt.NDArray[np.int8], scores: Floats) -> Comparison:
     auc = of_positives.mean(axis=1)
     of_positives -= auc[:, None]
     of_negatives -= of_negatives.mean(axis=1)[:, None]
-    covariance = of_positives @ of_positives.T / (max(n1 - 1, 1) * n1)
-    covariance += of_negatives @ of_negatives.T / (max(n0 - 1, 1) * n0)
-    return Comparison(auc, covariance, max(min(n1, n0) - 1, 1))
+    if families is None:
+        covariance = of_positives @ of_positives.T / (max(n1 - 1, 1) * n1)
+        covariance += of_negatives @ of_negatives.T / (max(n0 - 1, 1) * n0)
+        return Comparison(auc, covariance, max(min(n1, n0) - 1, 1))
+    rows = np.concatenate([families[positive], families[~positive]])
+    sums = [
+        influence.family_sums(np.concatenate([a / n1, b / n0]), rows)
+        for a, b in zip(of_positives, of_negatives, strict=True)
+    ]
+    fewest = min(len(np.unique(families[positive])), len(np.unique(families[~positive])))
+    return Comparison(auc, _products(sums), max(fewest - 1, 1))
+
+
+def compare_accuracy(
+    truth: npt.NDArray[np.int8], predictions: npt.NDArray[np.int8], families: Families | None = None
+) -> Comparison:
+    """Paired comparison of accuracies: exact McNemar tests, or Student's t over families where there are any.
+
+    Args:
+        truth: [n] classes 0/1.
+        predictions: [m, n] classes 0/1.
+        families: [n] which rows belong together, from 0; None where all are independent.
+    """
+    right = (predictions == truth).astype(np.float64)
+    n, accuracy = right.shape[1], right.mean(axis=1)
+    apart = right - accuracy[:, None]
+    if families is not None:
+        sums = [influence.family_sums(row / n, families) for row in apart]
+        return Comparison(accuracy, _products(sums), max(int(families.max()), 1))
+    only_first = right @ (1 - right).T
+    return Comparison(accuracy, apart @ apart.T / n / max(n - 1, 1), n - 1, mcnemar(only_first, only_first.T))
+
+
+def compare_ranks(truth: Floats, scores: Floats, families: Families | None = None) -> Comparison:
+    """Paired comparison of Spearman's rank correlations with the target, by their rows' influences.
+
+    Args:
+        truth: [n] targets.
+        scores: [m, n].
+        families: [n] which rows belong together, from 0; None where all are independent.
+    """
+    n = len(truth)
+    groups = np.arange(n) if families is None else families
+    target = influence.average_ranks(truth)
+    value = np.array([_correlation(target, influence.average_ranks(row)) for row in scores])
+    sums = [influence.family_sums(influence.spearman(truth, row), groups) for row in scores]
+    return Comparison(value, _products(sums), max(int(groups.max(initial=0)) - 1, 1))
+
+
+def mcnemar(only_first: npt.ArrayLike, only_second: npt.ArrayLike) -> Floats:
+    """Exact two-sided p that two classifiers err equally often (McNemar 1947, Psychometrika 12:153).
+
+    Args:
+        only_first: rows that only the first has right; any shape.
+        only_second: rows that only the second has right; the same shape.
+    """
+    b, c = np.asarray(only_first, dtype=np.float64), np.asarray(only_second, dtype=np.float64)
+    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)))
+
+
+def _products(sums: list[Floats]) -> Floats:
+    table = np.array(sums) if sums else np.empty((0, 1))
+    return table @ table.T
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    spread = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / spread if spread else 0.0
 
 
 def _placements(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
@@ -117,21 +192,21 @@ class Ranking:
 
 def rank(comparison: Comparison, alpha: float = ALPHA) -> Ranking:
     """Tiers and rank intervals from all pairs."""
-    m, p = len(comparison.auc), comparison.p_values()
+    m, p = len(comparison.value), comparison.p_values()
     upper = np.triu_indices(m, 1)
     differs = np.zeros((m, m), dtype=bool)
     differs[upper] = holm(p[upper]) < alpha
     differs |= differs.T
-    better = differs & (comparison.auc[None, :] > comparison.auc[:, None])
-    worse = differs & (comparison.auc[None, :] < comparison.auc[:, None])
-    best = int(np.argmax(comparison.auc)) if m else 0
+    better = differs & (comparison.value[None, :] > comparison.value[:, None])
+    worse = differs & (comparison.value[None, :] < comparison.value[:, None])
+    best = int(np.argmax(comparison.value)) if m else 0
     deviation = comparison.deviation()[:, best] if m else np.empty(0)
     t = float(stdtrit(comparison.freedom, 1 - alpha / 2))
-    difference = comparison.auc - comparison.auc[best] if m else np.empty(0)
+    difference = comparison.value - comparison.value[best] if m else np.empty(0)
     others = np.delete(deviation, best) if m else deviation
     detectable = float((t + stdtrit(comparison.freedom, POWER)) * np.median(others)) if m > 1 else None
     return Ranking(
-        tier=_tiers(comparison.auc, p, alpha),
+        tier=_tiers(comparison.value, p, alpha),
         rank_low=1 + better.sum(axis=1),
         rank_high=m - worse.sum(axis=1),
         to_best=difference,
@@ -141,9 +216,9 @@ def rank(comparison: Comparison, alpha: float = ALPHA) -> Ranking:
     )
 
 
-def _tiers(auc: Floats, p: Floats, alpha: float) -> npt.NDArray[np.int64]:
-    tier = np.zeros(len(auc), dtype=np.int64)
-    left = np.argsort(-auc, kind="stable")
+def _tiers(value: Floats, p: Floats, alpha: float) -> npt.NDArray[np.int64]:
+    tier = np.zeros(len(value), dtype=np.int64)
+    left = np.argsort(-value, kind="stable")
     number = 0
     while len(left):
         number += 1

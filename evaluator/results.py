@@ -2,6 +2,9 @@
 
 <results>/<submission>/<track>.json     one record, written atomically
 <results>/<track>.standings.json        who can be told from whom
+<results>/<track>.pairs.json            how far any two entries differ, on a track whose labels are open
+<results>/history.jsonl                 one line for each record that came to be or changed
+<results>/rescored/<scorer>.md          what a new scorer changed, old beside new
 <results>/<submission>/image.lock       the digest that the submission's tag was resolved to
 """
 
@@ -15,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evaluator.errors import EvaluatorError
 from evaluator.files import write_json
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 class _Model(BaseModel):
@@ -87,6 +90,8 @@ class Result(_Model):
     runtime: Runtime = Runtime()
     run_key: str = Field(description="Hash of image, sequences, contract and limits: the same key is not run twice")
     n: int
+    level: float = Field(default=0.95, description="Of the intervals")
+    families: int | None = Field(default=None, description="Sequence families that the intervals allow for, if any")
     confusion: Counts | None = None
     metrics: dict[str, Value] = {}
     curves: dict[str, dict[str, list[float]]] | None = None
@@ -108,8 +113,36 @@ class Standings(_Model):
     schema_version: str = SCHEMA_VERSION
     track: str
     metric: str
+    level: float = Field(default=0.95, description="Of the intervals; tests are at 1 - level")
+    families: int | None = Field(default=None, description="Sequence families that the tests allow for, if any")
     detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
     entries: dict[str, Standing]
+
+
+class Pairs(_Model):
+    """How far any two entries of a track differ: value[i] - value[j], with standard error deviation[i][j]."""
+
+    schema_version: str = SCHEMA_VERSION
+    track: str
+    metric: str
+    freedom: int = Field(description="Degrees of freedom of Student's t, for p-values and intervals")
+    submissions: tuple[str, ...] = Field(description="Best first")
+    value: tuple[float, ...]
+    deviation: tuple[tuple[float, ...], ...] = Field(description="Row i holds the pairs (i, j) with j < i")
+
+
+class Change(_Model):
+    """One record that came to be or changed."""
+
+    date: str
+    kind: Literal["new", "rerun", "rescored"]
+    submission: str
+    track: str
+    status: str
+    failure: str | None = None
+    digest: str | None = None
+    scorer: tuple[str | None, str] = Field(description="Before and after")
+    metrics: dict[str, tuple[float | None, float | None]] = Field(description="Values before and after, where changed")
 
 
 class Lock(_Model):
@@ -143,9 +176,29 @@ class Results:
         path = self.path(submission, track)
         return _read(path, Result) if path.is_file() else None
 
-    def put(self, result: Result) -> None:
-        """Write a record whole or not at all."""
+    def put(self, result: Result) -> Change | None:
+        """Write a record whole or not at all, and a line of history where it says something new."""
+        change = _change(self.get(result.submission, result.track), result)
+        if change:
+            path = self.folder / "history.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as history:
+                history.write(change.model_dump_json() + "\n")
         write_json(self.path(result.submission, result.track), result.model_dump(mode="json"))
+        return change
+
+    def history(self) -> list[Change]:
+        """Every change, oldest first.
+
+        Raises:
+            EvaluatorError: a line is not valid.
+        """
+        path = self.folder / "history.jsonl"
+        lines = dict.fromkeys(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else {}
+        try:
+            return [Change.model_validate_json(line) for line in lines]
+        except ValidationError as error:
+            raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
 
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
@@ -160,6 +213,15 @@ class Results:
         """Write a track's ranking."""
         write_json(self.folder / f"{standings.track}.standings.json", standings.model_dump(mode="json"))
 
+    def pairs(self, track: str) -> Pairs | None:
+        """How far any two entries of a track differ; None where that is not published."""
+        path = self.folder / f"{track}.pairs.json"
+        return _read(path, Pairs) if path.is_file() else None
+
+    def put_pairs(self, pairs: Pairs) -> None:
+        """Write the differences between a track's entries."""
+        write_json(self.folder / f"{pairs.track}.pairs.json", pairs.model_dump(mode="json"))
+
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""
         path = self.folder / submission / "image.lock"
@@ -169,6 +231,26 @@ class Results:
     def put_lock(self, submission: str, lock: Lock) -> None:
         """Remember what a tag was resolved to."""
         write_json(self.folder / submission / "image.lock", lock.model_dump(mode="json"))
+
+
+def _facts(result: Result) -> tuple[str | None, ...]:
+    return (result.status, result.failure, result.scorer, result.image.digest)
+
+
+def _change(before: Result | None, after: Result) -> Change | None:
+    def values(result: Result | None) -> dict[str, float | None]:
+        return {name: v.value for name, v in result.metrics.items()} if result else {}
+
+    old, new = values(before), values(after)
+    changed = {k: (old.get(k), new.get(k)) for k in {**old, **new} if old.get(k) != new.get(k)}
+    rescored = before is not None and before.run_key == after.run_key and before.status == after.status == "ok"
+    if before and not changed and _facts(before) == _facts(after):
+        return None
+    return Change(
+        date=after.evaluated_at, kind="new" if before is None else "rescored" if rescored else "rerun",
+        submission=after.submission, track=after.track, status=after.status, failure=after.failure,
+        digest=after.image.digest, scorer=(before.scorer if before else None, after.scorer), metrics=changed,
+    )  # fmt: skip
 
 
 T = TypeVar("T", bound=_Model)

@@ -6,15 +6,33 @@ import gzip
 import zlib
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from evaluator import metrics, predictions, tracks
 from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.metrics import METRICS, Scores
 from evaluator.settings import MAX_OUTPUT_BYTES
 from evaluator.text import printable
 
+Truth = npt.NDArray[np.int8] | npt.NDArray[np.float64]
 
-def score_files(predictions_file: Path, labels_file: Path) -> tuple[Scores, predictions.Predictions]:
-    """Check a predictions file against a labels file (`sequence_id,label` or `sequence_id,target`) and score it.
+
+def score_files(
+    predictions_file: Path, labels_file: Path, level: float = 0.95
+) -> tuple[Scores, predictions.Predictions]:
+    """Check a predictions file against a labels file and score it; arguments and errors as in `read_files`."""
+    truth, table, families = read_files(predictions_file, labels_file)
+    return metrics.score(truth, table.score, table.prediction, level, families), table
+
+
+def read_files(
+    predictions_file: Path, labels_file: Path
+) -> tuple[Truth, predictions.Predictions, npt.NDArray[np.int64] | None]:
+    """Truth, predictions and sequence families (or None) in the order of the labels.
+
+    Args:
+        labels_file: `sequence_id,label` or `sequence_id,target`; a column `family` says which rows belong together.
 
     Raises:
         SubmissionError: something is wrong with the predictions.
@@ -24,8 +42,8 @@ def score_files(predictions_file: Path, labels_file: Path) -> tuple[Scores, pred
     if "sequence_id" not in labels or labels["sequence_id"].duplicated().any():
         raise EvaluatorError(f"{labels_file} needs a column sequence_id without repeats.", "Correct the labels.")
     task, truth = tracks.truth_column(labels, labels_file)
-    table = predictions.read(_bytes(predictions_file), list(labels["sequence_id"]), task)
-    return metrics.score(truth, table.score, table.prediction), table
+    families = tracks.family_column(labels, labels_file) if "family" in labels else None
+    return truth, predictions.read(_bytes(predictions_file), list(labels["sequence_id"]), task), families
 
 
 def _bytes(path: Path) -> bytes:
@@ -39,9 +57,9 @@ def _bytes(path: Path) -> bytes:
         raise SubmissionError("NO_OUTPUT", f"{path} cannot be read: {error}", "Name a .csv or .csv.gz file.") from error
 
 
-def as_text(scores: Scores) -> str:
+def as_text(scores: Scores, level: float = 0.95) -> str:
     """The scores for a terminal."""
-    lines = [f"n = {scores.n:,}"]
+    lines = [f"n = {scores.n:,}; {level * 100:g} % intervals"]
     if c := scores.confusion:
         lines += [
             "",
@@ -52,5 +70,7 @@ def as_text(scores: Scores) -> str:
     lines.append("")
     for name, estimate in scores.metrics.items():
         value = f"undefined: {estimate.reason}" if estimate.value is None else f"{estimate.value:.4f}"
+        if estimate.low is not None and estimate.high is not None:
+            value += f"   {estimate.low:.4f} to {estimate.high:.4f}"
         lines.append(f"  {METRICS[name].title:<20} {printable(value)}")
     return "\n".join(lines)

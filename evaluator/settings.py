@@ -34,6 +34,8 @@ class Settings(BaseModel):
     """Largest image, unpacked."""
     cpus: float = Field(default=4, gt=0)
     """Cores per run, or all that the machine has where it has fewer."""
+    level: float = Field(default=0.95, ge=0.5, lt=1)
+    """Of the published intervals; kept predictions are scored again when it changes."""
     log_days: int = Field(default=14, ge=0)
     """How long private logs of hidden runs are kept."""
 

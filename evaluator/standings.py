@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluator import ranking
-from evaluator.results import Results, Standing, Standings, Value
+from evaluator.results import Pairs, Results, Standing, Standings, Value
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.tracks import Track, TrackData
 
 HIDDEN_DECIMALS = 3
+MAX_PAIRED = 300
+"""Entries whose pairs are published; their number grows with the square."""
 
 
 def trained_on(entry: Submission, track: Track) -> str:
@@ -22,16 +25,18 @@ def trained_on(entry: Submission, track: Track) -> str:
     return "yes" if set(entry.training_data) & set(track.same_labels) else "no"
 
 
-def update(data: TrackData, entries: Mapping[str, Submission], results: Results, state: State) -> None:
-    """Rank all entries of a classification track that were scored on it and were not trained on its labels."""
+def update(
+    data: TrackData, entries: Mapping[str, Submission], results: Results, state: State, level: float = 0.95
+) -> None:
+    """Rank all entries of a track that were scored on it and were not trained on its labels.
+
+    Args:
+        level: of the intervals; tests are at 1 - level.
+    """
     track = data.track
-    if (
-        track.task != "classification"
-        or track.classes is None
-        or not (track.classes.negative and track.classes.positive)
-    ):
+    if track.classes and not (track.classes.negative and track.classes.positive):
         return
-    ids, rows = [], []
+    ids, scores, predictions = [], [], []
     for entry_id, entry in sorted(entries.items()):
         record = results.get(entry_id, track.id)
         if record is None or record.status != "ok" or trained_on(entry, track) == "yes":
@@ -39,12 +44,36 @@ def update(data: TrackData, entries: Mapping[str, Submission], results: Results,
         kept = state.predictions(record.run_key)
         if kept is not None:  # without its predictions an entry keeps its scores, and has no rank until it is run again
             ids.append(entry_id)
-            rows.append(kept.score)
-    scores = np.array(rows) if rows else np.empty((0, data.n))
-    results.put_standings(_standings(track, ids, ranking.rank(ranking.compare(data.truth.astype(np.int8), scores))))
+            scores.append(kept.score)
+            predictions.append(kept.prediction if kept.prediction is not None else np.empty(0, dtype=np.int8))
+    if not ids:
+        found = ranking.Comparison(np.empty(0), np.empty((0, 0)), 1)
+    elif track.primary_metric == "accuracy":
+        found = ranking.compare_accuracy(data.truth.astype(np.int8), np.array(predictions), data.families)
+    elif track.task == "classification":
+        found = ranking.compare(data.truth.astype(np.int8), np.array(scores), data.families)
+    else:
+        found = ranking.compare_ranks(data.truth.astype(np.float64), np.array(scores), data.families)
+    results.put_standings(_standings(data, ids, ranking.rank(found, 1 - level), level))
+    if track.disclosure == "open":  # on a hidden track every further number about a pair would tell of the labels
+        results.put_pairs(_pairs(track, ids, found))
 
 
-def _standings(track: Track, ids: list[str], ranks: ranking.Ranking) -> Standings:
+def _pairs(track: Track, ids: list[str], found: ranking.Comparison) -> Pairs:
+    best: npt.NDArray[np.intp] = np.argsort(-found.value, kind="stable")[:MAX_PAIRED]
+    deviation = found.deviation()[np.ix_(best, best)] if len(ids) else np.empty((0, 0))
+    return Pairs(
+        track=track.id,
+        metric=track.primary_metric,
+        freedom=found.freedom,
+        submissions=tuple(ids[k] for k in best),
+        value=tuple(round(float(found.value[k]), 12) for k in best),
+        deviation=tuple(tuple(float(f"{d:.4g}") for d in deviation[i, :i]) for i in range(len(best))),
+    )
+
+
+def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: float) -> Standings:
+    track = data.track
     decimals = HIDDEN_DECIMALS if track.disclosure == "hidden" else 12
 
     def short(value: float | None) -> float | None:
@@ -62,4 +91,7 @@ def _standings(track: Track, ids: list[str], ranks: ranking.Ranking) -> Standing
         )
         for k, entry_id in enumerate(ids)
     }
-    return Standings(track=track.id, metric="roc_auc", detectable=short(ranks.detectable), entries=entries)
+    return Standings(
+        track=track.id, metric=track.primary_metric, detectable=short(ranks.detectable), entries=entries,
+        level=level, families=None if data.families is None else int(data.families.max()) + 1,
+    )  # fmt: skip

@@ -21,11 +21,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evaluator.errors import EvaluatorError
+from evaluator.metrics import METRICS
 
 Task = Literal["classification", "regression"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 KEY_FILE = "labels.key"
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
+PRIMARY: dict[Task, tuple[str, ...]] = {"classification": ("roc_auc", "accuracy"), "regression": ("spearman",)}
+"""What a track may be ranked by: that for which there is a paired test."""
 
 
 class _Model(BaseModel):
@@ -78,6 +81,8 @@ class Track(_Model):
     audit_rows: int = Field(default=40, ge=0)
     """How many rows an entry is run on again to see whether it is consistent; 0 for no audit."""
     known_problems: tuple[str, ...] = ()
+    families: str | None = None
+    """How the sequence families in the labels' column `family` were made; without it rows count as independent."""
     same_labels: tuple[str, ...] = ()
     """Training sets that contain this track's labels; an entry trained on one gets no rank here."""
     sha256: Hashes = Hashes()
@@ -92,6 +97,10 @@ class Track(_Model):
             raise ValueError("the classes do not add up to n")
         if self.disclosure == "hidden" and self.sha256.labels:
             raise ValueError("a hidden track states labels_hmac_sha256, never the plain sha256 of its labels")
+        if self.primary_metric not in PRIMARY[self.task]:
+            raise ValueError(f"a {self.task} track is ranked by {' or '.join(PRIMARY[self.task])}")
+        if self.secondary_metric not in METRICS or METRICS[self.secondary_metric].task != self.task:
+            raise ValueError(f"{self.secondary_metric} is no metric of a {self.task} track")
         return self
 
 
@@ -128,6 +137,7 @@ class TrackData:
         truth: [n] 0/1 as int8 (classification) or finite float64 (regression).
         sequences_sha256: of the file.
         labels_hash: sha256 of the file; of a hidden track its HMAC-SHA256 under the maintainer's key.
+        families: [n] which rows belong together, from 0; None where the track declares no families.
     """
 
     track: Track
@@ -136,6 +146,7 @@ class TrackData:
     truth: npt.NDArray[np.int8] | npt.NDArray[np.float64]
     sequences_sha256: str
     labels_hash: str
+    families: npt.NDArray[np.int64] | None = None
 
     @cached_property
     def n(self) -> int:
@@ -182,10 +193,12 @@ def load_data(track: Track, hidden: Path) -> TrackData | None:
         labels, labels_hash = _read(folder / "labels.csv", track.sha256.labels)
     columns = _sequence_columns(track, sequences, folder / "sequences.csv")
     ids = _ids(sequences, folder / "sequences.csv")
-    truth = _truth(track, labels, ids, folder / "labels.csv")
+    order = _rows(labels, ids, folder / "labels.csv")
+    truth = _truth(track, labels, folder / "labels.csv")[order]
+    families = family_column(labels, folder / "labels.csv")[order] if track.families else None
     if len(ids) != track.n:
         raise EvaluatorError(f"{folder} has {len(ids):,} rows, its track file says {track.n:,}.", "Correct either.")
-    return TrackData(track, ids, columns, truth, sequences_hash, labels_hash)
+    return TrackData(track, ids, columns, truth, sequences_hash, labels_hash, families)
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -280,17 +293,30 @@ def truth_column(table: pd.DataFrame, path: Path) -> tuple[Task, npt.NDArray[np.
     return "regression", values
 
 
-def _truth(
-    track: Track, labels: pd.DataFrame, ids: tuple[str, ...], path: Path
-) -> npt.NDArray[np.int8] | npt.NDArray[np.float64]:
+def family_column(table: pd.DataFrame, path: Path) -> npt.NDArray[np.int64]:
+    """Which rows of a labels file belong together, by its column `family`: [n] from 0.
+
+    Raises:
+        EvaluatorError: there is no such column, or a row names no family.
+    """
+    if "family" not in table or (table["family"] == "").any():
+        raise EvaluatorError(f"{path} needs a column family with a value in every row.", "Add it.")
+    return np.asarray(pd.factorize(table["family"])[0], dtype=np.int64)
+
+
+def _rows(labels: pd.DataFrame, ids: tuple[str, ...], path: Path) -> list[int]:
+    """For each row of sequences.csv its row in labels.csv."""
     label_ids = _ids(labels, path)
     if set(label_ids) != set(ids):
         raise EvaluatorError(f"{path} and sequences.csv beside it do not hold the same ids.", "Correct either.")
-    task, values = truth_column(labels, path)
+    row = {label_id: index for index, label_id in enumerate(label_ids)}
+    return [row[i] for i in ids]
+
+
+def _truth(track: Track, labels: pd.DataFrame, path: Path) -> npt.NDArray[np.int8] | npt.NDArray[np.float64]:
+    task, truth = truth_column(labels, path)
     if task != track.task:
         raise EvaluatorError(f"{path} is for {task}, its track says {track.task}.", "Correct either.")
-    row = {label_id: index for index, label_id in enumerate(label_ids)}
-    truth = values[[row[i] for i in ids]]
     if track.classes and int(truth.sum()) != track.classes.positive:
         raise EvaluatorError(
             f"{path} has {int(truth.sum())} positives, not {track.classes.positive}.", "Correct either."

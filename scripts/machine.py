@@ -6,6 +6,7 @@ are installed only by root on Debian or Ubuntu; elsewhere one paragraph says wha
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -112,7 +113,8 @@ def _build_from_debian(client: docker.DockerClient) -> None:
         lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
         _run("mmdebstrap", "--variant=minbase", "--include=python3", *lean, "bookworm", str(tar))
         name, _, tag = DEBIAN_IMAGE.partition(":")
-        client.api.import_image_from_file(str(tar), repository=name, tag=tag)
+        answer = client.api.import_image_from_file(str(tar), repository=name, tag=tag)
+        client.api.tag(json.loads(answer.splitlines()[-1])["status"], name, tag)  # Podman calls it latest
 
 
 def registry() -> str:

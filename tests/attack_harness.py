@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import fnmatch
 import functools
 import hashlib
@@ -49,7 +50,7 @@ import docker.errors
 import yaml
 
 from evaluator import cli, tracks
-from evaluator.containers import LABEL, UID, owner_labels
+from evaluator.containers import LABEL, UID, is_podman, owner_labels
 from evaluator.settings import Repository
 from leaderboard.build import build as build_site
 from scripts import machine
@@ -164,11 +165,25 @@ class Images:
         return tag
 
     def _build(self, context: Path, tag: str, arguments: dict[str, str], stage: str | None) -> None:
-        self.engine.images.build(
-            path=str(context), tag=tag, buildargs=arguments, target=stage, network_mode="none", rm=True, forcerm=True,
-            labels={MARK: VERSION} if tag == KIT else None,
-        )  # fmt: skip
+        with self._alone():
+            self.engine.images.build(
+                path=str(context), tag=tag, buildargs=arguments, target=stage, network_mode="none", rm=True,
+                forcerm=True, labels={MARK: VERSION} if tag == KIT else None, nocache=self.podman,
+            )  # fmt: skip
         self.built.add(tag)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Podman, asked for two builds at once, mixes up what they have in cache."""
+        with (Path(tempfile.gettempdir()) / f"{MARK}.build").open("w") as lock:
+            if self.podman:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @cached_property
+    def podman(self) -> bool:
+        """Whether the engine is Podman."""
+        return is_podman(self.engine)
 
     def ids(self) -> set[str]:
         """Every image that descends from the suite's."""
@@ -261,9 +276,12 @@ class Host:
 
     def _leftovers(self) -> list[str]:
         """Containers and volumes that this process has made through the evaluator."""
-        mine: dict[str, Any] = {"label": [f"{key}={value}" for key, value in owner_labels().items()]}
-        containers = self.engine.containers.list(all=True, filters=mine, ignore_removed=True)
-        return [str(c.name) for c in containers] + [str(v.name) for v in self.engine.volumes.list(filters=mine)]
+        mine = owner_labels().items()  # compared here: of several labels Podman wants any, Docker all
+        containers = self.engine.api.containers(all=True, filters={"label": LABEL})
+        volumes = self.engine.volumes.list(filters={"label": LABEL})
+        return [str(c["Names"][0]) for c in containers if mine <= (c.get("Labels") or {}).items()] + [
+            str(v.name) for v in volumes if mine <= (v.attrs.get("Labels") or {}).items()
+        ]
 
     def _processes(self, since: float) -> list[str]:
         """Processes of the sandbox's user in a container that this process has started, or in none at all."""
@@ -277,7 +295,8 @@ class Host:
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 groups = (folder / "cgroup").read_text()
-                if folder.stat().st_uid == UID and ("docker" not in groups or any(i in groups for i in ours)):
+                contained = "docker" in groups or "libpod" in groups
+                if folder.stat().st_uid == UID and (not contained or any(i in groups for i in ours)):
                     found.append(f"{folder.name} {(folder / 'comm').read_text().strip()}")
         return found
 

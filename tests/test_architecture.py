@@ -17,6 +17,8 @@ FLOORS = [
         "settings",
         "metrics",
         "intervals",
+        "influence",
+        "scored",
         "curves",
         "executors",
         "registry",
@@ -28,9 +30,13 @@ FLOORS = [
     {"output"},
     {"accounts"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state", "ranking"},
-    {"plan", "audit", "doctor", "standings"},
+    {"plan", "audit", "doctor", "standings", "rescoring"},
     {"runs"},
+    {"records"},
     {"evaluate", "check", "new", "score"},
+    {"sides"},
+    {"compare"},
+    {"validation_report"},
     {"cli", "__main__"},
 ]
 # Within the ground, and nowhere else, one module may use another.

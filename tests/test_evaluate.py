@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import docker
 import pytest
+import yaml
 
 from tests.conftest import HONEST, Build, Workspace, leftovers
 
@@ -254,6 +256,60 @@ def test_kept_predictions_are_scored_again_without_a_run(honest: str, workspace:
     summary = json.loads(workspace.evaluate("--json").stdout)
     assert summary["rescored"] == ["honest on smoke"] and summary["scored"] == []
     assert record(workspace, "honest")["metrics"] == before["metrics"]
+    table = Path(summary["rescoring"]).read_text()
+    assert "Scorer 0 -> 1" in table
+    assert f"| honest | smoke | ROC-AUC | none | {before['metrics']['roc_auc']['value']:.6f} |" in table
+    kinds = [json.loads(line)["kind"] for line in (workspace.results / "history.jsonl").read_text().splitlines()]
+    assert kinds == ["new", "rescored"]
+
+
+def test_another_level_scores_again_and_a_second_round_changes_nothing(honest: str, workspace: Workspace) -> None:
+    workspace.submit("honest", honest)
+    workspace.evaluate()
+    before = record(workspace, "honest")["metrics"]["roc_auc"]
+    (workspace.root / "pyproject.toml").write_text("[tool.apb]\nlevel = 0.8\n")
+    assert json.loads(workspace.evaluate("--json").stdout)["rescored"] == ["honest on smoke"]
+    after = record(workspace, "honest")
+    assert after["level"] == 0.8
+    assert before["low"] < after["metrics"]["roc_auc"]["low"] < after["metrics"]["roc_auc"]["high"] < before["high"]
+    assert json.loads(workspace.evaluate("--json").stdout)["unchanged"] == ["honest on smoke"]
+
+
+def test_families_widen_the_intervals(honest: str, workspace: Workspace) -> None:
+    """The rows of the smoke track, each with the next one as its family."""
+    workspace.submit("honest", honest)
+    workspace.evaluate()
+    alone = record(workspace, "honest")["metrics"]
+    labels = workspace.root / "test_data" / "smoke" / "labels.csv"
+    header, *rows = labels.read_text().splitlines()
+    labels.write_text("\n".join([f"{header},family", *(f"{r},f{i // 6}" for i, r in enumerate(rows))]) + "\n")
+    track = workspace.root / "test_data" / "tracks" / "smoke.yaml"
+    text = track.read_text()
+    old = yaml.safe_load(text)["sha256"]["labels"]
+    new = hashlib.sha256(labels.read_bytes()).hexdigest()
+    track.write_text(text.replace(old, new) + "families: six rows in a row\n")
+    assert json.loads(workspace.evaluate("--json").stdout)["rescored"] == ["honest on smoke"]
+    after = record(workspace, "honest")
+    assert after["families"] == 10
+    assert {k: v["value"] for k, v in after["metrics"].items()} == {k: v["value"] for k, v in alone.items()}
+    wider = [v["high"] - v["low"] >= alone[k]["high"] - alone[k]["low"] - 1e-12 for k, v in after["metrics"].items()]
+    assert all(wider)
+    standings = json.loads((workspace.results / "smoke.standings.json").read_text())
+    assert standings["families"] == 10
+
+
+def test_regression_tracks_are_ranked_and_pairs_are_told(build: Build, honest: str, workspace: Workspace) -> None:
+    workspace.submit("by-r", honest)
+    workspace.submit("by-k", build("by-k", HONEST.replace('count("R")', 'count("K")')))
+    workspace.apb("evaluate", "--hidden", str(workspace.root / "test_data"), "--tracks", "smoke-vhh")
+    standings = json.loads((workspace.results / "smoke-vhh.standings.json").read_text())
+    assert standings["metric"] == "spearman"
+    assert set(standings["entries"]) == {"by-r", "by-k"}
+    pairs = json.loads((workspace.results / "smoke-vhh.pairs.json").read_text())
+    values = {n: record(workspace, n, "smoke-vhh")["metrics"]["spearman"]["value"] for n in ("by-r", "by-k")}
+    assert pairs["submissions"] == sorted(values, key=lambda n: -values[n])
+    assert pairs["value"] == pytest.approx(sorted(values.values(), reverse=True))
+    assert [len(row) for row in pairs["deviation"]] == [0, 1]
 
 
 def test_regression_tracks_take_the_score_alone(build: Build, honest: str, workspace: Workspace) -> None:

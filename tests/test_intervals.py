@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluator import intervals
-from evaluator.metrics import METRICS, Scored, score
+from evaluator.metrics import METRICS, score
+from evaluator.scored import Estimate, Scored
 
 BOUNDS = {"mcc": (-1.0, 1.0), "spearman": (-1.0, 1.0)}
 
@@ -93,3 +94,34 @@ def test_spearman_is_bonett_and_wrights() -> None:
         (math.tanh(math.atanh(0.6) - half), math.tanh(math.atanh(0.6) + half)), abs=1e-6
     )
     assert intervals.spearman(0.6, 3, 0.95) is None
+
+
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.task == "classification"])
+def test_copies_of_rows_do_not_narrow_an_interval(name: str) -> None:
+    rng = np.random.default_rng(9)
+    truth = np.r_[np.ones(60), np.zeros(80)].astype(np.int8)
+    scores = 1 / (1 + np.exp(-rng.normal(truth - 0.5, 1.0)))
+    predicted = (scores > 0.5).astype(np.int8)
+    once = METRICS[name].compute(Scored(truth, scores, predicted))
+    four = (np.tile(truth, 4), np.tile(scores, 4), np.tile(predicted, 4))
+    copied = METRICS[name].compute(Scored(*four, 0.95, np.tile(np.arange(140), 4)))
+    naive = METRICS[name].compute(Scored(*four))
+    width = {k: e.high - e.low for k, e in (("once", once), ("copied", copied), ("naive", naive))}  # type: ignore[operator]
+    assert copied.value == pytest.approx(once.value)
+    assert 0.95 * width["once"] < width["copied"] < 1.3 * width["once"]
+    assert width["naive"] < 0.6 * width["once"]
+
+
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.task == "classification"])
+def test_influences_add_up_to_the_variance(name: str) -> None:
+    rng = np.random.default_rng(10)
+    truth = np.r_[np.ones(150), np.zeros(250)].astype(np.int8)
+
+    def entry() -> Estimate:
+        scores = 1 / (1 + np.exp(-rng.normal(truth - 0.5, 1.0)))
+        return METRICS[name].compute(Scored(truth, scores, (scores > 0.5).astype(np.int8)))
+
+    values = [entry().value for _ in range(400)]
+    of_rows = entry().influence
+    assert of_rows is not None
+    assert math.sqrt(float(np.sum(of_rows() ** 2))) == pytest.approx(float(np.std(values)), rel=0.2)  # type: ignore[arg-type]

@@ -17,8 +17,9 @@ from sklearn import metrics as sk
 
 from evaluator.curves import coarse
 from evaluator.curves import full as curves
-from evaluator.metrics import METRICS, Scored, Scores, score
+from evaluator.metrics import METRICS, Scores, score
 from evaluator.score import score_files
+from evaluator.scored import Scored
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TOLERANCE = 1e-12

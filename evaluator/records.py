@@ -1,0 +1,96 @@
+"""From what a run predicted, or why it failed, to the public record of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from evaluator import curves, metrics
+from evaluator.metrics import SCORER_VERSION
+from evaluator.plan import Task
+from evaluator.results import Counts, Hardware, ImageRecord, Result, Results, Runtime, Value
+from evaluator.scored import Scored
+from evaluator.settings import CONTRACT_VERSION, Repository, software_commit, software_version
+from evaluator.state import Kept
+
+CURVE_POINTS = 200
+HIDDEN_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class Records:
+    """Makes the records of one round.
+
+    Attributes:
+        hardware: what its runs run on.
+    """
+
+    repository: Repository
+    results: Results
+    hardware: Hardware
+
+    @cached_property
+    def _commit(self) -> str | None:
+        return software_commit(self.repository.root)
+
+    def scored(self, task: Task, kept: Kept, image_bytes: int | None) -> Result:
+        """The record of a run that predicted something; what a hidden track must not tell is left out."""
+        track, truth = task.data.track, task.data.truth
+        hidden = track.disclosure == "hidden"
+        classes = kept.prediction if track.task == "classification" else None
+        scores = metrics.score(truth, kept.score, classes, self.repository.settings.level, task.data.families)
+        values = {name: Value.model_validate(e.as_dict()) for name, e in scores.metrics.items()}
+        drawn = None
+        if classes is not None:
+            scored = Scored(truth, kept.score, classes)
+            drawn = curves.coarse(scored) if hidden else curves.full(scored, CURVE_POINTS)
+        return self._record(
+            task, image_bytes, status="ok", flags=kept.flags, curves=drawn,
+            runtime=Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory)),
+            confusion=Counts(**vars(scores.confusion)) if scores.confusion else None,
+            metrics={name: _rounded_value(value) for name, value in values.items()} if hidden else values,
+        )  # fmt: skip
+
+    def failed(self, task: Task, code: str, image_bytes: int | None) -> Result:
+        """The record of a run that failed by the submission's fault."""
+        return self._record(task, image_bytes, status="failed", failure=code)
+
+    def _record(self, task: Task, image_bytes: int | None, **outcome: object) -> Result:
+        size = None if image_bytes is None else round(image_bytes / 1e6)
+        hardware, families = self.hardware, task.data.families
+        before = self.results.get(task.submission.id, task.data.track.id)
+        if task.due == "rescore" and before and before.run_key == task.run_key:  # it ran then and there, not here, now
+            size, hardware = before.image.size_mb, before.hardware
+        return Result.model_validate(
+            {
+                "submission": task.submission.id, "track": task.data.track.id, "n": task.data.n,
+                "evaluated_at": datetime.now(UTC).date().isoformat(),
+                "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
+                "sequences_sha256": task.data.sequences_sha256, "labels_hash": task.data.labels_hash,
+                "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION, "level": self.repository.settings.level,
+                "families": None if families is None else int(families.max()) + 1,
+                "software": software_version(), "commit": self._commit,
+                "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
+                "run_key": task.run_key, **outcome,
+            }
+        )  # fmt: skip
+
+
+def _rounded_value(value: Value) -> Value:
+    """A hidden track's metric: three decimals, so that it says less about single labels."""
+    short = {k: round(v, HIDDEN_DECIMALS) for k, v in vars(value).items() if isinstance(v, float)}
+    return value.model_copy(update=short)
+
+
+def _rounded(value: float) -> float:
+    """Two significant digits: a run's time must not carry a message out of the sandbox."""
+    if value <= 0 or not math.isfinite(value):
+        return 0.0
+    digits = 1 - math.floor(math.log10(value))
+    return round(value, digits)
+
+
+def _rounded_mb(size: int) -> int | None:
+    return int(_rounded(size / 1e6)) if size else None
