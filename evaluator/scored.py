@@ -80,7 +80,7 @@ class Scored:
     @cached_property
     def thresholds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Cumulative (fp, tp) at each distinct score, highest first: the vertices of the ROC curve but (0, 0)."""
-        order = np.argsort(-self.score, kind="stable")
+        order = np.argsort(self.score)[::-1]  # not stable, which is faster, and ties make one threshold anyway
         ranked = self.score[order]
         last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
         tp = np.cumsum(self.truth[order] == 1, dtype=np.int64)[last]
