@@ -72,6 +72,8 @@ def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Trac
 
     A classification entry serves regression tracks too: its score is compared by rank.
     """
+    if submission.withdrawn:
+        return []
     return [t for t in tracks if t.purpose == "practice" or submission.tracks is None or t.id in submission.tracks]
 
 

@@ -36,6 +36,8 @@ class Settings(BaseModel):
     """Cores per run, or all that the machine has where it has fewer."""
     level: float = Field(default=0.95, ge=0.5, lt=1)
     """Of the published intervals; kept predictions are scored again when it changes."""
+    site_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
+    """Where the site is served, with a slash at the end; for the feed and citations."""
     log_days: int = Field(default=14, ge=0)
     """How long private logs of hidden runs are kept."""
 

@@ -39,7 +39,7 @@ def update(
     ids, scores, predictions = [], [], []
     for entry_id, entry in sorted(entries.items()):
         record = results.get(entry_id, track.id)
-        if record is None or record.status != "ok" or trained_on(entry, track) == "yes":
+        if record is None or record.status != "ok" or entry.withdrawn or trained_on(entry, track) == "yes":
             continue
         kept = state.predictions(record.run_key)
         if kept is not None:  # without its predictions an entry keeps its scores, and has no rank until it is run again

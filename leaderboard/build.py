@@ -1,33 +1,24 @@
-"""Build the site: results + tracks + submissions -> `data/v1/*.json` + HTML. The same input gives the same bytes."""
+"""Build the site: results + tracks + submissions -> `data/v1/` + HTML. The same input gives the same bytes."""
 
 from __future__ import annotations
 
-import math
+import json
 import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluator import submission as submissions
 from evaluator import tracks as track_files
-from evaluator.errors import SubmissionError
-from evaluator.files import write_bytes, write_json
-from evaluator.metrics import METRICS
-from evaluator.results import Result, Results, Standing, Standings
+from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.results import Change, Result, Results
 from evaluator.settings import Repository
-from evaluator.standings import trained_on
 from evaluator.submission import Submission
-from evaluator.tracks import Track
+from leaderboard import data, pages
+from leaderboard.board import board
 
 HERE = Path(__file__).resolve().parent
-DATA_VERSION = "1.0"
-TASK_METRICS = {
-    task: [name for name, metric in METRICS.items() if metric.task == task] for task in ("classification", "regression")
-}
 
 
 @dataclass(frozen=True)
@@ -40,49 +31,32 @@ class Site:
     records: int
 
 
-@dataclass(frozen=True)
-class Row:
-    """One entry on one track; `status` is ok, failed or not_run, three different things."""
-
-    entry: Submission
-    status: str
-    result: Result | None
-    trained_on: str
-    """`no`, `yes` or `undisclosed`: whether the entry has seen this track's labels."""
-    standing: Standing | None
-
-    def value(self, metric: str) -> float | None:
-        """A metric's value; None where there is none."""
-        found = self.result.metrics.get(metric) if self.result else None
-        return found.value if found else None
-
-
-@dataclass(frozen=True)
-class Board:
-    """One track and its rows, best first; what has no value comes last."""
-
-    track: Track
-    rows: list[Row]
-    detectable: float | None
-    """The difference to the best that this track can find, or None."""
-
-
 def build(repository: Repository, *, submissions: Path, results: Path, out: Path) -> Site:
     """Write the whole site to `out`, in place of what was there.
 
     Raises:
-        EvaluatorError: a record or a track is not valid.
+        EvaluatorError: a record or a track is not valid, or an entry that was published once is gone.
     """
-    records = Results(results).all()
+    store = Results(results)
+    records, history = store.all(), store.history()
     entries = _entries(submissions)
-    boards = [
-        _board(track, entries, records, Results(results).standings(track.id)) for track in _shown(repository, records)
-    ]
+    _require_all(entries, records, history, out)
+    by_submission: dict[str, dict[str, Result]] = {}
+    by_track: dict[str, dict[str, Result]] = {}
+    for record in records:
+        by_submission.setdefault(record.submission, {})[record.track] = record
+        by_track.setdefault(record.track, {})[record.submission] = record
+    known = track_files.load_all(repository.tracks)
+    shown = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
+    boards = [board(t, entries, by_track.get(t.id, {}), store.standings(t.id), store.pairs(t.id)) for t in shown]
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
-        _write_data(fresh / "data" / "v1", boards, entries, records)
-        pages = _write_pages(fresh, boards)
+        _write(fresh / "data" / "v1", data.files(boards, entries, by_submission, history, shown))
+        (fresh / "data" / "v1.zip").write_bytes(data.archive(fresh / "data" / "v1"))
+        shutil.copytree(HERE / "static", fresh / "static")
+        site = pages.Content(boards, entries, by_submission, history, repository.settings.site_url)
+        count = _write(fresh, pages.files(site))
         fresh.chmod(0o755)
         if out.exists():
             shutil.rmtree(out)
@@ -90,11 +64,22 @@ def build(repository: Repository, *, submissions: Path, results: Path, out: Path
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-    return Site((out / "index.html").resolve(), pages, len(entries), len(records))
+    return Site((out / "index.html").resolve(), count, len(entries), len(records))
+
+
+def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:
+    """Plainly, since the folder takes the old one's place as a whole; returns how many."""
+    count = 0
+    for name, content in files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        count += 1
+    return count
 
 
 def _entries(folder: Path) -> list[Submission]:
-    """Every valid submission; an invalid one cannot have been merged, and is not shown."""
+    """Every valid submission; an invalid one cannot have been merged."""
     found = []
     for path in sorted(folder.glob("*.yaml")):
         try:
@@ -104,110 +89,18 @@ def _entries(folder: Path) -> list[Submission]:
     return found
 
 
-def _shown(repository: Repository, records: Iterable[Result]) -> list[Track]:
-    """Every benchmark track; a practice track only where somebody was scored on it, as in the demo."""
-    scored = {r.track for r in records}
-    known = track_files.load_all(repository.tracks)
-    return [t for t in known.values() if t.purpose == "benchmark" or t.id in scored]
-
-
-def _board(
-    track: Track, entries: Iterable[Submission], records: Iterable[Result], standings: Standings | None
-) -> Board:
-    by_entry = {r.submission: r for r in records if r.track == track.id}
-    ranked = standings.entries if standings else {}
-    rows = []
-    for entry in entries:
-        result = by_entry.get(entry.id)
-        if result or entry.tracks is None or track.id in entry.tracks:
-            rows.append(
-                Row(
-                    entry,
-                    result.status if result else "not_run",
-                    result,
-                    trained_on(entry, track),
-                    ranked.get(entry.id),
-                )
-            )
-    better = METRICS[track.primary_metric]
-
-    def best_first(row: Row) -> tuple[float, str]:
-        value = row.value(track.primary_metric)
-        if value is None:
-            return (math.inf, row.entry.id)
-        return (-value if better.higher_is_better else value, row.entry.id)
-
-    return Board(track, sorted(rows, key=best_first), standings.detectable if standings else None)
-
-
-def _write_data(folder: Path, boards: list[Board], entries: list[Submission], records: list[Result]) -> None:
-    write_json(
-        folder / "index.json",
-        {
-            "schema_version": DATA_VERSION,
-            "tracks": [b.track.model_dump(mode="json") for b in boards],
-            "submissions": [e.id for e in entries],
-            "metrics": {
-                name: {"title": m.title, "task": m.task, "higher_is_better": m.higher_is_better}
-                for name, m in METRICS.items()
-            },
-        },
-    )
-    for board in boards:
-        write_json(folder / "results" / f"{board.track.id}.json", _columns(board))
-    for entry in entries:
-        mine = {r.track: r.model_dump(mode="json") for r in records if r.submission == entry.id}
-        write_json(
-            folder / "submissions" / f"{entry.id}.json",
-            {"schema_version": DATA_VERSION, "id": entry.id, **entry.model_dump(mode="json"), "results": mine},
+def _require_all(entries: list[Submission], records: list[Result], history: list[Change], out: Path) -> None:
+    """No entry that was published once may vanish."""
+    before = {r.submission for r in records} | {c.submission for c in history}
+    index = out / "data" / "v1" / "index.json"
+    if index.is_file():
+        try:
+            before |= set(json.loads(index.read_text())["submissions"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise EvaluatorError(f"{index} is not valid.", f"Remove {out} and publish again.") from error
+    gone = sorted(before - {e.id for e in entries})
+    if gone:
+        raise EvaluatorError(
+            f"{len(gone)} published entries have no valid submission file any more: {', '.join(gone[:5])}.",
+            "Restore them; to take one back, add a line 'withdrawn: why' to its file.",
         )
-
-
-def _columns(board: Board) -> dict[str, Any]:
-    """A track's table by columns; null for what is missing."""
-    rows = board.rows
-    columns: dict[str, list[Any]] = {
-        "submission": [r.entry.id for r in rows],
-        "name": [r.entry.name for r in rows],
-        "status": [r.status for r in rows],
-        "failure": [r.result.failure if r.result else None for r in rows],
-        "trained_on": [r.trained_on for r in rows],
-        "tier": [r.standing.tier if r.standing else None for r in rows],
-        "rank_low": [r.standing.rank_low if r.standing else None for r in rows],
-        "rank_high": [r.standing.rank_high if r.standing else None for r in rows],
-        "to_best": [r.standing.to_best.value if r.standing else None for r in rows],
-        "to_best_low": [r.standing.to_best.low if r.standing else None for r in rows],
-        "to_best_high": [r.standing.to_best.high if r.standing else None for r in rows],
-        "sandbox": [r.result.sandbox if r.result else None for r in rows],
-        "image_digest": [r.result.image.digest if r.result else None for r in rows],
-        "seconds": [r.result.runtime.seconds if r.result else None for r in rows],
-        "peak_memory_mb": [r.result.runtime.peak_memory_mb if r.result else None for r in rows],
-        "evaluated_at": [r.result.evaluated_at if r.result else None for r in rows],
-    }
-    for name in TASK_METRICS[board.track.task]:
-        values = [r.result.metrics.get(name) if r.result else None for r in rows]
-        columns[name] = [v.value if v else None for v in values]
-        columns[f"{name}_low"] = [v.low if v else None for v in values]
-        columns[f"{name}_high"] = [v.high if v else None for v in values]
-    return {
-        "schema_version": DATA_VERSION,
-        "track": board.track.id,
-        "rows": len(rows),
-        "detectable": board.detectable,
-        "columns": columns,
-    }
-
-
-def _write_pages(out: Path, boards: list[Board]) -> int:
-    pages = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters["metric"] = lambda value: "" if value is None else f"{value:.3f}"
-    html = pages.get_template("index.html").render(boards=boards, metrics=METRICS, task_metrics=TASK_METRICS)
-    write_bytes(out / "index.html", html.encode())
-    shutil.copytree(HERE / "static", out / "static")
-    return 1

@@ -375,6 +375,9 @@ def test_long_name_is_refused_in_characters() -> None:
 def test_control_and_direction_characters_are_refused(field: str, escape: str) -> None:
     text = "".join(line for line in MINIMAL.splitlines(keepends=True) if not line.startswith(field))
     error = problem(f'{text}{field}: "a{escape}b"\n')
+    if escape == "\\ud800":  # half of a surrogate pair is no text at all
+        assert error.code == "YAML_SYNTAX"
+        return
     assert error.code == "FIELD_VALUE"
     assert f"'{field}'" in str(error)
 

@@ -1,0 +1,111 @@
+"""What is shown of one track: its entries, best first, and who can be told from whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from evaluator import images
+from evaluator.errors import SubmissionError
+from evaluator.metrics import METRICS
+from evaluator.results import Pairs, Result, Standing, Standings, Value
+from evaluator.standings import trained_on
+from evaluator.submission import Submission
+from evaluator.tracks import Track
+
+TASK_METRICS = {
+    task: [name for name, metric in METRICS.items() if metric.task == task] for task in ("classification", "regression")
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry on one track; `status` is ok, failed or not_run, three different things.
+
+    Attributes:
+        trained_on: `no`, `yes` or `undisclosed`: whether the entry has seen this track's labels.
+        reference: whether it is one of the benchmark's own models, which are always shown.
+    """
+
+    entry: Submission
+    status: str
+    result: Result | None
+    trained_on: str
+    standing: Standing | None
+    reference: bool
+
+    def metric(self, name: str) -> Value | None:
+        """A metric; None where there is no result."""
+        return self.result.metrics.get(name) if self.result else None
+
+    def value(self, name: str) -> float | None:
+        """A metric's value; None where there is none."""
+        found = self.metric(name)
+        return found.value if found else None
+
+
+@dataclass(frozen=True)
+class Board:
+    """One track and its rows, best first; what has no value comes last."""
+
+    track: Track
+    rows: list[Row]
+    standings: Standings | None
+    pairs: Pairs | None
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of the track's task, the two that it is read by first."""
+        first = list(dict.fromkeys((self.track.primary_metric, self.track.secondary_metric)))
+        return first + [name for name in TASK_METRICS[self.track.task] if name not in first]
+
+    @property
+    def leaders(self) -> list[Row]:
+        """The entries of the first tier; none where the track has no tiers."""
+        return [r for r in self.rows if r.standing and r.standing.tier == 1]
+
+    @property
+    def scored(self) -> list[Row]:
+        """The entries with a primary metric, best first."""
+        return [r for r in self.rows if r.value(self.track.primary_metric) is not None]
+
+
+def board(
+    track: Track,
+    entries: Iterable[Submission],
+    results: Mapping[str, Result],
+    standings: Standings | None,
+    pairs: Pairs | None,
+) -> Board:
+    """Gather a track's board.
+
+    Args:
+        results: of this track, by submission.
+    """
+    ranked = standings.entries if standings else {}
+    rows = []
+    for entry in entries:
+        result = results.get(entry.id)
+        if entry.withdrawn or not (result or entry.tracks is None or track.id in entry.tracks):
+            continue
+        status = result.status if result else "not_run"
+        standing = ranked.get(entry.id)
+        rows.append(Row(entry, status, result, trained_on(entry, track), standing, is_reference(entry)))
+    better = METRICS[track.primary_metric]
+
+    def best_first(row: Row) -> tuple[float, str]:
+        value = row.value(track.primary_metric)
+        if value is None:
+            return (math.inf, row.entry.id)
+        return (-value if better.higher_is_better else value, row.entry.id)
+
+    return Board(track, sorted(rows, key=best_first), standings, pairs)
+
+
+def is_reference(entry: Submission) -> bool:
+    """Whether an entry is one of the benchmark's own, whose images have no registry."""
+    try:
+        return images.parse(entry.docker_image).local
+    except SubmissionError:
+        return False

@@ -1,0 +1,185 @@
+"""`data/v1/`: everything that the site shows as JSON with published schemas, as CSV, and in one archive.
+
+Additive changes raise the minor version; a change that would break a reader gets a new folder.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evaluator.metrics import METRICS, SCORER_CHANGES, SCORER_VERSION
+from evaluator.results import Change, Pairs, Result
+from evaluator.submission import Submission
+from evaluator.tracks import Track
+from leaderboard import table
+from leaderboard.board import TASK_METRICS, Board
+
+DATA_VERSION = "1.1"
+Column = list[str | float | int | None]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MetricInfo(_Model):
+    """What a metric is called."""
+
+    title: str
+    task: str
+    higher_is_better: bool
+
+
+class Index(_Model):
+    """`index.json`: where everything else is."""
+
+    schema_version: str = DATA_VERSION
+    scorer: str
+    scorer_changes: dict[str, str]
+    tracks: list[Track]
+    submissions: list[str] = Field(description="Every id ever; none is used twice")
+    withdrawn: list[str]
+    metrics: dict[str, MetricInfo]
+
+
+class TrackTable(_Model):
+    """`results/<track>.json`: one list per column, all of the same length; null for what is missing."""
+
+    schema_version: str = DATA_VERSION
+    track: str
+    rows: int
+    detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
+    columns: dict[str, Column]
+
+
+class SubmissionFile(Submission):
+    """`submissions/<id>.json`: an entry, its results by track, and what has changed."""
+
+    schema_version: str = DATA_VERSION
+    id: str
+    results: dict[str, Result]
+    history: list[Change]
+
+
+class History(_Model):
+    """`history.json`: every record that came to be or changed, oldest first."""
+
+    schema_version: str = DATA_VERSION
+    changes: list[Change]
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "index": Index, "results": TrackTable, "submissions": SubmissionFile, "pairs": Pairs, "history": History,
+    "submission": Submission,
+}  # fmt: skip
+
+
+def files(
+    boards: list[Board],
+    entries: list[Submission],
+    results: Mapping[str, Mapping[str, Result]],
+    history: list[Change],
+    tracks: list[Track],
+) -> Iterable[tuple[str, bytes]]:
+    """Every file of `data/v1/` by its path there.
+
+    Args:
+        results: by submission, then by track.
+    """
+    for name, model in SCHEMAS.items():
+        yield f"schemas/{name}.schema.json", as_json(schema(model))
+    index = Index(
+        scorer=SCORER_VERSION, scorer_changes=SCORER_CHANGES, tracks=tracks,
+        submissions=[e.id for e in entries], withdrawn=[e.id for e in entries if e.withdrawn],
+        metrics={
+            name: MetricInfo(title=m.title, task=m.task, higher_is_better=m.higher_is_better)
+            for name, m in METRICS.items()
+        },
+    )  # fmt: skip
+    yield "index.json", as_json(index.model_dump(mode="json"))
+    yield "history.json", as_json(History(changes=history).model_dump(mode="json"))
+    for board in boards:
+        found = columns(board)
+        detectable = board.standings.detectable if board.standings else None
+        made = TrackTable(track=board.track.id, rows=len(board.rows), detectable=detectable, columns=found)
+        yield f"results/{board.track.id}.json", as_json(made.model_dump(mode="json"), indent=None)
+        yield f"results/{board.track.id}.csv", table.as_csv(found).encode()
+        if board.pairs:
+            yield f"pairs/{board.track.id}.json", as_json(board.pairs.model_dump(mode="json"), indent=None)
+    mine: dict[str, list[Any]] = {}
+    for change in history:
+        mine.setdefault(change.submission, []).append(change.model_dump(mode="json"))
+    for entry in entries:
+        content = {
+            "schema_version": DATA_VERSION, "id": entry.id, **entry.model_dump(mode="json"),
+            "results": {t: r.model_dump(mode="json") for t, r in results.get(entry.id, {}).items()},
+            "history": mine.get(entry.id, []),
+        }  # fmt: skip
+        yield f"submissions/{entry.id}.json", as_json(content, indent=None)
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON Schema, draft 2020-12; a submission's id is its file's name, not a field."""
+    found = model.model_json_schema(mode="serialization" if model is not Submission else "validation")
+    found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    if model is Submission:
+        del found["properties"]["id"]
+        found["required"].remove("id")
+    return found
+
+
+def as_json(content: Any, indent: int | None = 1) -> bytes:
+    """Sorted, without NaN, the same bytes for the same content."""
+    separators = None if indent else (",", ":")
+    text = json.dumps(
+        content, indent=indent, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=separators
+    )
+    return (text + "\n").encode()
+
+
+def archive(folder: Path) -> bytes:
+    """One zip of the whole folder, the same bytes for the same files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            member = zipfile.ZipInfo(f"v1/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))
+            member.external_attr = 0o644 << 16
+            target.writestr(member, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def columns(board: Board) -> dict[str, Column]:
+    """A track's table by columns; null for what is missing."""
+    rows = board.rows
+    found: dict[str, Column] = {
+        "submission": [r.entry.id for r in rows],
+        "name": [r.entry.name for r in rows],
+        "reference": [int(r.reference) for r in rows],
+        "status": [r.status for r in rows],
+        "failure": [r.result.failure if r.result else None for r in rows],
+        "trained_on": [r.trained_on for r in rows],
+        "tier": [r.standing.tier if r.standing else None for r in rows],
+        "rank_low": [r.standing.rank_low if r.standing else None for r in rows],
+        "rank_high": [r.standing.rank_high if r.standing else None for r in rows],
+        "to_best": [r.standing.to_best.value if r.standing else None for r in rows],
+        "to_best_low": [r.standing.to_best.low if r.standing else None for r in rows],
+        "to_best_high": [r.standing.to_best.high if r.standing else None for r in rows],
+        "sandbox": [r.result.sandbox if r.result else None for r in rows],
+        "image_digest": [r.result.image.digest if r.result else None for r in rows],
+        "seconds": [r.result.runtime.seconds if r.result else None for r in rows],
+        "peak_memory_mb": [r.result.runtime.peak_memory_mb if r.result else None for r in rows],
+        "evaluated_at": [r.result.evaluated_at if r.result else None for r in rows],
+    }
+    for name in TASK_METRICS[board.track.task]:
+        values = [r.metric(name) for r in rows]
+        found[name] = [v.value if v else None for v in values]
+        found[f"{name}_low"] = [v.low if v else None for v in values]
+        found[f"{name}_high"] = [v.high if v else None for v in values]
+    return found

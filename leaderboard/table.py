@@ -1,0 +1,292 @@
+"""A board as a table of cells, which the page shows at once and its script can sort, filter and draw again.
+
+A cell is the same thing in HTML made here and in HTML made by static/table.js: text, perhaps a link, tags, a note in
+small print, a bar; `sort` is what it is sorted by, None for missing, which always comes last.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from evaluator.metrics import METRICS
+from evaluator.results import Value
+from leaderboard.board import Board, Row
+
+Sort = float | str | None
+NOTHING = "\u2013"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        style: of the text: `bad`, `quiet` or nothing.
+        bar: low end, value and high end of an interval, in percent of the column's width.
+    """
+
+    text: str
+    sort: Sort = None
+    href: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    bar: tuple[float, float, float] | None = None
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `shown` from the start, or only where a reader asks for it."""
+
+    key: str
+    title: str
+    cell: Callable[[Row], Cell]
+    numeric: bool = False
+    shown: bool = True
+    sortable: bool = True
+    help: str = ""
+
+
+def columns(board: Board) -> list[Column]:
+    """Every column of a track's table; those shown from the start come first."""
+    first, second, *others = [*board.metrics, ""] if len(board.metrics) == 1 else board.metrics
+    lows = [v.low for r in board.rows if (v := r.metric(first)) and v.low is not None]
+    span = (min([*lows, 0.5 if METRICS[first].title == "ROC-AUC" else 0.0]), 1.0)
+    made = [Column("model", "Model", _model)]
+    if board.track.ranked == "tiers":
+        made = [
+            Column("tier", "Tier", _tier, True, help="Entries of a tier cannot be told from the tier's first"),
+            Column("ranks", "Ranks", _ranks, True, help="Ranks that the entry may have, all pairs considered"),
+            *made,
+        ]
+    made.append(_metric_column(first, span))
+    if second:
+        made.append(_metric_column(second))
+    made += [
+        Column("to_best", "Δ to best", _to_best, True, help="Difference to the best, with its paired interval"),
+        Column("trained_on", "Trained on it", _trained, help="Whether the entry has seen these labels"),
+        Column("links", "Links", _links, sortable=False),
+        Column("seconds", "Time", _seconds, True, help="Of the whole run, and on what"),
+        Column("date", "Date", _date),
+    ]
+    made += [_metric_column(name, shown=False) for name in others if name]
+    return [
+        *made,
+        Column("memory", "Peak memory", _memory, True, shown=False),
+        Column("author", "Author", lambda r: Cell(r.entry.author, r.entry.author.lower()), shown=False),
+        Column("backbone", "Backbone", lambda r: _text(r.entry.model.backbone), shown=False),
+        Column("head", "Head", lambda r: _text(r.entry.model.head), shown=False),
+        Column("parameters", "Parameters", _parameters, True, shown=False),
+        Column("licence", "Licence", lambda r: _text(r.entry.license), shown=False),
+        Column("sandbox", "Run in", lambda r: _text(r.result.sandbox if r.result else None), shown=False),
+    ]
+
+
+def number(value: float | None) -> str:
+    """A metric for people: three decimals."""
+    return "" if value is None else f"{value:.3f}"
+
+
+def ends(value: Value) -> str:
+    """An interval for people."""
+    return "" if value.low is None or value.high is None else f"{value.low:.3f} to {value.high:.3f}"
+
+
+def _metric_column(name: str, span: tuple[float, float] | None = None, *, shown: bool = True) -> Column:
+    metric = METRICS[name]
+
+    def cell(row: Row) -> Cell:
+        value = row.metric(name)
+        if row.status == "failed" and span:
+            return Cell("failed", None, note=(row.result.failure or "") if row.result else "", style="bad")
+        if row.status == "not_run" and span:
+            return Cell("not run yet", None, style="quiet")
+        if value is None:
+            return Cell("", None)
+        if value.value is None:
+            return Cell("undefined", None, note=value.reason or "", style="quiet")
+        bar = None
+        if span and value.low is not None and value.high is not None:
+            scale = 100 / (span[1] - span[0])
+            low, mid, high = (
+                round(min(max((v - span[0]) * scale, 0), 100), 1) for v in (value.low, value.value, value.high)
+            )
+            bar = (low, mid, high)
+        return Cell(number(value.value), value.value, note=ends(value), bar=bar)
+
+    title = metric.title + ("" if metric.higher_is_better else " ↓")
+    return Column(name, title, cell, True, shown, help="" if metric.higher_is_better else "Lower is better")
+
+
+def _text(value: str | None) -> Cell:
+    return Cell(value, value.lower()) if value else Cell("", None)
+
+
+def _model(row: Row) -> Cell:
+    tags = ["reference"] if row.reference else []
+    if row.result and row.result.sandbox == "unsandboxed":
+        tags.append("unsandboxed")
+    if "synthetic" in row.entry.training_data:
+        tags.append("trained on synthetic data")
+    tags += row.result.flags if row.result else ()
+    name = row.entry.name
+    href = f"submissions/{row.entry.id}/index.html"
+    return Cell(name, name.lower(), href=href, note=row.entry.author, tags=tuple(tags))
+
+
+def _tier(row: Row) -> Cell:
+    tier = row.standing.tier if row.standing else None
+    return Cell(NOTHING, None, style="quiet") if tier is None else Cell(str(tier), tier)
+
+
+def _ranks(row: Row) -> Cell:
+    s = row.standing
+    if s is None or s.rank_low is None or s.rank_high is None:
+        return Cell(NOTHING, None, style="quiet")
+    text = f"{s.rank_low} to {s.rank_high}" if s.rank_high != s.rank_low else str(s.rank_low)
+    return Cell(text, s.rank_low + s.rank_high / 1e6)
+
+
+def _to_best(row: Row) -> Cell:
+    d = row.standing.to_best if row.standing else None
+    if d is None or d.value is None:
+        return Cell("", None)
+    if not d.value:
+        return Cell("best", 0.0)
+    return Cell(f"{d.value:+.3f}", d.value, note=f"{d.low:+.3f} to {d.high:+.3f}" if d.low is not None else "")
+
+
+def _trained(row: Row) -> Cell:
+    style = {"no": "", "yes": "quiet", "undisclosed": "bad"}[row.trained_on]
+    return Cell(row.trained_on, row.trained_on, style=style, note="no rank" if row.trained_on == "yes" else "")
+
+
+def _links(row: Row) -> Cell:
+    links = [(name, url) for name, url in (("code", row.entry.code), ("paper", row.entry.paper)) if url]
+    digest = row.result.image.digest if row.result else None
+    return Cell(digest[:15] if digest else "", None, links=tuple(links), style="code")
+
+
+def _seconds(row: Row) -> Cell:
+    seconds = row.result.runtime.seconds if row.result else None
+    if seconds is None or row.result is None:
+        return Cell("", None)
+    hardware = row.result.hardware
+    where = hardware.gpu or (f"{hardware.cpus:g} cores" if hardware.cpus else "")
+    return Cell(f"{seconds:g} s", seconds, note=where)
+
+
+def _memory(row: Row) -> Cell:
+    size = row.result.runtime.peak_memory_mb if row.result else None
+    return Cell("", None) if size is None else Cell(f"{size:,} MB", size)
+
+
+def _parameters(row: Row) -> Cell:
+    count = row.entry.model.parameters
+    return Cell("", None) if count is None else Cell(f"{count:,}", count)
+
+
+def _date(row: Row) -> Cell:
+    return Cell(row.result.evaluated_at, row.result.evaluated_at) if row.result else Cell("", None)
+
+
+# -- as HTML, as the data of the script, as CSV ----------------------------------------------------------------------
+
+
+def head_html(shown: Iterable[Column]) -> Markup:
+    """The header row."""
+    cells = [
+        Markup('<th scope="col" data-key="{}" class="{}"{}>{}</th>').format(
+            c.key, "number" if c.numeric else "", Markup(' title="{}"').format(c.help) if c.help else "", c.title
+        )
+        for c in shown
+    ]
+    return Markup("<tr>{}</tr>").format(Markup("").join(cells))
+
+
+def rows_html(rows: Iterable[Row], shown: list[Column], root: str) -> Markup:
+    """Body rows."""
+    return Markup("\n").join(
+        Markup('<tr class="{}">{}</tr>').format(
+            row_class(row), Markup("").join(_cell_html(c, c.cell(row), root) for c in shown)
+        )
+        for row in rows
+    )
+
+
+def row_class(row: Row) -> str:
+    """What a row looks like as a whole."""
+    return " ".join([row.status, *(["reference"] if row.reference else [])])
+
+
+def _cell_html(column: Column, cell: Cell, root: str) -> Markup:
+    text = escape(cell.text)
+    if column.key in ("model", "author"):
+        text = Markup("<bdi>{}</bdi>").format(text)
+    if cell.href:
+        text = Markup('<a href="{}{}">{}</a>').format(root, cell.href, text)
+    if cell.style == "code":
+        text = Markup("<code>{}</code>").format(text) if cell.text else Markup("")
+    elif cell.style:
+        text = Markup('<span class="{}">{}</span>').format(cell.style, text)
+    links = [Markup('<a href="{}" rel="nofollow noopener">{}</a> ').format(url, name) for name, url in cell.links]
+    tags = [Markup(' <span class="tag">{}</span>').format(tag) for tag in cell.tags]
+    bar = Markup("")
+    if cell.bar:
+        low, mid, high = cell.bar
+        bar = Markup(
+            '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+            '<path d="M{} 4H{}"/><path class="at" d="M{} 0V8"/></svg>'
+        ).format(f"{low:g}", f"{high:g}", f"{mid:g}")
+    note = Markup("<small><bdi>{}</bdi></small>").format(cell.note) if cell.note else Markup("")
+    kind = Markup('th scope="row"') if column.key == "model" else Markup("td")
+    return Markup("<{}{}>{}{}{}{}{}</{}>").format(
+        kind, Markup(' class="number"') if column.numeric else "", Markup("").join(links), text,
+        Markup("").join(tags), bar, note, "th" if column.key == "model" else "td",
+    )  # fmt: skip
+
+
+def script(board: Board, made: list[Column]) -> str:
+    """The table's data as a classic script, which works from a file too; short keys, what is empty is left out."""
+    data = {
+        "columns": [
+            {"key": c.key, "title": c.title, "numeric": c.numeric, "shown": c.shown, "sortable": c.sortable,
+             "help": c.help}
+            for c in made
+        ],
+        "classes": [row_class(r) for r in board.rows],
+        "rows": [[_short(c.cell(r)) for c in made] for r in board.rows],
+    }  # fmt: skip
+    return f"apb.rows({json.dumps(data, separators=(',', ':'), allow_nan=False)});\n"
+
+
+def _short(cell: Cell) -> object:
+    named = {"h": cell.href, "n": cell.note, "g": cell.tags, "l": cell.links, "b": cell.bar, "y": cell.style}
+    rest = {key: value for key, value in named.items() if value}
+    if not rest and cell.sort in (cell.text, None) and not cell.text:
+        return 0
+    return [cell.text, cell.sort, rest] if rest else [cell.text, cell.sort]
+
+
+def as_csv(columns_of_data: Mapping[str, Sequence[object]]) -> str:
+    """The data of a board, by columns, as CSV, with a line of text never taken for a formula by a spreadsheet."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns_of_data)
+    for values in zip(*columns_of_data.values(), strict=True):
+        writer.writerow([_inert(v) for v in values])
+    return stream.getvalue()
+
+
+def _inert(value: object) -> object:
+    """Missing is an empty field."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
+        return f"'{value}"
+    return value
