@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 HIDDEN ?=
 TRAIN  ?=
 
-.PHONY: help demo test attacks lint bench doctor clean
+.PHONY: help demo test attacks lint bench screenshots doctor clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -41,7 +41,12 @@ lint: $(VENV)/.dev   ## ruff and mypy
 	@$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## what the performance claims rest on, as ratios measured side by side
+	@$(BIN)/python -m scripts.machine browser
 	@$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev ## docs/screenshots/, from a made-up store
+	@$(BIN)/python -m scripts.machine browser
+	@$(BIN)/python -m scripts.screenshots
 
 doctor: $(VENV)/.base ## is this machine fit to evaluate strangers' images?
 	@$(BIN)/apb doctor

@@ -1,5 +1,6 @@
 """`make bench`: ratios measured side by side in one run; absolute times are of this machine only."""
 
-from benchmarks import scoring
+from benchmarks import scoring, site
 
 scoring.main()
+site.main()

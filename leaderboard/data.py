@@ -6,12 +6,12 @@ Additive changes raise the minor version; a change that would break a reader get
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluator.metrics import METRICS, SCORER_CHANGES, SCORER_VERSION
@@ -109,10 +109,10 @@ def files(
         found = columns(board)
         detectable = board.standings.detectable if board.standings else None
         made = TrackTable(track=board.track.id, rows=len(board.rows), detectable=detectable, columns=found)
-        yield f"results/{board.track.id}.json", as_json(made.model_dump(mode="json"), indent=None)
+        yield f"results/{board.track.id}.json", as_json(made.model_dump(mode="json"), compact=True)
         yield f"results/{board.track.id}.csv", table.as_csv(found).encode()
         if board.pairs:
-            yield f"pairs/{board.track.id}.json", as_json(board.pairs.model_dump(mode="json"), indent=None)
+            yield f"pairs/{board.track.id}.json", as_json(board.pairs.model_dump(mode="json"), compact=True)
     mine: dict[str, list[Any]] = {}
     for change in history:
         mine.setdefault(change.submission, []).append(change.model_dump(mode="json"))
@@ -122,7 +122,7 @@ def files(
             "results": {t: r.model_dump(mode="json") for t, r in results.get(entry.id, {}).items()},
             "history": mine.get(entry.id, []),
         }  # fmt: skip
-        yield f"submissions/{entry.id}.json", as_json(content, indent=None)
+        yield f"submissions/{entry.id}.json", as_json(content, compact=True)
 
 
 def schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -135,19 +135,16 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     return found
 
 
-def as_json(content: Any, indent: int | None = 1) -> bytes:
-    """Sorted, without NaN, the same bytes for the same content."""
-    separators = None if indent else (",", ":")
-    text = json.dumps(
-        content, indent=indent, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=separators
-    )
-    return (text + "\n").encode()
+def as_json(content: Any, *, compact: bool = False) -> bytes:
+    """Sorted, the same bytes for the same content. What goes in has passed models that refuse NaN and infinity."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(content, option=options if compact else options | orjson.OPT_INDENT_2)
 
 
 def archive(folder: Path) -> bytes:
     """One zip of the whole folder, the same bytes for the same files."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             member = zipfile.ZipInfo(f"v1/{path.relative_to(folder).as_posix()}", (1980, 1, 1, 0, 0, 0))
             member.external_attr = 0o644 << 16

@@ -6,13 +6,14 @@ import csv
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from scipy.special import stdtr, stdtrit
 
 from evaluator.metrics import METRICS, SCORER_CHANGES, SCORER_VERSION
@@ -42,21 +43,13 @@ class Content:
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
-    """Every page by its path, and the scripts that hold a page's data."""
-    templates = _environment()
-
-    def page(name: str, path: str, **values: Any) -> tuple[str, bytes]:
-        root = "../" * path.count("/")
-        html = templates.get_template(name).render(root=root, boards=site.boards, path=path, **values)
-        return path, html.encode()
-
-    names = {e.id: e.name for e in site.entries}
+    """Every page but the submissions', by its path, and the scripts that hold a page's data."""
+    page, names = _renderer(site), {e.id: e.name for e in site.entries}
     yield page("index.html", "index.html", recent=_news(site.history, names)[:RECENT], across=_across(site.boards))
     for board in site.boards:
         yield from _track_files(board, page)
         yield page("dataset.html", f"datasets/{board.track.id}/index.html", board=board)
         yield f"compare/{board.track.id}.js", _compared(board).encode()
-    yield from _submission_files(site, page)
     yield page("compare.html", "compare/index.html", prepared=[(b, _against_leader(b)) for b in site.boards])
     yield page("methods.html", "methods/index.html", coverage=_coverage())
     form = json.dumps(schema(SCHEMAS["submission"])).replace("<", "\\u003c")
@@ -68,7 +61,18 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     yield page("data.html", "data/index.html", schemas=sorted(SCHEMAS))
     yield page("cite.html", "cite/index.html", url=site.url, year=_year(site.history))
     yield page("404.html", "404.html")
-    yield "feed.xml", _feed(templates, site, names).encode()
+    yield "feed.xml", _feed(site, names).encode()
+
+
+def _renderer(site: Content) -> Callable[..., tuple[str, bytes]]:
+    templates = _environment()
+
+    def page(name: str, path: str, **values: object) -> tuple[str, bytes]:
+        root = "../" * path.count("/")
+        html = templates.get_template(name).render(root=root, boards=site.boards, path=path, **values)
+        return path, html.encode()
+
+    return page
 
 
 def _environment() -> Environment:
@@ -83,14 +87,21 @@ def _environment() -> Environment:
     return pages
 
 
-def _track_files(board: Board, page: Any) -> Iterable[tuple[str, bytes]]:
+def _track_files(board: Board, page: Callable[..., tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
     made = table.columns(board)
     shown = [c for c in made if c.shown]
     folder = f"tracks/{board.track.id}"
-    count = max(-(-len(board.rows) // PAGE_ROWS), 1)
+
+    def drawn_rows(which: Iterable[int]) -> Markup:
+        chosen = list(which)
+        return table.rows_html([rows[k] for k in chosen], [filled[k] for k in chosen], made, "../../")
+
+    rows = board.rows if any(r.result for r in board.rows) else []  # else the page says in a sentence: none was run
+    filled = table.cells(rows, made)
+    references = [k for k, r in enumerate(rows) if r.reference]
+    count = max(-(-len(rows) // PAGE_ROWS), 1)
     for number in range(1, count + 1):
-        rows = board.rows[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
-        left_out = [r for r in board.rows if r.reference and r not in rows]
+        here = range(min((number - 1) * PAGE_ROWS, len(filled)), min(number * PAGE_ROWS, len(filled)))
         path = f"{folder}/index.html" if number == 1 else f"{folder}/page-{number}.html"
         drawn = {}
         if number == 1:
@@ -99,14 +110,16 @@ def _track_files(board: Board, page: Any) -> Iterable[tuple[str, bytes]]:
                 "speed": plots.speed(board), "drawn": plots.first_and_references(board, plots.FOREST_ROWS),
             }  # fmt: skip
         yield page(
-            "track.html", path, board=board, head=table.head_html(shown), width=len(shown),
-            rows=table.rows_html(rows, shown, "../../"), references=table.rows_html(left_out, shown, "../../"),
+            "track.html", path, board=board, entries=len(rows), head=table.head_html(shown), width=len(shown),
+            rows=drawn_rows(here), references=drawn_rows([k for k in references if k not in here]),
             plots=drawn, number=number, count=count,
         )  # fmt: skip
-    yield f"{folder}/rows.js", table.script(board, made).encode()
+    yield f"{folder}/rows.js", table.script(rows, filled, made)
 
 
-def _submission_files(site: Content, page: Any) -> Iterable[tuple[str, bytes]]:
+def submission_files(site: Content) -> Iterable[tuple[str, bytes]]:
+    """A page for every submission."""
+    page = _renderer(site)
     standing = {
         (board.track.id, entry_id): found
         for board in site.boards
@@ -241,14 +254,14 @@ def _year(history: list[Change]) -> str:
     return max((c.date[:4] for c in history), default="")
 
 
-def _feed(templates: Environment, site: Content, names: Mapping[str, str]) -> str:
+def _feed(site: Content, names: Mapping[str, str]) -> str:
     items = [
         (uuid.uuid5(uuid.NAMESPACE_URL, f"{n.date}/{n.submission}/{n.track}/{n.what}"), n)
         for n in _news(site.history, names)[:50]
     ]
     updated = max((c.date for c in site.history), default="1970-01-01")
     own = uuid.uuid5(uuid.NAMESPACE_URL, site.url or "antibody-polyreactivity-benchmark")
-    return templates.get_template("feed.xml").render(items=items, updated=updated, url=site.url, own=own)
+    return _environment().get_template("feed.xml").render(items=items, updated=updated, url=site.url, own=own)
 
 
 def _coverage() -> list[dict[str, str]]:

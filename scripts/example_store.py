@@ -83,7 +83,7 @@ def _results(
         content = {
             **record, "submission": entry_id, "evaluated_at": date, "run_key": f"{k:032x}",
             "image": {"reference": "docker.io/lab/model:1.0", "digest": f"sha256:{k:064x}", "size_mb": 900 + k % 400},
-            "runtime": {"seconds": float(f"{rng.uniform(1, 900):.2g}"), "peak_memory_mb": int(rng.integers(1, 90)) * 100},
+            "runtime": {"seconds": float(f"{rng.uniform(1, 900):.2g}"), "peak_memory_mb": int(rng.integers(100, 9000))},
         }  # fmt: skip
         if failed:
             content.update(status="failed", failure="TIMEOUT", metrics={}, curves=None, confusion=None)
@@ -150,7 +150,7 @@ def _rank(
             submissions=tuple(ids[k] for k in order),
             value=tuple(float(compared.value[k]) for k in order),
             deviation=tuple(tuple(float(d) for d in deviation[i, :i]) for i in range(len(order))),
-        )  # fmt: skip
+        )
     )
     entries = {
         name: Standing(

@@ -51,7 +51,7 @@ def test_failed_not_run_and_zero_are_three_things(workspace: Workspace) -> None:
     assert columns["status"] == ["ok", "ok", "failed", "not_run"]
     assert columns["roc_auc"] == [0.7, 0.0, None, None]
     assert columns["failure"] == [None, None, "TIMEOUT", None]
-    html = (site / "index.html").read_text()
+    html = (site / "tracks" / "jain" / "index.html").read_text()
     assert "TIMEOUT" in html and "not run yet" in html and "0.000" in html
 
 
@@ -76,10 +76,14 @@ HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</tit
 def test_hostile_names_are_text(workspace: Workspace, name: str) -> None:
     path = workspace.root / "submissions" / "entry.yaml"
     path.write_text(f"name: {json.dumps(name)}\ndocker_image: docker.io/me/x:1\nauthor: {json.dumps(name)}\n")
-    tags = Tags()
-    tags.feed((publish(workspace) / "index.html").read_text())
-    assert name in tags.text
-    assert not {"script", "img"} & tags.names
+    put(workspace, "entry")
+    site = publish(workspace)
+    for page in ("index.html", "tracks/jain/index.html", "submissions/entry/index.html"):
+        tags = Tags()
+        tags.feed((site / page).read_text())
+        assert name in tags.text
+        assert "img" not in tags.names
+        assert all(source.endswith((".js", "table.js")) for source in tags.scripts)
 
 
 class Tags(HTMLParser):
@@ -87,9 +91,12 @@ class Tags(HTMLParser):
         super().__init__()
         self.names: set[str] = set()
         self.text = ""
+        self.scripts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.add(tag)
+        if tag == "script":
+            self.scripts.append(str(dict(attrs).get("src")))
         assert not any(key.startswith("on") for key, _ in attrs)
 
     def handle_data(self, data: str) -> None:

@@ -85,8 +85,8 @@
     for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
     for (const [d, name] of [[`M${low} 4H${high}`, ""], [`M${middle} 0V8`, "at"]]) {
       const path = document.createElementNS(SVG, "path");
-      path.setAttribute("d", d);
       if (name) path.setAttribute("class", name);
+      path.setAttribute("d", d);
       svg.append(path);
     }
     return svg;
@@ -165,7 +165,9 @@
     const inside = new Set(drawn);
     const references = all.filter((k) => data.classes[k].includes("reference") && !inside.has(k));
 
+    const focus = document.activeElement.closest("th[data-key]")?.dataset.key;
     table.tHead.replaceChildren(head(columns));
+    if (focus) table.tHead.querySelector(`[data-key="${CSS.escape(focus)}"] button`)?.focus();
     rows.replaceChildren(...drawn.map((k) => line(k, columns)));
     let extra = document.getElementById("references");
     if (extra) extra.remove();
@@ -214,8 +216,6 @@
       if (state.sort !== key) change({ sort: key, down: first });
       else if (state.down === first) change({ down: !first });
       else change({ sort: "", down: false });
-      const again = table.tHead.querySelector(`[data-key="${key}"] button`);
-      if (again) again.focus();
     });
     th.replaceChildren(button);
   }
