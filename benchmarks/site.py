@@ -37,7 +37,7 @@ def main(entries: int = ENTRIES) -> None:
         print(f"  track page: {weight / 1000:.0f} kB at first load, first paint {page.evaluate(PAINT):.0f} ms")
         begun = time.perf_counter()
         page.evaluate(SORT, "roc_auc")
-        page.wait_for_function("document.getElementById('status').textContent !== ''")
+        page.locator("#status:not(:empty)").wait_for()
         print(f"  first sort, with its data ({_size(repository.site):.1f} MB): {time.perf_counter() - begun:.2f} s")
         again = max(page.evaluate(SORT, key) for key in ("model", "average_precision", "date", "seconds"))
         print(f"  sorting again: {again:.0f} ms at most")

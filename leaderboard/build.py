@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from evaluator import submission as submissions
@@ -20,6 +21,7 @@ from evaluator.settings import Repository
 from evaluator.submission import Submission
 from leaderboard import data, pages
 from leaderboard.board import board
+from leaderboard.pages import Content
 
 HERE = Path(__file__).resolve().parent
 
@@ -53,6 +55,51 @@ def build(repository: Repository, *, submissions: Path, results: Path, out: Path
     Raises:
         EvaluatorError: a record or a track is not valid, or an entry that was published once is gone.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    read = partial(_read, repository, submissions, results, out)
+    try:
+        # A second process reads again: for thousands of entries that is quicker than to share what the first has read.
+        with _beside(_write_data, fresh / "data", read):
+            site = read()
+            shutil.copytree(HERE / "static", fresh / "static")
+            count = _write(fresh, pages.files(site))
+        fresh.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        fresh.rename(out)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return Site((out / "index.html").resolve(), count, len(site.entries), sum(len(r) for r in site.results.values()))
+
+
+@contextmanager
+def _beside(action: Callable[..., object], *arguments: object) -> Iterator[None]:
+    """Do a part of the work in a process of its own."""
+    process = multiprocessing.get_context("fork").Process(target=action, args=arguments)
+    process.start()
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.join()
+    if process.exitcode:
+        raise EvaluatorError("A part of the site could not be written; the reason stands above.", "Publish again.")
+
+
+def _write_data(folder: Path, read: Callable[[], Content]) -> None:
+    try:
+        site = read()
+    except EvaluatorError:
+        return  # the first process has found the same, and says it
+    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history))
+    (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
+
+
+def _read(repository: Repository, submissions: Path, results: Path, out: Path) -> Content:
     store = Results(results)
     records, history = store.all(), store.history()
     entries = _entries(submissions)
@@ -65,40 +112,7 @@ def build(repository: Repository, *, submissions: Path, results: Path, out: Path
     known = track_files.load_all(repository.tracks)
     shown = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
     boards = [board(t, entries, by_track.get(t.id, {}), store.standings(t.id), store.pairs(t.id)) for t in shown]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        shutil.copytree(HERE / "static", fresh / "static")
-        site = pages.Content(boards, entries, by_submission, history, repository.settings.site_url)
-        made = data.files(boards, entries, by_submission, history, shown)
-        with _beside(_write_data, fresh / "data", made), _beside(_write, fresh, pages.submission_files(site)):
-            count = len(entries) + _write(fresh, pages.files(site))
-        fresh.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        fresh.rename(out)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    return Site((out / "index.html").resolve(), count, len(entries), len(records))
-
-
-@contextmanager
-def _beside(action: Callable[..., object], *arguments: object) -> Iterator[None]:
-    """Do a part of the work in a process of its own, which shares all that has been read."""
-    process = multiprocessing.get_context("fork").Process(target=action, args=arguments)
-    process.start()
-    try:
-        yield
-    finally:
-        process.join()
-    if process.exitcode:
-        raise EvaluatorError("A part of the site could not be written; the reason stands above.", "Publish again.")
-
-
-def _write_data(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    _write(folder / "v1", files)
-    (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
+    return Content(boards, entries, by_submission, history, repository.settings.site_url)
 
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:

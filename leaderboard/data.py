@@ -86,7 +86,6 @@ def files(
     entries: list[Submission],
     results: Mapping[str, Mapping[str, Result]],
     history: list[Change],
-    tracks: list[Track],
 ) -> Iterable[tuple[str, bytes]]:
     """Every file of `data/v1/` by its path there.
 
@@ -96,7 +95,7 @@ def files(
     for name, model in SCHEMAS.items():
         yield f"schemas/{name}.schema.json", as_json(schema(model))
     index = Index(
-        scorer=SCORER_VERSION, scorer_changes=SCORER_CHANGES, tracks=tracks,
+        scorer=SCORER_VERSION, scorer_changes=SCORER_CHANGES, tracks=[b.track for b in boards],
         submissions=[e.id for e in entries], withdrawn=[e.id for e in entries if e.withdrawn],
         metrics={
             name: MetricInfo(title=m.title, task=m.task, higher_is_better=m.higher_is_better)

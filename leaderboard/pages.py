@@ -43,13 +43,14 @@ class Content:
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
-    """Every page but the submissions', by its path, and the scripts that hold a page's data."""
+    """Every page by its path, and the scripts that hold a page's data."""
     page, names = _renderer(site), {e.id: e.name for e in site.entries}
     yield page("index.html", "index.html", recent=_news(site.history, names)[:RECENT], across=_across(site.boards))
     for board in site.boards:
         yield from _track_files(board, page)
         yield page("dataset.html", f"datasets/{board.track.id}/index.html", board=board)
         yield f"compare/{board.track.id}.js", _compared(board).encode()
+    yield from _submission_files(site)
     yield page("compare.html", "compare/index.html", prepared=[(b, _against_leader(b)) for b in site.boards])
     yield page("methods.html", "methods/index.html", coverage=_coverage())
     form = json.dumps(schema(SCHEMAS["submission"])).replace("<", "\\u003c")
@@ -117,8 +118,7 @@ def _track_files(board: Board, page: Callable[..., tuple[str, bytes]]) -> Iterab
     yield f"{folder}/rows.js", table.script(rows, filled, made)
 
 
-def submission_files(site: Content) -> Iterable[tuple[str, bytes]]:
-    """A page for every submission."""
+def _submission_files(site: Content) -> Iterable[tuple[str, bytes]]:
     page = _renderer(site)
     standing = {
         (board.track.id, entry_id): found

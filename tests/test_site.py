@@ -290,7 +290,7 @@ def test_two_entries_side_by_side(page: Page, site: Path) -> None:
     assert "cannot be told apart" in page.inner_text("#said")
     assert f"b={pairs['submissions'][1]}" in page.url
     page.select_option("#track", "harvey")
-    page.wait_for_function("document.getElementById('said').textContent.includes('Nobody has been scored')")
+    page.locator("#said", has_text="Nobody has been scored").wait_for()
 
 
 def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
