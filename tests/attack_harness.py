@@ -499,7 +499,7 @@ def _judge_public(bench: Bench, attack: Attack, work: Path, said: str, log: str,
     public = {"the terminal": said}
     for folder in ("results", "site"):
         for path in (work / folder).rglob("*"):
-            if path.is_file():
+            if path.is_file() and path.suffix != ".zip":  # which holds the files beside it once more
                 public[str(path.relative_to(work))] = path.read_text(errors="replace")
     secrets = {*_hidden_text(bench, attack, work), *_lines(log)}
     for where, text in public.items():

@@ -45,7 +45,7 @@ def test_entries_are_flagged_for_what_they_do(build: Build, workspace: Workspace
         found = flags(workspace, name)
         assert (found == []) if expected is None else found[0].startswith(expected), (name, found)
     assert workspace.apb("publish").returncode == 0
-    html = (workspace.root / "leaderboard" / "site" / "index.html").read_text()
+    html = (workspace.root / "leaderboard" / "site" / "tracks" / "smoke" / "index.html").read_text()
     assert html.count("depends on the other rows") == 3
     assert html.count("not deterministic") == 1
 

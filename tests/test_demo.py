@@ -34,7 +34,7 @@ def test_the_demo_fills_the_board(engine: docker.DockerClient, base: str, tmp_pa
     assert f"Open {tmp_path}/site/index.html" in done.stdout
     assert columns(tmp_path, "smoke")["sandbox"] == ["docker"] * 3
     assert columns(tmp_path, "smoke-vhh")["status"] == ["ok"] * 3
-    assert "trained on synthetic data" in (tmp_path / "site" / "index.html").read_text()
+    assert "trained on synthetic data" in (tmp_path / "site" / "tracks" / "smoke" / "index.html").read_text()
     assert "nothing to run" in demo(tmp_path).stderr
 
 
@@ -43,7 +43,7 @@ def test_without_an_engine_only_reference_models_run_and_are_marked(tmp_path: Pa
     done = demo(tmp_path, DOCKER_HOST=nowhere)
     assert "no Docker engine" in done.stdout
     assert columns(tmp_path, "smoke")["sandbox"] == ["unsandboxed"] * 3
-    assert "unsandboxed" in (tmp_path / "site" / "index.html").read_text()
+    assert "unsandboxed" in (tmp_path / "site" / "tracks" / "smoke" / "index.html").read_text()
 
     strangers = {
         "stranger": "docker.io/me/x:1",
