@@ -63,6 +63,8 @@ VERSION = str(os.getpid())
 KIT = f"apb-attack/kit:{VERSION}"
 LANES = 3
 MIB = 2**20
+HEADERS = ("sequence_id,sequence", "sequence_id,prediction,score")
+"""Lines of the contract, which everybody knows and the site explains."""
 DISK_SLACK = 64 * MIB
 MEMORY_SLACK = 300 * MIB
 TIME_SLACK = 5.0
@@ -534,7 +536,7 @@ def _hidden_text(bench: Bench, attack: Attack, work: Path) -> Iterable[str]:
 def _lines(log: str) -> set[str]:
     """Lines that only the log can have."""
     lines = {line.strip()[:60] for line in log.splitlines()[:5000]}
-    return {line for line in lines if len(line) >= 12}
+    return {line for line in lines if len(line) >= 12 and line not in HEADERS}
 
 
 def _raw(text: str) -> str:
@@ -653,15 +655,28 @@ def carried_out(attacks: Iterable[Attack]) -> Iterator[dict[str, Future[Outcome]
     """Carry out attacks, several at a time, each lane a process with measures and images of its own."""
     lanes = [ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) for _ in range(LANES)]
     free: queue.SimpleQueue[ProcessPoolExecutor] = queue.SimpleQueue()
+    one_at_a_time = threading.Lock()
     for lane in lanes:
         free.put(lane)
 
     def next_free(attack: Attack) -> Outcome:
         lane = free.get()
         try:
-            return lane.submit(_carry_out, attack).result()
+            outcome = lane.submit(_carry_out, attack).result()
         finally:
             free.put(lane)
+        late = [fault.startswith("took ") for fault in outcome.faults]
+        return alone(attack) if late and all(late) else outcome
+
+    def alone(attack: Attack) -> Outcome:
+        """Once more with the machine to itself: beside a flood in another lane lateness says nothing."""
+        with one_at_a_time:
+            held = [free.get() for _ in lanes]
+            try:
+                return held[0].submit(_carry_out, attack).result()
+            finally:
+                for lane in held:
+                    free.put(lane)
 
     with ThreadPoolExecutor(LANES) as pool:
         try:
