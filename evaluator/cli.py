@@ -107,6 +107,41 @@ def _only_yaml() -> Path:
 
 @app.command(
     cls=_Command,
+    examples="apb gate --base origin/main --author my-login\napb gate --base main --head pr --author my-login --json",
+)
+@click.option("--base", required=True, help="The branch or commit that the pull request is for.")
+@click.option("--head", default="HEAD", show_default=True, help="The pull request's last commit.")
+@click.option("--author", required=True, help="Login of the pull request's author.")
+@click.option("--clone", type=FOLDER, help="A clone that has both commits.  [default: <root>]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def gate(context: click.Context, base: str, head: str, author: str, clone: Path | None, as_json: bool) -> None:
+    """Does a pull request change one submission of its author's, and nothing else? Nothing of it is run."""
+    from datetime import UTC, datetime
+
+    from evaluator.gate import gate as judge
+    from evaluator.gate import read_intake
+
+    repository = _repository(context)
+    found = judge(
+        clone or repository.root, base, head, author, intake=read_intake(repository.intake),
+        maintainers=repository.settings.maintainers, quota=repository.settings.weekly_quota,
+        today=datetime.now(UTC).date(),
+    )  # fmt: skip
+    if as_json:
+        problems = [vars(p) for p in found.problems]
+        _json(
+            {"id": found.id, "new": found.new, "new_run": found.new_run, "passed": found.passed, "problems": problems}
+        )
+    else:
+        for problem in found.problems:
+            click.echo(f"FAIL {problem}", err=True)
+        click.echo(f"{found.id or 'pull request'}: {'may pass' if found.passed else 'refused'}")
+    sys.exit(0 if found.passed else 1)
+
+
+@app.command(
+    cls=_Command,
     examples="apb evaluate --hidden /srv/hidden\n"
     "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
 )

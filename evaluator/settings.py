@@ -36,6 +36,10 @@ class Settings(BaseModel):
     """Cores per run, or all that the machine has where it has fewer."""
     level: float = Field(default=0.95, ge=0.5, lt=1)
     """Of the published intervals; kept predictions are scored again when it changes."""
+    maintainers: tuple[str, ...] = ()
+    """Logins that may change any submission by pull request."""
+    weekly_quota: int = Field(default=3, ge=1)
+    """Evaluations that an author may ask for in seven days."""
     site_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
     """Where the site is served, with a slash at the end; for the feed and citations."""
     log_days: int = Field(default=14, ge=0)
@@ -56,6 +60,7 @@ class Repository:
         self.public_data = root / "test_data"
         self.results = root / "leaderboard" / "results"
         self.site = root / "leaderboard" / "site"
+        self.intake = root / "leaderboard" / "intake.jsonl"
         self.reference_images = root / "baselines" / "images"
 
     @cached_property

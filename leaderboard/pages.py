@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from leaderboard.board import TASK_METRICS, Board, Row, is_reference
 from leaderboard.data import SCHEMAS, schema
 
 HERE = Path(__file__).resolve().parent
+SECTIONS = (
+    ("compare", "Compare"), ("methods", "Methods"), ("submit", "Submit"), ("history", "History"), ("data", "Data"),
+    ("cite", "Cite"),
+)  # fmt: skip
 PAGE_ROWS = 150
 """Rows of a table in one page; the script shows more when asked, and there are further pages without it."""
 COMPARED = 300
@@ -67,10 +72,20 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
 
 def _renderer(site: Content) -> Callable[..., tuple[str, bytes]]:
     templates = _environment()
+    tops = {f"tracks/{b.track.id}/index.html" for b in site.boards} | {f"{name}/index.html" for name, _ in SECTIONS}
+
+    @cache
+    def nav(root: str, current: str) -> Markup:
+        made = templates.get_template("nav.html").render(
+            root=root, current=current, boards=site.boards, sections=SECTIONS
+        )
+        return Markup(made)  # noqa: S704 - a template's own output, escaped already
 
     def page(name: str, path: str, **values: object) -> tuple[str, bytes]:
         root = "../" * path.count("/")
-        html = templates.get_template(name).render(root=root, boards=site.boards, path=path, **values)
+        html = templates.get_template(name).render(
+            root=root, boards=site.boards, nav=nav(root, path if path in tops else ""), **values
+        )
         return path, html.encode()
 
     return page

@@ -33,7 +33,7 @@ FLOORS = [
     {"plan", "audit", "doctor", "standings", "rescoring"},
     {"runs"},
     {"records"},
-    {"evaluate", "check", "new", "score"},
+    {"evaluate", "check", "gate", "new", "score"},
     {"sides"},
     {"compare"},
     {"validation_report"},

@@ -1,0 +1,244 @@
+"""What a pull request may change: exactly one submission, its author's own, and nothing else.
+
+Only git's own objects are looked at, never a working tree: nothing of a pull request is checked out, opened or run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evaluator import submission as submissions
+from evaluator.errors import EvaluatorError, Problem, SubmissionError, UsageError
+from evaluator.submission import MAX_BYTES, Submission
+from evaluator.text import printable
+
+PLAIN = "100644"
+MODES = {"120000": "a symbolic link", "160000": "a submodule", "100755": "executable", "040000": "a folder"}
+_PATH = re.compile(rb"submissions/([a-z0-9][a-z0-9-]{2,63})\.yaml")
+_LOGIN = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){0,38}")
+WEEK = timedelta(days=7)
+SHOWN = 5
+
+
+class Intake(BaseModel):
+    """One merged pull request; the first of an id says who owns it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    date: date
+    id: str
+    login: str
+    new_run: bool = Field(description="Whether it made an evaluation due, which is what quotas count")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says.
+
+    Attributes:
+        id: of the submission, where exactly one is changed.
+        new: whether it is new.
+        new_run: whether it names another image than before.
+        problems: why it is refused; none if it may pass.
+    """
+
+    id: str | None
+    new: bool
+    new_run: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the pull request may pass."""
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class _Change:
+    old_mode: str
+    new_mode: str
+    status: str
+    path: bytes
+
+    @property
+    def shown(self) -> str:
+        return printable(self.path.decode("utf-8", "backslashreplace"), 120)
+
+
+def gate(
+    root: Path,
+    base: str,
+    head: str,
+    author: str,
+    *,
+    intake: Sequence[Intake] = (),
+    maintainers: Sequence[str] = (),
+    quota: int = 3,
+    today: date,
+) -> Verdict:
+    """Judge the commits of `head` that are not in `base`.
+
+    Args:
+        root: a clone that has both.
+        author: login of the pull request's author.
+        intake: every merged submission so far.
+        maintainers: logins that may change any submission.
+        quota: evaluations that an author may ask for in seven days.
+
+    Raises:
+        UsageError: a commit is not known, or the login is none.
+    """
+    login = author.lower()
+    if not _LOGIN.fullmatch(login):
+        raise UsageError(f"'{printable(author, 60)}' is no login.")
+    start = _git(root, "merge-base", _commit(root, base), _commit(root, head)).decode().strip()
+    changes = _changes(root, start, _commit(root, head))
+    problems = [*_kinds(changes)]
+    if problems:
+        return Verdict(None, new=False, new_run=False, problems=tuple(problems))
+    change = changes[0]
+    found = _PATH.fullmatch(change.path)
+    assert found is not None
+    entry_id, new = found[1].decode(), change.status == "A"
+    before = None if new else _submission(root, base, entry_id)
+    try:
+        after = _read(root, head, entry_id)
+    except SubmissionError as error:
+        return Verdict(entry_id, new=new, new_run=True, problems=error.problems)
+    new_run = before is None or before.docker_image != after.docker_image
+    trusted = login in {m.lower() for m in maintainers}
+    if not trusted:
+        problems += _ownership(root, base, entry_id, login, intake, new=new)
+        spent = sum(i.new_run and i.login == login and today - i.date < WEEK for i in intake)
+        if new_run and spent >= quota:
+            problems.append(
+                Problem("QUOTA", f"{login} has had {spent} evaluations in the last seven days.", "Come back in a week.")
+            )
+    elif new and _known(root, base, entry_id, intake):
+        problems.append(_reused(entry_id))
+    return Verdict(entry_id, new=new, new_run=new_run, problems=tuple(problems))
+
+
+def _kinds(changes: Sequence[_Change]) -> list[Problem]:
+    """Whether it is one plain submission file that is added or changed."""
+    if not changes:
+        return [Problem("NO_CHANGE", "The pull request changes nothing.", "Add submissions/<login>-<model>.yaml.")]
+    problems = []
+    for change in changes:
+        where = change.shown
+        if not _PATH.fullmatch(change.path):
+            remedy = "Change nothing but submissions/<id>.yaml; an id has 3 to 64 of a-z, 0-9 and -."
+            problems.append(Problem("OTHER_FILE", f"{where} is no submission file.", remedy, where))
+        elif change.status == "D":
+            remedy = "Entries never vanish: add a line 'withdrawn: why' to the file."
+            problems.append(Problem("DELETED", f"{where} is deleted or renamed.", remedy, where))
+        elif change.new_mode != PLAIN or change.old_mode not in (PLAIN, "000000"):
+            kind = MODES.get(change.new_mode, f"of mode {change.new_mode}")
+            problems.append(Problem("NOT_PLAIN", f"{where} is {kind}.", "Commit a plain file.", where))
+    if len(changes) > 1 and not problems:
+        remedy = "One pull request is for one submission."
+        problems.append(Problem("SEVERAL", f"{len(changes)} submissions are changed.", remedy))
+    if len(problems) > SHOWN:
+        problems = [*problems[:SHOWN], Problem("OTHER_FILE", f"and {len(problems) - SHOWN} more.")]
+    return problems
+
+
+def _ownership(
+    root: Path, base: str, entry_id: str, login: str, intake: Sequence[Intake], *, new: bool
+) -> list[Problem]:
+    if not new:
+        owner = next((i.login for i in intake if i.id == entry_id), None)
+        if owner == login:
+            return []
+        who = f"belongs to {owner}" if owner else "has no recorded owner"
+        return [Problem("OWNER", f"{entry_id} {who}, not to {login}.", "Only its owner may change an entry.")]
+    if not entry_id.startswith(f"{login}-"):
+        remedy = f"Name it submissions/{login}-<model>.yaml."
+        return [Problem("PREFIX", f"{entry_id} does not begin with your login.", remedy)]
+    return [_reused(entry_id)] if _known(root, base, entry_id, intake) else []
+
+
+def _reused(entry_id: str) -> Problem:
+    return Problem("REUSED", f"The id {entry_id} was used before.", "Ids are never used again; choose another.")
+
+
+def _known(root: Path, base: str, entry_id: str, intake: Sequence[Intake]) -> bool:
+    """Whether an id was ever used: in the intake, in the records, or anywhere in the history."""
+    paths = [f"submissions/{entry_id}.yaml", f"leaderboard/results/{entry_id}"]
+    seen = _git(root, "log", "--format=%H", "-1", _commit(root, base), "--", *paths)
+    return bool(seen.strip()) or any(i.id == entry_id for i in intake)
+
+
+def _changes(root: Path, start: str, end: str) -> list[_Change]:
+    """What differs, as git's trees have it: no renames guessed, names as bytes."""
+    raw = _git(root, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", start, end).split(b"\0")
+    found = []
+    for meta, path in zip(raw[::2], raw[1::2], strict=False):
+        old_mode, new_mode, _, _, status = meta.decode().lstrip(":").split(" ")
+        found.append(_Change(old_mode, new_mode, status[0], path))
+    return found
+
+
+def _submission(root: Path, commit: str, entry_id: str) -> Submission | None:
+    try:
+        return _read(root, commit, entry_id)
+    except SubmissionError:
+        return None
+
+
+def _read(root: Path, commit: str, entry_id: str) -> Submission:
+    """Parse a file of a commit, which is not loaded if it is too large."""
+    spec = f"{_commit(root, commit)}:submissions/{entry_id}.yaml"
+    size = int(_git(root, "cat-file", "-s", spec))
+    if size > MAX_BYTES:
+        raise SubmissionError("YAML_TOO_LARGE", f"The file has {size:,} bytes.", f"At most {MAX_BYTES:,} are read.")
+    return submissions.parse(_git(root, "cat-file", "blob", spec), entry_id)
+
+
+def _commit(root: Path, name: str) -> str:
+    """The full hash of a commit; a name that looks like an option is none."""
+    try:
+        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+    except EvaluatorError as error:
+        raise UsageError(f"{printable(name, 80)} is no commit of {root}.") from error
+
+
+def _git(root: Path, *arguments: str) -> bytes:
+    """Run git without hooks, filters or configuration of the checkout that could start programs."""
+    command = ["git", "--no-pager", "-C", str(root), "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    try:
+        return subprocess.run([*command, *arguments], capture_output=True, check=True, timeout=120).stdout
+    except subprocess.CalledProcessError as error:
+        said = printable(error.stderr.decode("utf-8", "replace").strip(), 300)
+        raise EvaluatorError(f"git {arguments[0]} failed: {said}", "Is this a full clone?") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EvaluatorError(f"git {arguments[0]} failed: {error}") from error
+
+
+def read_intake(path: Path) -> list[Intake]:
+    """Every merged submission, oldest first; none where there is no such file.
+
+    Raises:
+        EvaluatorError: a line is not valid.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return [Intake.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
+
+
+def note_intake(path: Path, merged: Intake) -> None:
+    """Add one line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(merged.model_dump(mode="json"), sort_keys=True) + "\n")
