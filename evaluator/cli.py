@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from pathlib import Path
@@ -14,24 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from evaluator.errors import BenchmarkError
-from evaluator.settings import Repository, find_repository, software_version
+from evaluator.options import FILE, FOLDER, LEVEL, Command, print_json, repository_of
+from evaluator.settings import software_version
 from evaluator.text import printable
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
-LEVEL = click.FloatRange(0.5, 1, max_open=True)
-
-
-class _Command(click.Command):
-    """A command whose help ends with examples, kept as written."""
-
-    def __init__(self, *args: Any, examples: str = "", **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.examples = examples
-
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples"):
-            formatter.write_text("\b\n" + self.examples.strip())
+from evaluator.upkeep import doctor, gate, prepare
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -46,16 +31,8 @@ def app(context: click.Context, root: Path | None) -> None:
     context.obj = root
 
 
-def _repository(context: click.Context) -> Repository:
-    return find_repository(context.obj)
-
-
-def _json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=1, allow_nan=False))
-
-
 @app.command(
-    cls=_Command,
+    cls=Command,
     examples="apb new my-model\ncd my-model && docker build -t docker.io/your-account/my-model:0.1 . && apb check",
 )
 @click.argument("name")
@@ -69,7 +46,7 @@ def new(name: str, parent: Path) -> None:
 
 
 @app.command(
-    cls=_Command,
+    cls=Command,
     examples="apb check submissions/me-my-model.yaml\napb check               (the only .yaml file of this folder)\n"
     "apb check my-model.yaml --image my-model:dev",
 )
@@ -84,9 +61,9 @@ def check(context: click.Context, file: Path | None, image: str | None, state: P
     from evaluator.state import State
 
     say = (lambda _line: None) if as_json else click.echo
-    report = run_check(_repository(context), file or _only_yaml(), image=image, state=State(state), say=say)
+    report = run_check(repository_of(context), file or _only_yaml(), image=image, state=State(state), say=say)
     if as_json:
-        _json(report.as_json())
+        print_json(report.as_json())
     else:
         for note in report.notes:
             click.echo(f"note {note}")
@@ -106,42 +83,7 @@ def _only_yaml() -> Path:
 
 
 @app.command(
-    cls=_Command,
-    examples="apb gate --base origin/main --author my-login\napb gate --base main --head pr --author my-login --json",
-)
-@click.option("--base", required=True, help="The branch or commit that the pull request is for.")
-@click.option("--head", default="HEAD", show_default=True, help="The pull request's last commit.")
-@click.option("--author", required=True, help="Login of the pull request's author.")
-@click.option("--clone", type=FOLDER, help="A clone that has both commits.  [default: <root>]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_context
-def gate(context: click.Context, base: str, head: str, author: str, clone: Path | None, as_json: bool) -> None:
-    """Does a pull request change one submission of its author's, and nothing else? Nothing of it is run."""
-    from datetime import UTC, datetime
-
-    from evaluator.gate import gate as judge
-    from evaluator.gate import read_intake
-
-    repository = _repository(context)
-    found = judge(
-        clone or repository.root, base, head, author, intake=read_intake(repository.intake),
-        maintainers=repository.settings.maintainers, quota=repository.settings.weekly_quota,
-        today=datetime.now(UTC).date(),
-    )  # fmt: skip
-    if as_json:
-        problems = [vars(p) for p in found.problems]
-        _json(
-            {"id": found.id, "new": found.new, "new_run": found.new_run, "passed": found.passed, "problems": problems}
-        )
-    else:
-        for problem in found.problems:
-            click.echo(f"FAIL {problem}", err=True)
-        click.echo(f"{found.id or 'pull request'}: {'may pass' if found.passed else 'refused'}")
-    sys.exit(0 if found.passed else 1)
-
-
-@app.command(
-    cls=_Command,
+    cls=Command,
     examples="apb evaluate --hidden /srv/hidden\n"
     "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
 )
@@ -183,7 +125,7 @@ def evaluate(
     from evaluator.results import Results
     from evaluator.state import State
 
-    repository = _repository(context)
+    repository = repository_of(context)
     with ProgressLines().shown() as progress:
         summary = run_round(
             repository, hidden=hidden, submissions_folder=submissions or repository.submissions,
@@ -192,7 +134,7 @@ def evaluate(
             unsandboxed=unsandboxed, runtime=runtime,
         )  # fmt: skip
     if as_json:
-        _json({**vars(summary), "exit_code": summary.exit_code})
+        print_json({**vars(summary), "exit_code": summary.exit_code})
     else:
         click.echo(
             f"{len(summary.scored)} scored, {len(summary.rescored)} rescored, {len(summary.unchanged)} unchanged, "
@@ -206,7 +148,7 @@ def evaluate(
 
 
 @app.command(
-    cls=_Command,
+    cls=Command,
     examples="apb score predictions.csv --labels labels.csv\n"
     "apb score predictions.csv.gz --labels labels.csv.gz --json",
 )
@@ -225,13 +167,13 @@ def score(predictions: Path, labels: Path, level: float, as_json: bool) -> None:
     for note in table.notes:
         click.echo(f"note {note}", err=True)
     if as_json:
-        _json(scores.as_json())
+        print_json(scores.as_json())
     else:
         click.echo(as_text(scores, level))
 
 
 @app.command(
-    cls=_Command,
+    cls=Command,
     examples="apb compare my-model net-charge --track jain --hidden /srv/hidden\n"
     "apb compare new.csv old.csv --labels labels.csv\n"
     "apb compare my-model --baseline-metrics '{\"accuracy\": 0.71}'",
@@ -278,7 +220,7 @@ def compare(
 
     if baseline is not None and baseline_metrics is not None:
         raise click.UsageError("Name a BASELINE or --baseline-metrics, not both.")
-    repository = _repository(context)
+    repository = repository_of(context)
     sources = Sources(
         Results(results or repository.results), State(state or repository.root / ".apb"), repository.tracks, hidden,
         labels, level or repository.settings.level,
@@ -289,13 +231,13 @@ def compare(
     report = validation_report.write(report_dir, found, threshold, sources.level)
     if as_json:
         headline = validation_report.headline(found)
-        _json({"verdict": headline, "report": str(report), "tracks": validation_report.as_json(found)})
+        print_json({"verdict": headline, "report": str(report), "tracks": validation_report.as_json(found)})
     else:
         click.echo(validation_report.terminal(found, report))
     sys.exit(0 if passed(found) else 1)
 
 
-@app.command(cls=_Command, examples="apb publish\napb publish --out /tmp/site")
+@app.command(cls=Command, examples="apb publish\napb publish --out /tmp/site")
 @click.option("--out", type=FOLDER, help="[default: <root>/leaderboard/site]")
 @click.option("--submissions", type=FOLDER, help="[default: <root>/submissions]")
 @click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
@@ -304,7 +246,7 @@ def publish(context: click.Context, out: Path | None, submissions: Path | None, 
     """Build the website and its data files from the records."""
     from leaderboard.build import build
 
-    repository = _repository(context)
+    repository = repository_of(context)
     site = build(
         repository, submissions=submissions or repository.submissions, results=results or repository.results,
         out=out or repository.site,
@@ -312,20 +254,8 @@ def publish(context: click.Context, out: Path | None, submissions: Path | None, 
     click.echo(f"{site.pages} pages, {site.entries} entries, {site.records} records: {site.index}")
 
 
-@app.command(cls=_Command, examples="apb doctor\napb doctor --runtime runsc")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-@click.option("--runtime", help="Also see whether the engine has this OCI runtime.")
-def doctor(as_json: bool, runtime: str | None) -> None:
-    """Is this machine fit to evaluate strangers' images?"""
-    from evaluator.doctor import examine
-
-    findings = examine(runtime)
-    if as_json:
-        _json([vars(f) for f in findings])
-    else:
-        for f in findings:
-            click.echo(f"{f.level:<7}{printable(f.what)}{'  -> ' + f.remedy if f.remedy else ''}")
-    sys.exit(3 if any(f.level == "refuse" for f in findings) else 0)
+for command in (gate, prepare, doctor):
+    app.add_command(command)
 
 
 def _terminated(_signal: int, _frame: Any) -> NoReturn:
