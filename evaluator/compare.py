@@ -162,9 +162,11 @@ def _verdict(metric: str, row: Difference, mine: Side, theirs: Side | None, thre
     if row.candidate is None or row.candidate.value is None:
         return "FAILED", f"the candidate has no {title}"
     if theirs is None:
-        return "NOT COMPARED", "there is no baseline on this track; the candidate is reported alone"
+        return "NOT COMPARED", "comparison not available, since there is no baseline; the candidate is reported alone"
     if row.value is None or row.baseline is None:
-        return "NOT COMPARED", f"the baseline has no {title}" + (f": {theirs.failure}" if theirs.failure else "")
+        return "NOT COMPARED", f"comparison not available, since the baseline has no {title}" + (
+            f": {theirs.failure}" if theirs.failure else ""
+        )
     drop = _exact(row.baseline, theirs.confusion, metric) - _exact(row.candidate, mine.confusion, metric)
     allowed = Fraction(str(threshold))
     change = f"{title} {'fell' if drop > 0 else 'rose' if drop < 0 else 'stayed'}" + (

@@ -19,8 +19,9 @@ from evaluator.text import printable
 from evaluator.tracks import TrackData
 
 ALIASES = {
-    "auc": "roc_auc", "auroc": "roc_auc", "ap": "average_precision", "pr_auc": "average_precision",
-    "auprc": "average_precision", "sensitivity": "recall", "f1_score": "f1", "brier_score": "brier",
+    "auc": "roc_auc", "auroc": "roc_auc", "auc_roc": "roc_auc", "ap": "average_precision",
+    "pr_auc": "average_precision", "auprc": "average_precision", "sensitivity": "recall", "f1_score": "f1",
+    "brier_score": "brier",
 }  # fmt: skip
 
 

@@ -45,7 +45,9 @@ def headline(comparisons: Sequence[Comparison]) -> str:
     """The verdict over all tracks."""
     if not passed(comparisons):
         return "FAILED: DEPLOYMENT HALTED"
-    return "PASSED" if any(c.verdict == "PASSED" for c in comparisons) else "NOT COMPARED: no baseline is available"
+    return (
+        "PASSED" if any(c.verdict == "PASSED" for c in comparisons) else "NOT COMPARED: the comparison is not available"
+    )
 
 
 def terminal(comparisons: Sequence[Comparison], report: Path) -> str:
