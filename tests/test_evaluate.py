@@ -172,15 +172,19 @@ def test_stopped_by_hand_it_leaves_no_container(
 ) -> None:
     workspace.submit("hangs", build("hangs", BAD["hangs"][0]))
     process = subprocess.Popen(
-        workspace.command("evaluate", *workspace.on_smoke()), cwd=workspace.root, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while len(leftovers(engine)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(how)
-    assert process.wait(timeout=5) in (130, 143)
-    assert leftovers(engine) == []
+        workspace.command("evaluate", *workspace.on_smoke()), cwd=workspace.root, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's background jobs ignore
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while len(leftovers(engine)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(how)
+        assert process.wait(timeout=5) in (130, 143)
+        assert leftovers(engine) == []
+    finally:
+        process.kill()
     assert not (workspace.results / "hangs").exists()
 
 
