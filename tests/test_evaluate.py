@@ -173,7 +173,7 @@ def test_stopped_by_hand_it_leaves_no_container(
     workspace.submit("hangs", build("hangs", BAD["hangs"][0]))
     process = subprocess.Popen(
         workspace.command("evaluate", *workspace.on_smoke()), cwd=workspace.root, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's background jobs ignore
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - background jobs ignore it
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
