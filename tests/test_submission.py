@@ -37,6 +37,7 @@ FULL: dict[str, Any] = {
     "training_data": ["boughter", "oas"],
     "model": {"backbone": "esm2_650m", "head": "xgboost", "parameters": 652_000_000},
     "resources": {"gpu": True, "memory_gb": 16.5, "timeout_minutes": 90},
+    "withdrawn": "replaced by version 2",
     "reproducibility": {"seeds": [1, 2], "deterministic": True, "notes": {"cuda": "12.4"}, "loss": 0.5, "none": None},
 }
 
