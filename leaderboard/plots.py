@@ -80,7 +80,7 @@ def _curves(board: Board, kind: str, across: str, up: str, title: str, x_title: 
         points = _thinned(list(zip(curve[across], curve[up], strict=True)))
         parts.append(f'<path class="line c{k}" d="M{"L".join(_at(a, b) for a, b in points)}"/>')
     what = f"{title} curves of {len(rows)} entries; the dotted line is a model that knows nothing."
-    return _svg(kind, board, title, what, LEFT + SIDE + 12, TOP + SIDE + 44, parts) + _legend(rows)
+    return _svg(kind, board, title, what, LEFT + SIDE + 24, TOP + SIDE + 44, parts) + _legend(rows)
 
 
 def speed(board: Board) -> Markup:
@@ -112,7 +112,7 @@ def speed(board: Board) -> Markup:
             f'r="4"><title>{escape(row.entry.name)}</title></circle>'
         )
     what = f"Throughput of {len(found)} entries against {METRICS[name].title}; hardware differs between them."
-    return _svg("speed", board, "Throughput and quality", what, LEFT + SIDE + 12, TOP + SIDE + 44, parts)
+    return _svg("speed", board, "Throughput and quality", what, LEFT + SIDE + 24, TOP + SIDE + 44, parts)
 
 
 def first_and_references(board: Board, limit: int) -> list[Row]:
