@@ -127,6 +127,11 @@ def browser() -> str:
     return _program("chromium", "chromium")
 
 
+def npm() -> str:
+    """The path of npm, for the tests."""
+    return _program("npm", "npm")
+
+
 def _program(name: str, package: str) -> str:
     if not shutil.which(name):
         if not _may_install():
