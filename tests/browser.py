@@ -32,7 +32,8 @@ def axe() -> str:
     script = CACHE / "axe.min.js"
     if not script.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run([machine.npm(), "pack", "--silent", AXE], cwd=CACHE, capture_output=True, text=True, check=True)
+        command = [machine.npm(), "pack", "--silent", AXE]
+        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, check=True)
         with tarfile.open(CACHE / done.stdout.strip()) as package:
             member = package.extractfile("package/axe.min.js")
             assert member is not None
