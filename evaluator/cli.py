@@ -26,7 +26,8 @@ from evaluator.upkeep import doctor, gate, prepare
 def app(context: click.Context, root: Path | None) -> None:
     """Antibody Polyreactivity Benchmark: check, run, score and publish predictors packed as Docker images.
 
-    Contributors need `new` and `check`; maintainers `evaluate`, `publish` and `doctor`.
+    Contributors need `new`, `check` and `score`; maintainers `doctor`, `prepare`, `gate`, `evaluate`, `publish` and
+    `compare`.
     """
     context.obj = root
 

@@ -5,7 +5,6 @@ Only git's own objects are looked at, never a working tree: nothing of a pull re
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Sequence
@@ -235,10 +234,3 @@ def read_intake(path: Path) -> list[Intake]:
         return [Intake.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (ValidationError, UnicodeDecodeError) as error:
         raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
-
-
-def note_intake(path: Path, merged: Intake) -> None:
-    """Add one line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(merged.model_dump(mode="json"), sort_keys=True) + "\n")

@@ -8,6 +8,8 @@ under the ROC curve Obuchowski 1997, Biometrics 53:567).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
@@ -59,6 +61,14 @@ def average_ranks(values: Floats) -> Floats:
     ranks = np.empty(len(values))
     ranks[order] = np.repeat(last + 1 - (sizes - 1) / 2, sizes)
     return ranks
+
+
+def rank_correlation(truth: Floats, score: Floats) -> float | None:
+    """Spearman's rank correlation; None where either argument is constant. [n], [n]."""
+    a, b = average_ranks(truth), average_ranks(score)
+    a, b = a - a.mean(), b - b.mean()
+    spread = math.sqrt(float(a @ a) * float(b @ b))
+    return max(-1.0, min(1.0, float(a @ b) / spread)) if spread else None
 
 
 def spearman(truth: Floats, score: Floats) -> Floats:

@@ -202,12 +202,9 @@ def spearman(x: Scored) -> Estimate:
     if n < 2:
         return Estimate(None, reason="there are fewer than two rows")
     truth = x.truth.astype(np.float64)
-    a, b = influence.average_ranks(truth), influence.average_ranks(x.score)
-    a, b = a - a.mean(), b - b.mean()
-    spread = math.sqrt(float(a @ a) * float(b @ b))
-    if not spread:
+    value = influence.rank_correlation(truth, x.score)
+    if value is None:
         return Estimate(None, reason="all targets or all scores are the same")
-    value = max(-1.0, min(1.0, float(a @ b) / spread))
 
     def of_rows() -> Floats:
         return influence.spearman(truth, x.score)

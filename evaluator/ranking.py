@@ -107,13 +107,12 @@ def compare_ranks(truth: Floats, scores: Floats, families: Families | None = Non
 
     Args:
         truth: [n] targets.
-        scores: [m, n].
+        scores: [m, n]; one that is constant has no correlation, and counts as 0.
         families: [n] which rows belong together, from 0; None where all are independent.
     """
     n = len(truth)
     groups = np.arange(n) if families is None else families
-    target = influence.average_ranks(truth)
-    value = np.array([_correlation(target, influence.average_ranks(row)) for row in scores])
+    value = np.array([influence.rank_correlation(truth, row) or 0.0 for row in scores])
     sums = [influence.family_sums(influence.spearman(truth, row), groups) for row in scores]
     return Comparison(value, _products(sums), max(int(groups.max(initial=0)) - 1, 1))
 
@@ -132,12 +131,6 @@ def mcnemar(only_first: npt.ArrayLike, only_second: npt.ArrayLike) -> Floats:
 def _products(sums: list[Floats]) -> Floats:
     table = np.array(sums) if sums else np.empty((0, 1))
     return table @ table.T
-
-
-def _correlation(a: Floats, b: Floats) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    spread = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / spread if spread else 0.0
 
 
 def _placements(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:

@@ -12,11 +12,10 @@ from evaluator.metrics import SCORER_VERSION
 from evaluator.plan import Task
 from evaluator.results import Counts, Hardware, ImageRecord, Result, Results, Runtime, Value
 from evaluator.scored import Scored
-from evaluator.settings import CONTRACT_VERSION, Repository, software_commit, software_version
+from evaluator.settings import CONTRACT_VERSION, HIDDEN_DECIMALS, Repository, software_commit, software_version
 from evaluator.state import Kept
 
 CURVE_POINTS = 200
-HIDDEN_DECIMALS = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Records:
 
     def _record(self, task: Task, image_bytes: int | None, **outcome: object) -> Result:
         size = None if image_bytes is None else round(image_bytes / 1e6)
-        hardware, families = self.hardware, task.data.families
+        hardware = self.hardware
         before = self.results.get(task.submission.id, task.data.track.id)
         if task.due == "rescore" and before and before.run_key == task.run_key:  # it ran then and there, not here, now
             size, hardware = before.image.size_mb, before.hardware
@@ -70,7 +69,7 @@ class Records:
                 "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
                 "sequences_sha256": task.data.sequences_sha256, "labels_hash": task.data.labels_hash,
                 "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION, "level": self.repository.settings.level,
-                "families": None if families is None else int(families.max()) + 1,
+                "families": task.data.family_count,
                 "software": software_version(), "commit": self._commit,
                 "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
                 "run_key": task.run_key, **outcome,

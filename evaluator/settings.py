@@ -15,6 +15,8 @@ from evaluator.errors import EvaluatorError
 PACKAGE = Path(__file__).resolve().parent
 CONTRACT_VERSION = 1
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+HIDDEN_DECIMALS = 3
+"""Of what is published of a hidden track."""
 
 
 class Settings(BaseModel):

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from evaluator import ranking
 from evaluator.results import Pairs, Results, Standing, Standings, Value
+from evaluator.settings import HIDDEN_DECIMALS
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.tracks import Track, TrackData
 
-HIDDEN_DECIMALS = 3
 MAX_PAIRED = 300
 """Entries whose pairs are published; their number grows with the square."""
 
@@ -40,6 +40,9 @@ def update(
     for entry_id, entry in sorted(entries.items()):
         record = results.get(entry_id, track.id)
         if record is None or record.status != "ok" or entry.withdrawn or trained_on(entry, track) == "yes":
+            continue
+        value = record.metrics.get(track.primary_metric)
+        if value is None or value.value is None:  # such as a rank correlation of one and the same score for all
             continue
         kept = state.predictions(record.run_key)
         if kept is not None:  # without its predictions an entry keeps its scores, and has no rank until it is run again
@@ -93,5 +96,5 @@ def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: f
     }
     return Standings(
         track=track.id, metric=track.primary_metric, detectable=short(ranks.detectable), entries=entries,
-        level=level, families=None if data.families is None else int(data.families.max()) + 1,
+        level=level, families=data.family_count,
     )  # fmt: skip

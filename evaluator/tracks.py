@@ -153,6 +153,11 @@ class TrackData:
         """Number of rows."""
         return len(self.ids)
 
+    @property
+    def family_count(self) -> int | None:
+        """Number of families; None where the track declares none."""
+        return None if self.families is None else int(self.families.max()) + 1
+
     def blinded(self, seed: int, rows: Sequence[int] | None = None) -> BlindedInput:
         """The input of one run: fresh opaque ids, shuffled rows; the same seed gives the same file.
 

@@ -305,7 +305,10 @@ def test_families_widen_the_intervals(honest: str, workspace: Workspace) -> None
 def test_regression_tracks_are_ranked_and_pairs_are_told(build: Build, honest: str, workspace: Workspace) -> None:
     workspace.submit("by-r", honest)
     workspace.submit("by-k", build("by-k", HONEST.replace('count("R")', 'count("K")')))
+    constant = HONEST.replace('row["sequence"].count("R") / len(row["sequence"])', "0.5")
+    workspace.submit("constant", build("constant", constant))
     workspace.apb("evaluate", "--hidden", str(workspace.root / "test_data"), "--tracks", "smoke-vhh")
+    assert record(workspace, "constant", "smoke-vhh")["metrics"]["spearman"]["value"] is None  # and so it has no rank
     standings = json.loads((workspace.results / "smoke-vhh.standings.json").read_text())
     assert standings["metric"] == "spearman"
     assert set(standings["entries"]) == {"by-r", "by-k"}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.gate import Intake, Verdict, gate, note_intake, read_intake
+from evaluator.errors import EvaluatorError
+from evaluator.gate import Intake, Verdict, gate, read_intake
 from tests.conftest import ROOT, Workspace
 
 TODAY = date(2026, 3, 10)
@@ -210,11 +211,13 @@ def test_the_command_says_it_and_exits(clone: Path, workspace: Workspace) -> Non
     assert workspace.apb(*arguments[:-4], "--author", "../x", "--clone", str(clone)).returncode == 2
 
 
-def test_intake_is_kept(tmp_path: Path) -> None:
-    for merged in INTAKE:
-        note_intake(tmp_path / "leaderboard" / "intake.jsonl", merged)
-    assert read_intake(tmp_path / "leaderboard" / "intake.jsonl") == INTAKE
+def test_intake_is_read(tmp_path: Path) -> None:
+    (tmp_path / "intake.jsonl").write_text("".join(f"{merged.model_dump_json()}\n" for merged in INTAKE))
+    assert read_intake(tmp_path / "intake.jsonl") == INTAKE
     assert read_intake(tmp_path / "none") == []
+    (tmp_path / "intake.jsonl").write_text("{}\n")
+    with pytest.raises(EvaluatorError, match=r"intake\.jsonl"):
+        read_intake(tmp_path / "intake.jsonl")
 
 
 def test_the_houses_own_submissions_have_plain_names() -> None:
