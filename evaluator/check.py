@@ -23,7 +23,7 @@ from evaluator.settings import Repository
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.text import printable
-from evaluator.tracks import BlindedInput, TrackData
+from evaluator.tracks import BlindedInput, TrackFiles
 
 SHOWN_LOG = 4000
 Say = Callable[[str, str], None]
@@ -89,9 +89,9 @@ def check(repository: Repository, path: Path, *, image: str | None, state: State
         chosen, how = _choose(entry, image, repository, engine)
         ready = images.ensure(chosen, repository.settings, engine)
         passed("image", f"{how}, {ready.attrs['Size'] / 1e6:,.0f} MB, {chosen.digest}")
-        for data in _practice(repository, entry):
-            limits = plan.limits_for(entry, data.track, repository.settings)
-            _smoke(Task(entry, data, chosen, limits, "docker", "run"), ready, engine, state, report, passed)
+        for files in _practice(repository, entry):
+            limits = plan.limits_for(entry, files.track, repository.settings)
+            _smoke(Task(entry, files, chosen, limits, "docker", "run"), ready, engine, state, report, passed)
     except SubmissionError as error:
         report.code, report.problems = error.code, error.problems
     return report
@@ -123,20 +123,20 @@ def _choose(
     return images.resolve(reference, repository.settings, engine), "found" if reference.local else "in the registry"
 
 
-def _practice(repository: Repository, entry: Submission) -> list[TrackData]:
+def _practice(repository: Repository, entry: Submission) -> list[TrackFiles]:
     """The public practice tracks whose task the submission enters."""
     known = tracks.load_all(repository.tracks)
     tasks = {known[t].task for t in entry.tracks or () if t in known} or {"classification"}
     wanted = [t for t in known.values() if t.purpose == "practice" and t.task in tasks]
-    data = [tracks.load_data(t, repository.public_data) for t in wanted]
-    return [d for d in data if d is not None]
+    found = [tracks.find_data(t, repository.public_data) for t in wanted]
+    return [f for f in found if f is not None]
 
 
 def _smoke(
     task: Task, image: docker.models.images.Image, engine: docker.DockerClient, state: State, report: Report, say: Say
 ) -> None:
     """Run on one practice track, logs and all; then check, audit and score what was written."""
-    track = task.data.track
+    track = task.track
     info = engine.info()
     limits = replace(
         task.limits, cpus=min(task.limits.cpus, info["NCPU"]), memory=min(task.limits.memory, info["MemTotal"])

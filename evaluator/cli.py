@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from evaluator.errors import BenchmarkError
-from evaluator.options import FILE, FOLDER, LEVEL, Command, print_json, repository_of
+from evaluator.options import FILE, FOLDER, LEVEL, Command, add_text, print_json, repository_of
 from evaluator.settings import software_version
 from evaluator.text import printable
 from evaluator.upkeep import doctor, gate, prepare
@@ -85,15 +85,26 @@ def _only_yaml() -> Path:
 
 @app.command(
     cls=Command,
-    examples="apb evaluate --hidden /srv/hidden\n"
+    examples="apb evaluate --all --hidden /srv/hidden --summary summary.md\n"
+    "apb evaluate --all --hidden /srv/hidden --dry-run\n"
     "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
 )
 @click.argument("ids", nargs=-1)
-@click.option("--hidden", type=FOLDER, required=True, help="Folder with <track>/sequences.csv and <track>/labels.csv.")
+@click.option("--all", "everything", is_flag=True, help="Look at every submission.  [default, where no ID is given]")
+@click.option(
+    "--hidden", type=FOLDER, required=True, envvar="APB_HIDDEN", show_envvar=True,
+    help="Folder with <track>/sequences.csv and <track>/labels.csv.",
+)  # fmt: skip
 @click.option("--tracks", default="", help="Comma-separated tracks.  [default: every benchmark track]")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time.")
 @click.option("--force", is_flag=True, help="Run again what has not changed.")
-@click.option("--state", type=FOLDER, help="Private state: predictions, logs, ledger.  [default: <root>/.apb]")
+@click.option("--dry-run", is_flag=True, help="Print what would be run as JSON, and run nothing.")
+@click.option(
+    "--summary", "page", type=FILE, envvar="GITHUB_STEP_SUMMARY", help="Add a summary in markdown to this file."
+)
+@click.option(
+    "--state", type=FOLDER, envvar="APB_STATE", help="Private state: predictions, logs, ledger.  [default: <root>/.apb]"
+)
 @click.option("--submissions", type=FOLDER, help="[default: <root>/submissions]")
 @click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
 @click.option(
@@ -105,10 +116,13 @@ def _only_yaml() -> Path:
 def evaluate(
     context: click.Context,
     ids: tuple[str, ...],
+    everything: bool,
     hidden: Path,
     tracks: str,
     jobs: int,
     force: bool,
+    dry_run: bool,
+    page: Path | None,
     state: Path | None,
     submissions: Path | None,
     results: Path | None,
@@ -121,26 +135,31 @@ def evaluate(
     A submission that fails is recorded with a code and does not stop the others; the exit status is then 0. It is 3
     where something is left undone because of this machine.
     """
-    from evaluator.evaluate import evaluate as run_round
+    from evaluator import evaluate as rounds
     from evaluator.progress import ProgressLines
     from evaluator.results import Results
     from evaluator.state import State
 
+    if everything and ids:
+        raise click.UsageError("Name submissions, or --all, not both.")
     repository = repository_of(context)
+    what: dict[str, Any] = {
+        "hidden": hidden, "submissions_folder": submissions or repository.submissions, "ids": ids, "force": force,
+        "results": Results(results or repository.results), "state": State(state or repository.root / ".apb"),
+        "track_ids": [t for t in tracks.split(",") if t], "unsandboxed": unsandboxed,
+    }  # fmt: skip
     with ProgressLines().shown() as progress:
-        summary = run_round(
-            repository, hidden=hidden, submissions_folder=submissions or repository.submissions,
-            results=Results(results or repository.results), state=State(state or repository.root / ".apb"),
-            progress=progress, ids=ids, track_ids=[t for t in tracks.split(",") if t], jobs=jobs, force=force,
-            unsandboxed=unsandboxed, runtime=runtime,
-        )  # fmt: skip
+        if dry_run:
+            plan = rounds.dry_run(repository, **what, progress=progress)
+            print_json(plan.as_json())
+            sys.exit(3 if plan.ours else 0)
+        summary = rounds.evaluate(repository, **what, progress=progress, jobs=jobs, runtime=runtime)
+    if page:
+        add_text(page, summary.as_markdown())
     if as_json:
         print_json({**vars(summary), "exit_code": summary.exit_code})
     else:
-        click.echo(
-            f"{len(summary.scored)} scored, {len(summary.rescored)} rescored, {len(summary.unchanged)} unchanged, "
-            f"{len(summary.failed)} failed, {len(summary.ours)} left undone because of this machine"
-        )
+        click.echo(str(summary))
         for name, reason in [*summary.failed.items(), *summary.ours.items()]:
             click.echo(f"  {printable(name, 150)}: {printable(reason, 300)}")
         if summary.rescoring:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy
 
 from evaluator import influence, metrics, ranking
 from evaluator.metrics import METRICS
@@ -141,7 +141,9 @@ def _half_width(of_rows: Floats, scored: Scored, level: float) -> float:
     groups = np.arange(len(of_rows)) if scored.families is None else scored.families
     sums = influence.family_sums(of_rows, groups)
     smaller = len(of_rows) if scored.prediction is None else min(scored.n1, scored.n0)
-    return float(stdtrit(max(min(smaller, len(sums)) - 1, 1), 0.5 + level / 2)) * float(np.sqrt(sums @ sums))
+    return float(scipy.special.stdtrit(max(min(smaller, len(sums)) - 1, 1), 0.5 + level / 2)) * float(
+        np.sqrt(sums @ sums)
+    )
 
 
 def _pairs(mine: Side, theirs: Side | None) -> Pairs | None:

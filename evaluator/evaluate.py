@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,8 @@ from evaluator.sandbox import Run
 from evaluator.settings import Repository
 from evaluator.state import Kept, State
 from evaluator.submission import Submission
-from evaluator.tracks import TrackData
+from evaluator.summary import Plan, Summary
+from evaluator.tracks import TrackFiles
 
 NOTHING_RAN = Finished(0, Run())
 
@@ -44,25 +47,6 @@ class Progress(Protocol):
         """A run has ended."""
 
 
-@dataclass
-class Summary:
-    """What a round did, by `submission on track` or a submission's id, with the reason where there is one."""
-
-    scored: list[str] = field(default_factory=list)
-    rescored: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    ours: dict[str, str] = field(default_factory=dict)
-    no_data: list[str] = field(default_factory=list)
-    reaped: int = 0
-    rescoring: str | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 3 where something is left to do because of us; a failed submission is a result like any other."""
-        return EvaluatorError.exit_code if self.ours else 0
-
-
 @dataclass(frozen=True)
 class Round:
     """Everything one round works with."""
@@ -75,6 +59,7 @@ class Round:
     records: Records
     summary: Summary = field(default_factory=Summary)
     rescored: list[Change] = field(default_factory=list)
+    dry: bool = False
 
 
 def evaluate(
@@ -106,132 +91,171 @@ def evaluate(
     Raises:
         EvaluatorError: our machine, data or engine is not fit; nothing is recorded against anybody.
     """
-    data, no_data = _load_tracks(repository, hidden, track_ids)
+    begun = time.monotonic()
+    files, no_data = _find_tracks(repository, hidden, track_ids)
     if not unsandboxed:
         require_fit(runtime)
     with state.locked():
-        runs = (
-            UnsandboxedRuns(unsandboxed, state)
-            if unsandboxed
-            else SandboxedRuns(repository.settings, state, results, runtime)
-        )
+        runs = _runs(repository, state, results, unsandboxed, runtime)
         this = Round(repository, results, state, runs, progress, Records(repository, results, runs.hardware()))
         this.summary.no_data = no_data
         for track_id in no_data:
             progress.say(f"no data for {track_id}")
         this.summary.reaped = runs.reap()
         state.drop_old_logs(repository.settings.log_days)
-        entries = _submissions(this, submissions_folder, ids)
-        due = list(_plan(this, entries, data, force=force))
-        progress.total(len(due))
+        plan = _plan(this, submissions_folder, files, ids, force=force)
+        progress.say(f"plan: {plan}")
+        progress.total(len(plan.run))
         try:
-            _run_all(this, due, jobs)
+            _score_again(this, plan.rescore)
+            _run_all(this, plan.run, jobs)
         finally:
             _clear(this)
-        _rank(this, data, submissions_folder)
+        _rank(this, files, submissions_folder)
         if this.rescored:
             this.summary.rescoring = str(rescoring.write(this.results, this.rescored))
+    this.summary.seconds = time.monotonic() - begun
     return this.summary
 
 
-def _rank(this: Round, data: Sequence[TrackData], submissions_folder: Path) -> None:
+def dry_run(
+    repository: Repository,
+    *,
+    hidden: Path,
+    submissions_folder: Path,
+    results: Results,
+    state: State,
+    progress: Progress,
+    ids: Sequence[str] = (),
+    track_ids: Sequence[str] = (),
+    force: bool = False,
+    unsandboxed: Path | None = None,
+) -> Plan:
+    """What `evaluate` would do now; nothing is run, locked or written. Arguments and errors as there."""
+    files, no_data = _find_tracks(repository, hidden, track_ids)
+    runs = _runs(repository, state, results, unsandboxed, None)
+    this = Round(repository, results, state, runs, progress, Records(repository, results, runs.hardware()), dry=True)
+    plan = _plan(this, submissions_folder, files, ids, force=force)
+    plan.no_data = no_data
+    return plan
+
+
+def _runs(
+    repository: Repository, state: State, results: Results, unsandboxed: Path | None, runtime: str | None
+) -> SandboxedRuns | UnsandboxedRuns:
+    if unsandboxed:
+        return UnsandboxedRuns(unsandboxed, state)
+    return SandboxedRuns(repository.settings, state, results, runtime)
+
+
+def _rank(this: Round, files: Sequence[TrackFiles], submissions_folder: Path) -> None:
     """Rank the tracks on which anything has changed, among all their entries, not only those of this round."""
     changed = {
         name.rpartition(" on ")[2] for name in (*this.summary.scored, *this.summary.rescored, *this.summary.failed)
     }
-    if not changed & {d.track.id for d in data}:
+    if not changed & {f.track.id for f in files}:
         return
     entries = {}
     for path in submissions_folder.glob("*.yaml"):
         with suppress(SubmissionError):  # told already
             entries[path.stem] = submissions.load(path)
-    for track_data in data:
-        if track_data.track.id in changed:
-            standings.update(track_data, entries, this.results, this.state, this.repository.settings.level)
+    for one in files:
+        if one.track.id in changed:
+            standings.update(one.data, entries, this.results, this.state, this.repository.settings.level)
 
 
 def _clear(this: Round) -> None:
-    """What a failing engine kept us from removing; the next round tries again if it still cannot be."""
+    """Containers and images that are not needed any more; what a failing engine keeps is left to the next round."""
     try:
         this.runs.reap(mine=True)
+        this.summary.freed_bytes = this.runs.clear()
     except EngineError as error:
         this.progress.say(str(error))
 
 
-def _load_tracks(repository: Repository, hidden: Path, wanted: Sequence[str]) -> tuple[list[TrackData], list[str]]:
+def _find_tracks(repository: Repository, hidden: Path, wanted: Sequence[str]) -> tuple[list[TrackFiles], list[str]]:
     known = tracks.load_all(repository.tracks)
     if unknown := [t for t in wanted if t not in known]:
         raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
     if not hidden.is_dir():
         raise EvaluatorError(f"{hidden} is not a folder.", "Name the folder with the hidden data with --hidden.")
     chosen = [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
-    loaded = {track.id: tracks.load_data(track, hidden) for track in chosen}
-    return [d for d in loaded.values() if d], [track_id for track_id, d in loaded.items() if d is None]
+    found = {track.id: tracks.find_data(track, hidden) for track in chosen}
+    return [f for f in found.values() if f], [track_id for track_id, f in found.items() if f is None]
 
 
-def _submissions(this: Round, folder: Path, ids: Sequence[str]) -> list[Submission]:
+def _plan(this: Round, folder: Path, files: Sequence[TrackFiles], ids: Sequence[str], *, force: bool) -> Plan:
+    """Decide for every pair; nothing is run. What cannot run by its own fault is recorded at once."""
+    plan = Plan()
+    for entry in _submissions(this, folder, ids, plan):
+        entered = {t.id for t in planning.entered_tracks(entry, [f.track for f in files])}
+        mine = [f for f in files if f.track.id in entered]
+        image = _resolve(this, entry, mine, plan) if mine else None
+        if image is None:
+            continue
+        for one in mine:
+            task = planning.decide(
+                entry, one, image, settings=this.repository.settings, results=this.results, state=this.state,
+                sandbox=this.runs.kind, force=force,
+            )  # fmt: skip
+            if task.due == "current":
+                plan.unchanged.append(task.name)
+            else:
+                (plan.rescore if task.due == "rescore" else plan.run).append(task)
+    this.summary.unchanged += plan.unchanged
+    this.summary.failed.update(plan.failed)
+    this.summary.ours.update(plan.ours)
+    return plan
+
+
+def _submissions(this: Round, folder: Path, ids: Sequence[str], plan: Plan) -> Iterator[Submission]:
     """Every valid submission; one that is not is told, and does not stop the others."""
     if missing := [i for i in ids if not (folder / f"{i}.yaml").is_file()]:
         raise EvaluatorError(f"{folder} has no {', '.join(missing)}.", "Name submissions by the stems of their files.")
-    found = []
     for path in sorted(folder.glob("*.yaml")):
         if ids and path.stem not in ids:
             continue
         try:
-            found.append(submissions.load(path))
+            yield submissions.load(path)
         except SubmissionError as error:
-            this.summary.failed[path.stem] = error.code
+            plan.failed[path.stem] = error.code
             this.progress.say(f"{path.name} is not valid: {error.code}")
-    return found
 
 
-def _plan(this: Round, entries: Iterable[Submission], data: Sequence[TrackData], *, force: bool) -> Iterable[Task]:
-    """Decide for every pair; what needs no run is done at once."""
-    for entry in entries:
-        entered = {t.id for t in planning.entered_tracks(entry, [d.track for d in data])}
-        mine = [d for d in data if d.track.id in entered]
-        if not mine:
-            continue
-        image = _resolve(this, entry, mine)
-        if image is None:
-            continue
-        for track_data in mine:
-            task = planning.decide(
-                entry, track_data, image, settings=this.repository.settings, results=this.results, state=this.state,
-                sandbox=this.runs.kind, force=force,
-            )  # fmt: skip
-            kept = this.state.predictions(task.run_key) if task.due == "rescore" else None
-            if task.due == "current":
-                this.summary.unchanged.append(task.name)
-            elif kept:
-                change = this.results.put(this.records.scored(task, kept, None))
-                this.rescored.extend([change] if change else [])
-                this.summary.rescored.append(task.name)
-            else:
-                yield task
-
-
-def _resolve(this: Round, entry: Submission, data: Sequence[TrackData]) -> Image | None:
+def _resolve(this: Round, entry: Submission, files: Sequence[TrackFiles], plan: Plan) -> Image | None:
     """The submission's exact image; where there is none, that is recorded on each of its tracks."""
     try:
-        return this.runs.resolve(entry)
+        return this.runs.resolve(entry, lock=not this.dry)
     except SubmissionError as error:
         nothing = Image(entry.docker_image, "", None)
-        for track_data in data:
-            limits = planning.limits_for(entry, track_data.track, this.repository.settings)
-            task = Task(entry, track_data, nothing, limits, this.runs.kind, "run")
-            record = this.results.get(entry.id, track_data.track.id)
+        for one in files:
+            limits = planning.limits_for(entry, one.track, this.repository.settings)
+            task = Task(entry, one, nothing, limits, this.runs.kind, "run")
+            record = this.results.scope(entry.id, one.track.id)
             if record and record.failure == error.code and record.run_key == task.run_key:
-                this.summary.unchanged.append(task.name)
+                plan.unchanged.append(task.name)
             else:
-                _record_failure(this, task, error, NOTHING_RAN)
+                plan.failed[task.name] = error.code
+                if not this.dry:
+                    _record_failure(this, task, error, NOTHING_RAN)
     except EvaluatorError as error:
-        this.summary.ours[entry.id] = str(error)
+        plan.ours[entry.id] = str(error)
         this.progress.say(f"{entry.id} was left out: {error}")
     return None
 
 
+def _score_again(this: Round, tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        kept = this.state.predictions(task.run_key)
+        assert kept is not None
+        change = this.results.put(this.records.scored(task, kept, None))
+        this.rescored.extend([change] if change else [])
+        this.summary.rescored.append(task.name)
+
+
 def _run_all(this: Round, due: Sequence[Task], jobs: int) -> None:
+    left = Counter(task.image for task in due)
+
     def run(task: Task) -> Finished:
         this.progress.begin(task.name)
         return this.runs.run(task)
@@ -242,18 +266,21 @@ def _run_all(this: Round, due: Sequence[Task], jobs: int) -> None:
         else:  # even a mistake in our own code is not this submission's fault, and no reason to stop the others
             why = str(outcome) if isinstance(outcome, BenchmarkError) else repr(outcome)
             this.summary.ours[task.name] = why
-            this.state.note(event="interrupted", submission=task.submission.id, track=task.data.track.id, why=why)
+            this.state.note(event="interrupted", submission=task.submission.id, track=task.track.id, why=why)
             this.progress.end(task.name, f"not done, and not its fault: {why}")
             if isinstance(outcome, EngineError) and not this.runs.alive():
                 raise EngineError(
                     "The Docker engine is gone.", "Start it and run apb evaluate again; it goes on from here."
                 )
+        left[task.image] -= 1
+        if not left[task.image]:
+            this.runs.spare(task.image)
 
 
 def _finish(this: Round, task: Task, finished: Finished) -> None:
     """Score what a run wrote, and record it; whatever is wrong with it is recorded too."""
     run, table = finished.run, finished.table
-    this.state.keep_log(task.submission.id, task.data.track.id, run.log)
+    this.state.keep_log(task.submission.id, task.track.id, run.log)
     if finished.failure:
         _record_failure(this, task, finished.failure, finished)
         return
@@ -264,11 +291,9 @@ def _finish(this: Round, task: Task, finished: Finished) -> None:
     this.results.put(result)
     this.summary.scored.append(task.name)
     _note(this, task, finished, "ok")
-    primary = result.metrics.get(task.data.track.primary_metric)
+    primary = result.metrics.get(task.track.primary_metric)
     shown = "undefined" if primary is None or primary.value is None else f"{primary.value:.3f}"
-    this.progress.end(
-        task.name, f"{metrics.METRICS[task.data.track.primary_metric].title} {shown}, {run.seconds:.2f} s"
-    )
+    this.progress.end(task.name, f"{metrics.METRICS[task.track.primary_metric].title} {shown}, {run.seconds:.2f} s")
 
 
 def _record_failure(this: Round, task: Task, error: SubmissionError, finished: Finished) -> None:
@@ -280,7 +305,7 @@ def _record_failure(this: Round, task: Task, error: SubmissionError, finished: F
 
 def _note(this: Round, task: Task, finished: Finished, outcome: str) -> None:
     this.state.note(
-        event="run", submission=task.submission.id, track=task.data.track.id, outcome=outcome, image=task.image.digest,
+        event="run", submission=task.submission.id, track=task.track.id, outcome=outcome, image=task.image.digest,
         run_key=task.run_key, seed=finished.seed, seconds=round(finished.run.seconds, 3),
         peak_memory=finished.run.peak_memory, scorer=SCORER_VERSION,
     )  # fmt: skip

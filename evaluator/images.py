@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,16 +185,15 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
         _inspect(found, settings)
     except SubmissionError:
         if image.pull:
-            _discard(engine, image.pull)
+            discard(image.pull, engine)
         raise
     return found
 
 
 def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.models.images.Image:
     """Pull by digest, and give up when it takes too long or fills the disk: a small layer can unpack to a large one."""
-    folder = Path(str(engine.info().get("DockerRootDir", "/")))
-    folder = folder if folder.exists() else Path("/")
-    free_before, begun = shutil.disk_usage(folder).free, time.monotonic()
+    folder, begun = folder_of(engine), time.monotonic()
+    free_before = shutil.disk_usage(folder).free
     client = docker.from_env(timeout=CALL_TIMEOUT)
     try:
         events = client.api.pull(name, platform=PLATFORM, stream=True, decode=True)
@@ -216,9 +214,35 @@ def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.
         client.close()
 
 
-def _discard(engine: docker.DockerClient, name: str) -> None:
-    with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+def present(image: Image, engine: docker.DockerClient) -> bool:
+    """Whether the engine has an image already."""
+    try:
+        engine.images.get(image.pull or image.digest)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def folder_of(engine: docker.DockerClient) -> Path:
+    """Where the engine keeps images, as far as this machine can see it."""
+    folder = Path(str(engine.info().get("DockerRootDir", "/")))
+    return folder if folder.exists() else Path("/")
+
+
+def free_bytes(engine: docker.DockerClient) -> int:
+    """Disk space that is left where the engine keeps images."""
+    return shutil.disk_usage(folder_of(engine)).free
+
+
+def discard(name: str, engine: docker.DockerClient) -> bool:
+    """Remove an image by the name that it was pulled by; whether it is gone. One with other names too stays."""
+    try:
         engine.images.remove(name)
+    except docker.errors.ImageNotFound:
+        return True
+    except (docker.errors.DockerException, requests.exceptions.RequestException):
+        return False
+    return True
 
 
 def _inspect(image: docker.models.images.Image, settings: Settings) -> None:

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtrit
+import scipy
 
 Floats = npt.NDArray[np.float64]
 Families = npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ def design_effect(influence: Floats, families: Families, level: float) -> float:
     squares = sums**2
     total, spread = float(squares.sum()), float(np.sum((squares - squares.mean()) ** 2))
     freedom = min(max(2 * total**2 / spread, 1.0), len(sums) - 1.0) if spread else len(sums) - 1.0
-    wider = float(stdtrit(freedom, 0.5 + level / 2) / ndtri(0.5 + level / 2))
+    wider = float(scipy.special.stdtrit(freedom, 0.5 + level / 2) / scipy.special.ndtri(0.5 + level / 2))
     return max(1.0, total / single * wider**2)
 
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
+import scipy
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -30,7 +29,7 @@ def wilson(successes: float, n: float, level: float) -> Interval:
     are wider for it, most of all for few rows (Brown, Cai and DasGupta 2001, Stat. Sci. 16:101).
     Like every count here, `successes` and `n` need not be whole: rows in families count for less than one.
     """
-    z2 = float(ndtri(0.5 + level / 2)) ** 2
+    z2 = float(scipy.special.ndtri(0.5 + level / 2)) ** 2
     p = successes / n
     middle, half = p + z2 / (2 * n), math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
     low, high = (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
@@ -53,7 +52,9 @@ def of_two_rates(
         negatives: (true negatives, negatives).
     """
     steps = (np.arange(GRID) + 0.5) / GRID
-    sensitivity, specificity = (betaincinv(k + 0.5, n - k + 0.5, steps) for k, n in (positives, negatives))
+    sensitivity, specificity = (
+        scipy.special.betaincinv(k + 0.5, n - k + 0.5, steps) for k, n in (positives, negatives)
+    )
     values = np.sort(function(sensitivity[:, None], specificity[None, :]), axis=None)
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
@@ -73,7 +74,7 @@ def stratified_variance(s1: float, n1: float, s0: float, n0: float) -> tuple[flo
 
 def mean(value: float, variance: float, freedom: float, level: float, bounds: Interval) -> Interval:
     """Student's t interval of a mean, cut at the bounds of what it can be."""
-    half = float(stdtrit(max(freedom, 1.0), 0.5 + level / 2)) * math.sqrt(variance)
+    half = float(scipy.special.stdtrit(max(freedom, 1.0), 0.5 + level / 2)) * math.sqrt(variance)
     return max(bounds[0], value - half), min(bounds[1], value + half)
 
 
@@ -85,8 +86,12 @@ def on_logit(value: float, variance: float, freedom: float, level: float) -> Int
     """
     if not 0 < value < 1:
         return (0.0, 1.0) if variance else (value, value)
-    half = float(stdtrit(max(freedom, 1.0), 0.5 + level / 2)) * math.sqrt(variance) / (value * (1 - value))
-    return float(expit(logit(value) - half)), float(expit(logit(value) + half))
+    half = (
+        float(scipy.special.stdtrit(max(freedom, 1.0), 0.5 + level / 2)) * math.sqrt(variance) / (value * (1 - value))
+    )
+    return float(scipy.special.expit(scipy.special.logit(value) - half)), float(
+        scipy.special.expit(scipy.special.logit(value) + half)
+    )
 
 
 def roc_auc(value: float, s10: float, n1: float, s01: float, n0: float, level: float) -> Interval:
@@ -104,7 +109,7 @@ def roc_auc(value: float, s10: float, n1: float, s01: float, n0: float, level: f
     smaller = max(min(n1, n0), 1.0)
     variance, freedom = stratified_variance(s10, n1, s01, n0)
     freedom = min(max(freedom, smaller - 1), max(n1 + n0 - 2, 1.0)) + PRIOR_PAIRS
-    t2 = float(stdtrit(freedom, 0.5 + level / 2)) ** 2
+    t2 = float(scipy.special.stdtrit(freedom, 0.5 + level / 2)) ** 2
     share = (smaller - 1) / (smaller - 1 + PRIOR_PAIRS)
     spread = value * (1 - value)
     empirical = share * variance / spread if spread else 0.0
@@ -115,8 +120,14 @@ def roc_auc(value: float, s10: float, n1: float, s01: float, n0: float, level: f
         return (area - value) ** 2 - t2 * (empirical * area * (1 - area) + (1 - share) * implied)
 
     edge, inner = 1e-12, 1e-9  # at 0 and 1 themselves both sides vanish, and a solver would stop there
-    low = float(brentq(excess, edge, min(value, 1 - inner))) if value > inner and excess(edge) > 0 else 0.0
-    high = float(brentq(excess, max(value, inner), 1 - edge)) if value < 1 - inner and excess(1 - edge) > 0 else 1.0
+    low = (
+        float(scipy.optimize.brentq(excess, edge, min(value, 1 - inner))) if value > inner and excess(edge) > 0 else 0.0
+    )
+    high = (
+        float(scipy.optimize.brentq(excess, max(value, inner), 1 - edge))
+        if value < 1 - inner and excess(1 - edge) > 0
+        else 1.0
+    )
     return low, high
 
 
@@ -129,5 +140,8 @@ def spearman(value: float, n: float, level: float) -> Interval | None:
         return None
     if abs(value) >= 1:
         return value, value
-    z, half = math.atanh(value), float(ndtri(0.5 + level / 2)) * math.sqrt((1 + value * value / 2) / (n - 3))
+    z, half = (
+        math.atanh(value),
+        float(scipy.special.ndtri(0.5 + level / 2)) * math.sqrt((1 + value * value / 2) / (n - 3)),
+    )
     return math.tanh(z - half), math.tanh(z + half)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 
 from evaluator import influence, intervals
 from evaluator.scored import Classes, Confusion, Counts, Estimate, Floats, Scored
+
+Task = Literal["classification", "regression"]
 
 SCORER_VERSION = "1"
 """Changes whenever a number that this module gives could change; kept predictions are then scored again."""
@@ -219,7 +222,7 @@ class Metric:
 
     title: str
     compute: Callable[[Scored], Estimate]
-    task: str = "classification"
+    task: Task = "classification"
     higher_is_better: bool = True
 
 

@@ -10,12 +10,12 @@ from typing import Literal
 
 from evaluator.images import Image
 from evaluator.metrics import SCORER_VERSION
-from evaluator.results import Result, Results
+from evaluator.results import Results, Scope
 from evaluator.sandbox import GIB, Limits
 from evaluator.settings import CONTRACT_VERSION, Settings
 from evaluator.state import State
 from evaluator.submission import Submission
-from evaluator.tracks import Track, TrackData
+from evaluator.tracks import Track, TrackData, TrackFiles
 
 Sandbox = Literal["docker", "unsandboxed"]
 Due = Literal["run", "rescore", "current"]
@@ -26,16 +26,26 @@ class Task:
     """One submission on one track."""
 
     submission: Submission
-    data: TrackData
+    files: TrackFiles
     image: Image
     limits: Limits
     sandbox: Sandbox
     due: Due
 
     @property
+    def track(self) -> Track:
+        """What the track is."""
+        return self.files.track
+
+    @property
+    def data(self) -> TrackData:
+        """The track's rows, parsed when first asked for."""
+        return self.files.data
+
+    @property
     def run_key(self) -> str:
         """The same key is never run twice."""
-        return run_key(self.image.digest, self.data.sequences_sha256, self.limits, self.sandbox)
+        return run_key(self.image.digest, self.files.sequences_sha256, self.limits, self.sandbox)
 
     @property
     def memory(self) -> int:
@@ -50,7 +60,7 @@ class Task:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.submission.id} on {self.data.track.id}"
+        return f"{self.submission.id} on {self.track.id}"
 
 
 def run_key(digest: str | None, sequences_sha256: str, limits: Limits, sandbox: Sandbox) -> str:
@@ -79,7 +89,7 @@ def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Trac
 
 def decide(
     submission: Submission,
-    data: TrackData,
+    files: TrackFiles,
     image: Image,
     *,
     settings: Settings,
@@ -89,19 +99,19 @@ def decide(
     force: bool,
 ) -> Task:
     """Whether a pair must be run, only scored again from kept predictions, or is up to date."""
-    limits = limits_for(submission, data.track, settings)
-    key = run_key(image.digest, data.sequences_sha256, limits, sandbox)
-    record = results.get(submission.id, data.track.id)
+    limits = limits_for(submission, files.track, settings)
+    key = run_key(image.digest, files.sequences_sha256, limits, sandbox)
+    record = results.scope(submission.id, files.track.id)
     due: Due = "run"
-    if not force and record and _is_current(record, key, data, settings.level):
+    if not force and record and _is_current(record, key, files, settings.level):
         due = "current"
-    elif not force and not (record and record.status == "failed" and record.run_key == key) and state.predictions(key):
+    elif not force and not (record and record.status == "failed" and record.run_key == key) and state.keeps(key):
         due = "rescore"
-    return Task(submission, data, image, limits, sandbox, due)
+    return Task(submission, files, image, limits, sandbox, due)
 
 
-def _is_current(record: Result, key: str, data: TrackData, level: float) -> bool:
+def _is_current(record: Scope, key: str, files: TrackFiles, level: float) -> bool:
     if record.run_key != key:
         return False
-    scored_alike = (record.labels_hash, record.scorer, record.level) == (data.labels_hash, SCORER_VERSION, level)
+    scored_alike = (record.labels_hash, record.scorer, record.level) == (files.labels_hash, SCORER_VERSION, level)
     return record.status == "failed" or scored_alike

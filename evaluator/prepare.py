@@ -17,7 +17,8 @@ import yaml
 from evaluator.errors import UsageError
 from evaluator.files import write_bytes
 from evaluator.settings import Repository
-from evaluator.tracks import AMINO_ACIDS, KEY_FILE, Track, read_csv
+from evaluator.tables import AMINO_ACIDS, read_csv
+from evaluator.tracks import KEY_FILE, Track
 
 IMGT = (
     *map(str, range(1, 112)), *(f"111{c}" for c in "ABCDE"), *(f"112{c}" for c in "EDCBA"), *map(str, range(112, 129)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, stdtr, stdtrit
+import scipy
 
 from evaluator import influence
 
@@ -50,7 +50,7 @@ class Comparison:
             return self.exact
         difference, deviation = np.abs(self.value[:, None] - self.value[None, :]), self.deviation()
         t = np.divide(difference, deviation, out=np.zeros_like(difference), where=deviation > 0)
-        return np.asarray(2 * stdtr(self.freedom, -t))
+        return np.asarray(2 * scipy.special.stdtr(self.freedom, -t))
 
 
 def compare(truth: npt.NDArray[np.int8], scores: Floats, families: Families | None = None) -> Comparison:
@@ -125,7 +125,7 @@ def mcnemar(only_first: npt.ArrayLike, only_second: npt.ArrayLike) -> Floats:
         only_second: rows that only the second has right; the same shape.
     """
     b, c = np.asarray(only_first, dtype=np.float64), np.asarray(only_second, dtype=np.float64)
-    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)))
+    return np.asarray(np.minimum(1.0, 2 * scipy.special.bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)))
 
 
 def _products(sums: list[Floats]) -> Floats:
@@ -194,10 +194,10 @@ def rank(comparison: Comparison, alpha: float = ALPHA) -> Ranking:
     worse = differs & (comparison.value[None, :] < comparison.value[:, None])
     best = int(np.argmax(comparison.value)) if m else 0
     deviation = comparison.deviation()[:, best] if m else np.empty(0)
-    t = float(stdtrit(comparison.freedom, 1 - alpha / 2))
+    t = float(scipy.special.stdtrit(comparison.freedom, 1 - alpha / 2))
     difference = comparison.value - comparison.value[best] if m else np.empty(0)
     others = np.delete(deviation, best) if m else deviation
-    detectable = float((t + stdtrit(comparison.freedom, POWER)) * np.median(others)) if m > 1 else None
+    detectable = float((t + scipy.special.stdtrit(comparison.freedom, POWER)) * np.median(others)) if m > 1 else None
     return Ranking(
         tier=_tiers(comparison.value, p, alpha),
         rank_low=1 + better.sum(axis=1),

@@ -36,7 +36,7 @@ class Records:
 
     def scored(self, task: Task, kept: Kept, image_bytes: int | None) -> Result:
         """The record of a run that predicted something; what a hidden track must not tell is left out."""
-        track, truth = task.data.track, task.data.truth
+        track, truth = task.track, task.data.truth
         hidden = track.disclosure == "hidden"
         classes = kept.prediction if track.task == "classification" else None
         scores = metrics.score(truth, kept.score, classes, self.repository.settings.level, task.data.families)
@@ -59,12 +59,12 @@ class Records:
     def _record(self, task: Task, image_bytes: int | None, **outcome: object) -> Result:
         size = None if image_bytes is None else round(image_bytes / 1e6)
         hardware = self.hardware
-        before = self.results.get(task.submission.id, task.data.track.id)
+        before = self.results.get(task.submission.id, task.track.id)
         if task.due == "rescore" and before and before.run_key == task.run_key:  # it ran then and there, not here, now
             size, hardware = before.image.size_mb, before.hardware
         return Result.model_validate(
             {
-                "submission": task.submission.id, "track": task.data.track.id, "n": task.data.n,
+                "submission": task.submission.id, "track": task.track.id, "n": task.data.n,
                 "evaluated_at": datetime.now(UTC).date().isoformat(),
                 "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
                 "sequences_sha256": task.data.sequences_sha256, "labels_hash": task.data.labels_hash,

@@ -98,6 +98,19 @@ class Result(_Model):
     flags: tuple[str, ...] = ()
 
 
+class Scope(BaseModel):
+    """What of a record decides whether it is up to date; the rest is not looked at, so that thousands are quick."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    status: Literal["ok", "failed"]
+    failure: str | None = None
+    run_key: str
+    labels_hash: str
+    scorer: str
+    level: float = 0.95
+
+
 class Standing(_Model):
     """One entry among those of its track; no tier and no ranks where the track is too small to rank."""
 
@@ -173,8 +186,15 @@ class Results:
         Raises:
             EvaluatorError: there is one, but it is not valid.
         """
-        path = self.path(submission, track)
-        return _read(path, Result) if path.is_file() else None
+        return _read(self.path(submission, track), Result)
+
+    def scope(self, submission: str, track: str) -> Scope | None:
+        """What of a record decides whether it is up to date; None where there is no record.
+
+        Raises:
+            EvaluatorError: there is one, but it is not valid.
+        """
+        return _read(self.path(submission, track), Scope)
 
     def put(self, result: Result) -> Change | None:
         """Write a record whole or not at all, and a line of history where it says something new."""
@@ -202,12 +222,12 @@ class Results:
 
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
-        return [_read(path, Result) for path in sorted(self.folder.glob("*/*.json"))]
+        found = (_read(path, Result) for path in sorted(self.folder.glob("*/*.json")))
+        return [record for record in found if record]
 
     def standings(self, track: str) -> Standings | None:
         """A track's ranking; None where it has none."""
-        path = self.folder / f"{track}.standings.json"
-        return _read(path, Standings) if path.is_file() else None
+        return _read(self.folder / f"{track}.standings.json", Standings)
 
     def put_standings(self, standings: Standings) -> None:
         """Write a track's ranking."""
@@ -215,8 +235,7 @@ class Results:
 
     def pairs(self, track: str) -> Pairs | None:
         """How far any two entries of a track differ; None where that is not published."""
-        path = self.folder / f"{track}.pairs.json"
-        return _read(path, Pairs) if path.is_file() else None
+        return _read(self.folder / f"{track}.pairs.json", Pairs)
 
     def put_pairs(self, pairs: Pairs) -> None:
         """Write the differences between a track's entries."""
@@ -224,8 +243,7 @@ class Results:
 
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""
-        path = self.folder / submission / "image.lock"
-        lock = _read(path, Lock) if path.is_file() else None
+        lock = _read(self.folder / submission / "image.lock", Lock)
         return lock if lock and lock.reference == reference else None
 
     def put_lock(self, submission: str, lock: Lock) -> None:
@@ -253,12 +271,15 @@ def _change(before: Result | None, after: Result) -> Change | None:
     )  # fmt: skip
 
 
-T = TypeVar("T", bound=_Model)
+T = TypeVar("T", bound=BaseModel)
 
 
-def _read(path: Path, kind: type[T]) -> T:
+def _read(path: Path, kind: type[T]) -> T | None:
+    """What a file holds; None where there is none."""
     try:
         return kind.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValidationError) as error:
         raise EvaluatorError(
             f"{path} is not a valid record: {error}", "Restore it from git, or delete it to run it again."

@@ -70,7 +70,7 @@ def run_and_audit(task: Task, run: RunOnce, *, image_bytes: int | None = None) -
         return done.output
 
     try:
-        table = predictions.read(output_of(first), given.ids, task.data.track.task)
+        table = predictions.read(output_of(first), given.ids, task.track.task)
     except SubmissionError as error:
         return Finished(seed, first, failure=error, image_bytes=image_bytes)
     flags = audit(task.data, table, lambda again: output_of(run(again)), seed)
@@ -97,6 +97,9 @@ class SandboxedRuns:
         self.cpus = int(info["NCPU"])
         self.memory = int(info["MemTotal"])
         self.gpus = gpus.present()
+        self._local: dict[str, Image] = {}
+        self._room = threading.Lock()
+        self._spare: list[str] = []
 
     def slots(self, jobs: int) -> Slots:
         """What this machine can give at a time."""
@@ -106,18 +109,66 @@ class SandboxedRuns:
         """Remove what killed runs of this machine have left."""
         return containers.reap(self.engine, mine=mine)
 
-    def resolve(self, submission: Submission) -> Image:
-        """The exact image of a submission: as locked, else resolved now and locked."""
+    def resolve(self, submission: Submission, *, lock: bool = True) -> Image:
+        """The exact image of a submission: as locked, else resolved now and locked.
+
+        Args:
+            lock: write down what a tag was resolved to.
+        """
         reference = images.parse(submission.docker_image)
         images.require_allowed(reference, self.settings)
         if reference.local:
-            return images.local_image(str(reference), self.engine)
-        lock = self.results.lock(submission.id, submission.docker_image)
-        if lock is None:
+            name = str(reference)
+            if name not in self._local:
+                self._local[name] = images.local_image(name, self.engine)
+            return self._local[name]
+        locked = self.results.lock(submission.id, submission.docker_image)
+        if locked is None:
             image = images.resolve(reference, self.settings, self.engine)
-            lock = Lock(reference=submission.docker_image, digest=image.digest, pull=image.pull)
-            self.results.put_lock(submission.id, lock)
-        return Image(lock.reference, lock.digest, lock.pull)
+            locked = Lock(reference=submission.docker_image, digest=image.digest, pull=image.pull)
+            if lock:
+                self.results.put_lock(submission.id, locked)
+        return Image(locked.reference, locked.digest, locked.pull)
+
+    def spare(self, image: Image) -> None:
+        """Nothing of this round needs an image any more: it goes when room is needed, at the latest at the end.
+
+        It is not removed at once, since the next entry may be built on the same layers.
+        """
+        if image.pull:
+            with self._room:
+                self._spare.append(image.pull)
+
+    def clear(self) -> int:
+        """Remove every image that was pulled for this round, or for an earlier one that was cut short; bytes freed."""
+        with self._room:
+            before = images.free_bytes(self.engine)
+            for name in self.state.pulled():
+                if images.discard(name, self.engine):
+                    self.state.forget_pulled(name)
+            self._spare.clear()
+            return max(images.free_bytes(self.engine) - before, 0)
+
+    def _make_room(self, image: Image) -> None:
+        """Before a pull: give up spare images, oldest first, until the reserve is free.
+
+        Raises:
+            EvaluatorError: there is nothing left to give up.
+        """
+        if image.pull is None:
+            return
+        reserve = self.settings.keep_free_gb * 1e9
+        with self._room:
+            while images.free_bytes(self.engine) < reserve and self._spare:
+                name = self._spare.pop(0)
+                if images.discard(name, self.engine):
+                    self.state.forget_pulled(name)
+            self.state.note_pulled(image.pull)
+        if images.free_bytes(self.engine) < reserve:
+            raise EvaluatorError(
+                f"Less than {self.settings.keep_free_gb:g} GB of disk are free for images.",
+                "Free some, or lower keep_free_gb in [tool.apb].",
+            )
 
     def run(self, task: Task) -> Finished:
         """Run a task; a fault of the engine or a registry is tried again, and is never the submission's.
@@ -147,6 +198,8 @@ class SandboxedRuns:
             raise EvaluatorError(f"{task.name} needs a GPU, and this machine has none.", "Use a machine with a GPU.")
 
     def _run(self, task: Task) -> Finished:
+        if not images.present(task.image, self.engine):
+            self._make_room(task.image)
         try:
             image = images.ensure(task.image, self.settings, self.engine)
         except SubmissionError as error:
@@ -164,7 +217,7 @@ class SandboxedRuns:
         def once(given: BlindedInput) -> Run:
             with self.state.input_folder(given.csv) as folder:
                 return sandbox.run(
-                    self.engine, image, folder, limits, environment={"TASK": task.data.track.task}, device=device,
+                    self.engine, image, folder, limits, environment={"TASK": task.track.task}, device=device,
                     stop=self.stop,
                 )  # fmt: skip
 
@@ -205,7 +258,14 @@ class UnsandboxedRuns:
         """Nothing outlives this process's children."""
         return 0
 
-    def resolve(self, submission: Submission) -> Image:
+    def spare(self, image: Image) -> None:
+        """There are no images."""
+
+    def clear(self) -> int:
+        """There are no images."""
+        return 0
+
+    def resolve(self, submission: Submission, *, lock: bool = True) -> Image:  # noqa: ARG002 - files need no lock
         """The reference model that a submission names; its digest is a hash of its files.
 
         Raises:
@@ -237,7 +297,7 @@ class UnsandboxedRuns:
                 output = Path(scratch) / "predictions.csv"
                 environment = {
                     "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": scratch,
-                    "TASK": task.data.track.task, "PATH": os.defpath,
+                    "TASK": task.track.task, "PATH": os.defpath,
                 }  # fmt: skip
                 begun = time.monotonic()
                 try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from evaluator import metrics, predictions, tracks
+from evaluator import metrics, predictions, tables
 from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.metrics import METRICS, Scores
 from evaluator.settings import MAX_OUTPUT_BYTES
@@ -38,11 +38,11 @@ def read_files(
         SubmissionError: something is wrong with the predictions.
         EvaluatorError: something is wrong with the labels.
     """
-    labels = tracks.read_csv(labels_file)
+    labels = tables.read_csv(labels_file)
     if "sequence_id" not in labels or labels["sequence_id"].duplicated().any():
         raise EvaluatorError(f"{labels_file} needs a column sequence_id without repeats.", "Correct the labels.")
-    task, truth = tracks.truth_column(labels, labels_file)
-    families = tracks.family_column(labels, labels_file) if "family" in labels else None
+    task, truth = tables.truth_column(labels, labels_file)
+    families = tables.family_column(labels, labels_file) if "family" in labels else None
     return truth, predictions.read(_bytes(predictions_file), list(labels["sequence_id"]), task), families
 
 

@@ -34,6 +34,8 @@ class Settings(BaseModel):
     """Upper bound on `resources.timeout_minutes`."""
     max_image_gb: float = Field(default=20, gt=0)
     """Largest image, unpacked."""
+    keep_free_gb: float = Field(default=5, ge=0)
+    """Disk space that pulled images must leave free."""
     cpus: float = Field(default=4, gt=0)
     """Cores per run, or all that the machine has where it has fewer."""
     level: float = Field(default=0.95, ge=0.5, lt=1)

@@ -3,6 +3,7 @@
 <state>/predictions/<run key>.npz       score and prediction per row of the track's sequences.csv
 <state>/logs/<submission>/<track>.log   what the container said; mode 0600, kept for some days
 <state>/ledger.jsonl                    one line per attempt
+<state>/pulled/                         one file per image that was pulled and not yet removed
 <state>/runs/                           inputs of runs in progress
 """
 
@@ -113,6 +114,10 @@ class State:
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_bytes(self._predictions(run_key), buffer.getvalue(), mode=0o600)
 
+    def keeps(self, run_key: str) -> bool:
+        """Whether what a run predicted is kept."""
+        return self._predictions(run_key).is_file()
+
     def predictions(self, run_key: str) -> Kept | None:
         """What a run predicted; None where it is not kept."""
         path = self._predictions(run_key)
@@ -133,6 +138,21 @@ class State:
         for path in (self.folder / "logs").glob("*/*.log"):
             if path.stat().st_mtime < time.time() - days * 86400:
                 path.unlink(missing_ok=True)
+
+    def pulled(self) -> list[str]:
+        """Images pulled for evaluations and not yet removed, oldest first."""
+        return [path.read_text(encoding="utf-8") for path in sorted((self.folder / "pulled").glob("*"))]
+
+    def note_pulled(self, name: str) -> None:
+        """An image is about to be pulled."""
+        write_bytes(self._pulled(name), name.encode(), mode=0o600)
+
+    def forget_pulled(self, name: str) -> None:
+        """An image has been removed."""
+        self._pulled(name).unlink(missing_ok=True)
+
+    def _pulled(self, name: str) -> Path:
+        return self.folder / "pulled" / name.rpartition(":")[2]
 
     def note(self, **entry: object) -> None:
         """Add one line to the ledger of attempts."""

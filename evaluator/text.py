@@ -9,6 +9,7 @@ import unicodedata
 # Cc control, Cf format (bidirectional overrides, zero width), Cs surrogate, Co private, Cn unassigned, Zl/Zp separators
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_MARKUP = frozenset("\\`*_{}[]()<>#+!|~@&:$\n\r\t")
 _STACKED_MARKS = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{4}")
 
 
@@ -36,3 +37,8 @@ def clean_path(path: str) -> str:
     """A container path as the engine itself normalises it (Go's path.Clean)."""
     plain = posixpath.normpath(path)
     return "/" + plain.lstrip("/") if plain.startswith("/") else plain
+
+
+def markdown(text: str, limit: int = 300) -> str:
+    """A stranger's text as markdown that shows just these characters: no link, mention, image, tag or table cell."""
+    return "".join(f"&#{ord(c)};" if c in _MARKUP else c for c in printable(text, limit))

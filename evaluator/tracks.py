@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import io
-import math
 import random
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,17 +13,15 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evaluator.errors import EvaluatorError
-from evaluator.metrics import METRICS
+from evaluator.metrics import METRICS, Task
 
-Task = Literal["classification", "regression"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 KEY_FILE = "labels.key"
-AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
+Truth = npt.NDArray[np.int8] | npt.NDArray[np.float64]
 PRIMARY: dict[Task, tuple[str, ...]] = {"classification": ("roc_auc", "accuracy"), "regression": ("spearman",)}
 """What a track may be ranked by: that for which there is a paired test."""
 
@@ -143,7 +138,7 @@ class TrackData:
     track: Track
     ids: tuple[str, ...]
     columns: dict[str, tuple[str, ...]]
-    truth: npt.NDArray[np.int8] | npt.NDArray[np.float64]
+    truth: Truth
     sequences_sha256: str
     labels_hash: str
     families: npt.NDArray[np.int64] | None = None
@@ -164,6 +159,8 @@ class TrackData:
         Args:
             rows: only these rows of the track; default all.
         """
+        import pandas as pd  # not at the top: whoever finds nothing to do needs none of it
+
         rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
         n = self.n if rows is None else len(rows)
         opaque = [f"{value:012x}" for value in rng.sample(range(16**12), n)]
@@ -182,11 +179,46 @@ class BlindedInput:
     ids: tuple[str, ...]
 
 
-def load_data(track: Track, hidden: Path) -> TrackData | None:
-    """Read `<hidden>/<track>/{sequences,labels}.csv`; None where the folder is not there.
+@dataclass(frozen=True, eq=False)
+class TrackFiles:
+    """A track's two CSVs, known to be those that its description names, and not parsed until rows are asked for."""
+
+    track: Track
+    sequences: bytes
+    labels: bytes
+    sequences_sha256: str
+    labels_hash: str
+    folder: Path
+
+    @cached_property
+    def data(self) -> TrackData:
+        """The rows.
+
+        Raises:
+            EvaluatorError: they do not fit the track's description.
+        """
+        from evaluator import tables
+
+        track, sequences_csv, labels_csv = self.track, self.folder / "sequences.csv", self.folder / "labels.csv"
+        sequences, labels = tables.parse(self.sequences, sequences_csv), tables.parse(self.labels, labels_csv)
+        chains = ("sequence", "light_sequence") if track.chains == "VH+VL" else ("sequence",)
+        columns = tables.sequence_columns(sequences, sequences_csv, chains)
+        ids = tables.id_column(sequences, sequences_csv)
+        order = tables.row_order(labels, ids, labels_csv)
+        truth = _truth(track, tables.truth_column(labels, labels_csv), labels_csv)[order]
+        families = tables.family_column(labels, labels_csv)[order] if track.families else None
+        if len(ids) != track.n:
+            raise EvaluatorError(
+                f"{self.folder} has {len(ids):,} rows, its track file says {track.n:,}.", "Correct either."
+            )
+        return TrackData(track, ids, columns, truth, self.sequences_sha256, self.labels_hash, families)
+
+
+def find_data(track: Track, hidden: Path) -> TrackFiles | None:
+    """`<hidden>/<track>/{sequences,labels}.csv`, held against their hashes; None where the folder is not there.
 
     Raises:
-        EvaluatorError: a file is missing, changed, or does not fit the track's description.
+        EvaluatorError: a file is missing or changed.
     """
     folder = hidden / track.id
     if not folder.is_dir():
@@ -196,26 +228,17 @@ def load_data(track: Track, hidden: Path) -> TrackData | None:
         labels, labels_hash = _read(folder / "labels.csv", track.labels_hmac_sha256, key=_key(hidden))
     else:
         labels, labels_hash = _read(folder / "labels.csv", track.sha256.labels)
-    columns = _sequence_columns(track, sequences, folder / "sequences.csv")
-    ids = _ids(sequences, folder / "sequences.csv")
-    order = _rows(labels, ids, folder / "labels.csv")
-    truth = _truth(track, labels, folder / "labels.csv")[order]
-    families = family_column(labels, folder / "labels.csv")[order] if track.families else None
-    if len(ids) != track.n:
-        raise EvaluatorError(f"{folder} has {len(ids):,} rows, its track file says {track.n:,}.", "Correct either.")
-    return TrackData(track, ids, columns, truth, sequences_hash, labels_hash, families)
+    return TrackFiles(track, sequences, labels, sequences_hash, labels_hash, folder)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """One of our own CSVs (`.csv` or `.csv.gz`) as text: an id of `NA` stays `NA`.
+def load_data(track: Track, hidden: Path) -> TrackData | None:
+    """The rows of `find_data`; None where the folder is not there.
 
     Raises:
-        EvaluatorError: it cannot be read.
+        EvaluatorError: a file is missing, changed, or does not fit the track's description.
     """
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+    found = find_data(track, hidden)
+    return found.data if found else None
 
 
 def _key(hidden: Path) -> bytes:
@@ -234,7 +257,7 @@ def _key(hidden: Path) -> bytes:
     return key
 
 
-def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[pd.DataFrame, str]:
+def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[bytes, str]:
     if not path.is_file():
         raise EvaluatorError(f"{path} is missing.", "Put it there, or take the folder away to leave the track out.")
     data = path.read_bytes()
@@ -249,77 +272,11 @@ def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[p
             f"{path} ({'hmac-' if key else ''}sha256 {found}) {state}; scores on other data would not be comparable.",
             "Restore the file, or declare a new version of the track.",
         )
-    try:
-        return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False), found
-    except ValueError as error:
-        raise EvaluatorError(f"{path} cannot be read: {error}") from error
+    return data, found
 
 
-def _ids(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
-    if "sequence_id" not in table:
-        raise EvaluatorError(f"{path} has no column sequence_id.", "Its header names the columns.")
-    ids = tuple(table["sequence_id"])
-    if len(set(ids)) != len(ids) or "" in ids:
-        raise EvaluatorError(f"{path} has an empty or repeated sequence_id.", "Each row needs an id of its own.")
-    return ids
-
-
-def _sequence_columns(track: Track, table: pd.DataFrame, path: Path) -> dict[str, tuple[str, ...]]:
-    names = ["sequence", "light_sequence"] if track.chains == "VH+VL" else ["sequence"]
-    missing = [name for name in names if name not in table]
-    if missing:
-        raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", f"{track.chains} tracks need {names}.")
-    for name in names:
-        bad = [row for row, value in enumerate(table[name], start=2) if not value or not AMINO_ACIDS.issuperset(value)]
-        if bad:
-            raise EvaluatorError(f"{path} line {bad[0]}: {name} is not a protein sequence.", "Use one-letter codes.")
-    return {name: tuple(table[name]) for name in names}
-
-
-def truth_column(table: pd.DataFrame, path: Path) -> tuple[Task, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
-    """The `label` (0/1, int8) or `target` (finite float64) column of a labels file, [n], and the task it implies.
-
-    Raises:
-        EvaluatorError: neither column is there, or a value is not of its kind.
-    """
-    if "label" in table:
-        bad = [row for row, value in enumerate(table["label"], start=2) if value not in {"0", "1"}]
-        if bad:
-            raise EvaluatorError(f"{path} line {bad[0]}: a label is 0 or 1.", "Correct the labels.")
-        return "classification", table["label"].to_numpy(dtype=np.int8)
-    if "target" not in table:
-        raise EvaluatorError(f"{path} has neither a column label nor a column target.", "Add one.")
-    try:
-        values = np.array([float(v) for v in table["target"]], dtype=np.float64)
-    except ValueError as error:
-        raise EvaluatorError(f"{path}: {error}.", "Every target is a number.") from error
-    if not all(math.isfinite(v) for v in values):
-        raise EvaluatorError(f"{path} has a target that is not finite.", "Correct it.")
-    return "regression", values
-
-
-def family_column(table: pd.DataFrame, path: Path) -> npt.NDArray[np.int64]:
-    """Which rows of a labels file belong together, by its column `family`: [n] from 0.
-
-    Raises:
-        EvaluatorError: there is no such column, or a row names no family.
-    """
-    if "family" not in table or (table["family"] == "").any():
-        raise EvaluatorError(f"{path} needs a column family with a value in every row.", "Add it.")
-    return np.asarray(pd.factorize(table["family"])[0], dtype=np.int64)
-
-
-def _rows(labels: pd.DataFrame, ids: tuple[str, ...], path: Path) -> list[int]:
-    """For each row of sequences.csv its row in labels.csv."""
-    label_ids = _ids(labels, path)
-    if set(label_ids) != set(ids):
-        raise EvaluatorError(f"{path} and sequences.csv beside it do not hold the same ids.", "Correct either.")
-    row = {label_id: index for index, label_id in enumerate(label_ids)}
-    return [row[i] for i in ids]
-
-
-def _truth(track: Track, labels: pd.DataFrame, path: Path) -> npt.NDArray[np.int8] | npt.NDArray[np.float64]:
-    task, truth = truth_column(labels, path)
+def _truth(track: Track, found: tuple[Task, Truth], path: Path) -> Truth:
+    task, truth = found
     if task != track.task:
         raise EvaluatorError(f"{path} is for {task}, its track says {track.task}.", "Correct either.")
     if track.classes and int(truth.sum()) != track.classes.positive:

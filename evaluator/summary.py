@@ -1,0 +1,110 @@
+"""What a round is about to do and what it has done: for programs as JSON, for people as markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evaluator.errors import EvaluatorError
+from evaluator.plan import Task
+from evaluator.text import markdown
+
+SHOWN = 200
+
+
+@dataclass
+class Plan:
+    """What is due, decided without running or writing anything.
+
+    Attributes:
+        run: pairs whose image must run.
+        rescore: pairs whose kept predictions are only scored again.
+        unchanged: `submission on track` of what is up to date.
+        failed: what cannot run by its own fault: a file's code, by id.
+        ours: what cannot be decided because of us, with the reason, by id.
+        no_data: tracks without hidden data here.
+    """
+
+    run: list[Task] = field(default_factory=list)
+    rescore: list[Task] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    no_data: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        entries = len({task.submission.id for task in self.run})
+        parts = [
+            f"{len(self.run)} to run ({entries} {'entry' if entries == 1 else 'entries'})",
+            f"{len(self.rescore)} to score again", f"{len(self.unchanged)} up to date",
+        ]  # fmt: skip
+        parts += [f"{len(self.failed)} at fault"] * bool(self.failed)
+        parts += [f"{len(self.ours)} left out because of this machine"] * bool(self.ours)
+        return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "run": [_due(task) for task in self.run], "rescore": [_due(task) for task in self.rescore],
+            "unchanged": self.unchanged, "failed": self.failed, "ours": self.ours, "no_data": self.no_data,
+        }  # fmt: skip
+
+
+def _due(task: Task) -> dict[str, Any]:
+    return {
+        "submission": task.submission.id, "track": task.track.id, "rows": task.track.n,
+        "image": task.image.reference, "digest": task.image.digest, "limits": task.limits.as_json(), "gpus": task.gpus,
+    }  # fmt: skip
+
+
+@dataclass
+class Summary:
+    """What a round did, by `submission on track` or a submission's id, with the reason where there is one."""
+
+    scored: list[str] = field(default_factory=list)
+    rescored: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    no_data: list[str] = field(default_factory=list)
+    reaped: int = 0
+    rescoring: str | None = None
+    seconds: float = 0.0
+    freed_bytes: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where something is left to do because of us; a failed submission is a result like any other."""
+        return EvaluatorError.exit_code if self.ours else 0
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.scored)} scored, {len(self.rescored)} rescored, {len(self.unchanged)} unchanged, "
+            f"{len(self.failed)} failed, {len(self.ours)} left undone because of this machine"
+        )
+
+    def as_markdown(self) -> str:
+        """For the page of a workflow's run; it names codes only, never what a container said."""
+        minutes, seconds = divmod(round(self.seconds), 60)
+        lines = [
+            "## Evaluation", "", "| | |", "|---|---:|",
+            f"| new | {len(self.scored)} |", f"| scored again | {len(self.rescored)} |",
+            f"| unchanged | {len(self.unchanged)} |", f"| failed, the submission's fault | {len(self.failed)} |",
+            f"| left undone, our fault | {len(self.ours)} |", f"| time | {minutes} min {seconds} s |",
+            f"| disk freed | {self.freed_bytes / 1e9:.1f} GB |",
+        ]  # fmt: skip
+        if self.no_data:
+            lines += ["", f"No data here for: {', '.join(self.no_data)}."]
+        lines += _section("New", dict.fromkeys(self.scored, ""))
+        lines += _section("Failed, the submission's fault", self.failed)
+        lines += _section("Left undone, our fault; tried again next time", self.ours)
+        return "\n".join(lines) + "\n"
+
+
+def _section(title: str, items: Mapping[str, str]) -> Iterable[str]:
+    if not items:
+        return []
+    lines = [f"- {markdown(name)}{': ' + markdown(reason) if reason else ''}" for name, reason in items.items()]
+    more = [f"- and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return ["", f"### {title}", "", *lines[:SHOWN], *more]

@@ -1,0 +1,118 @@
+"""Our own CSVs: sequences, labels and families, every fault told with its line."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from evaluator.errors import EvaluatorError
+from evaluator.metrics import Task
+
+AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """One of our own CSVs (`.csv` or `.csv.gz`) as text: an id of `NA` stays `NA`.
+
+    Raises:
+        EvaluatorError: it cannot be read.
+    """
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+
+
+def parse(data: bytes, path: Path) -> pd.DataFrame:
+    """The content of a CSV as text.
+
+    Raises:
+        EvaluatorError: it cannot be read.
+    """
+    try:
+        return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False)
+    except ValueError as error:
+        raise EvaluatorError(f"{path} cannot be read: {error}") from error
+
+
+def id_column(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
+    """The ids, each once.
+
+    Raises:
+        EvaluatorError: one is empty or repeated.
+    """
+    if "sequence_id" not in table:
+        raise EvaluatorError(f"{path} has no column sequence_id.", "Its header names the columns.")
+    ids = tuple(table["sequence_id"])
+    if len(set(ids)) != len(ids) or "" in ids:
+        raise EvaluatorError(f"{path} has an empty or repeated sequence_id.", "Each row needs an id of its own.")
+    return ids
+
+
+def sequence_columns(table: pd.DataFrame, path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The columns of chains, every cell a protein sequence.
+
+    Raises:
+        EvaluatorError: a column is missing, or a cell holds something else.
+    """
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", f"The track needs {', '.join(names)}.")
+    for name in names:
+        bad = [row for row, value in enumerate(table[name], start=2) if not value or not AMINO_ACIDS.issuperset(value)]
+        if bad:
+            raise EvaluatorError(f"{path} line {bad[0]}: {name} is not a protein sequence.", "Use one-letter codes.")
+    return {name: tuple(table[name]) for name in names}
+
+
+def truth_column(table: pd.DataFrame, path: Path) -> tuple[Task, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
+    """The `label` (0/1, int8) or `target` (finite float64) column of a labels file, [n], and the task it implies.
+
+    Raises:
+        EvaluatorError: neither column is there, or a value is not of its kind.
+    """
+    if "label" in table:
+        bad = [row for row, value in enumerate(table["label"], start=2) if value not in {"0", "1"}]
+        if bad:
+            raise EvaluatorError(f"{path} line {bad[0]}: a label is 0 or 1.", "Correct the labels.")
+        return "classification", table["label"].to_numpy(dtype=np.int8)
+    if "target" not in table:
+        raise EvaluatorError(f"{path} has neither a column label nor a column target.", "Add one.")
+    try:
+        values = np.array([float(v) for v in table["target"]], dtype=np.float64)
+    except ValueError as error:
+        raise EvaluatorError(f"{path}: {error}.", "Every target is a number.") from error
+    if not all(math.isfinite(v) for v in values):
+        raise EvaluatorError(f"{path} has a target that is not finite.", "Correct it.")
+    return "regression", values
+
+
+def family_column(table: pd.DataFrame, path: Path) -> npt.NDArray[np.int64]:
+    """Which rows of a labels file belong together, by its column `family`: [n] from 0.
+
+    Raises:
+        EvaluatorError: there is no such column, or a row names no family.
+    """
+    if "family" not in table or (table["family"] == "").any():
+        raise EvaluatorError(f"{path} needs a column family with a value in every row.", "Add it.")
+    return np.asarray(pd.factorize(table["family"])[0], dtype=np.int64)
+
+
+def row_order(labels: pd.DataFrame, ids: tuple[str, ...], path: Path) -> list[int]:
+    """For each row of sequences.csv its row in labels.csv.
+
+    Raises:
+        EvaluatorError: the two do not hold the same ids.
+    """
+    label_ids = id_column(labels, path)
+    if set(label_ids) != set(ids):
+        raise EvaluatorError(f"{path} and sequences.csv beside it do not hold the same ids.", "Correct either.")
+    row = {label_id: index for index, label_id in enumerate(label_ids)}
+    return [row[i] for i in ids]
