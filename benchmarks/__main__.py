@@ -1,6 +1,7 @@
 """`make bench`: ratios measured side by side in one run; absolute times are of this machine only."""
 
-from benchmarks import scoring, site
+from benchmarks import rounds, scoring, site
 
 scoring.main()
+rounds.main()
 site.main()
