@@ -2,68 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import docker
 import docker.errors
 import docker.models.images
 
-from evaluator import containers, images, metrics, plan, sandbox, tracks
+from evaluator import containers, forecast, images, metrics, plan, sandbox, tracks
 from evaluator import submission as submissions
 from evaluator.errors import EvaluatorError, Problem, SubmissionError
+from evaluator.forecast import Measured
 from evaluator.images import Image
 from evaluator.metrics import estimate_json
 from evaluator.plan import Task
+from evaluator.results import Lock, Results
 from evaluator.runs import run_and_audit
 from evaluator.settings import Repository
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.text import printable
 from evaluator.tracks import BlindedInput, TrackFiles
+from evaluator.verdict import Finding, Forecast, Step, Verdict, duration
 
 SHOWN_LOG = 4000
 Say = Callable[[str, str], None]
 
 
-@dataclass
-class Report:
-    """What a check found, step by step.
+def check(
+    repository: Repository, path: Path, *, image: str | None, state: State, say: Callable[[str], None]
+) -> Verdict:
+    """Check one submission file and its image; nothing hidden is touched.
 
-    Attributes:
-        steps: name and outcome of each step that passed.
-        problems: empty if the submission passed.
-        code: the failure's stable code.
-    """
-
-    submission: str
-    steps: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[Problem] = field(default_factory=list)
-    problems: tuple[Problem, ...] = ()
-    code: str | None = None
-    log: str = ""
-    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether this may be submitted."""
-        return self.code is None
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "submission": self.submission, "passed": self.passed, "code": self.code,
-            "steps": [{"step": name, "outcome": outcome} for name, outcome in self.steps],
-            "notes": [vars(n) for n in self.notes], "problems": [vars(p) for p in self.problems],
-            "metrics": self.metrics, "log": self.log,
-        }  # fmt: skip
-
-
-def check(repository: Repository, path: Path, *, image: str | None, state: State, say: Callable[[str], None]) -> Report:
-    """Check one submission file and its image; nothing is recorded, nothing hidden is touched.
+    The digest of an image that passes is locked where the file is one of the benchmark's own submissions: what is
+    evaluated is what was checked, wherever its tag points by then.
 
     Args:
         image: take this image of the local engine instead of the one that the file names.
@@ -72,14 +47,15 @@ def check(repository: Repository, path: Path, *, image: str | None, state: State
     Raises:
         EvaluatorError: this machine cannot check anything.
     """
-    report = Report(path.stem)
+    verdict = Verdict(submission=printable(path.stem, 80))
 
     def passed(step: str, outcome: str) -> None:
-        report.steps.append((step, outcome))
+        verdict.steps.append(Step(step=step, outcome=outcome))
         say(f"ok   {step}: {outcome}")
 
     try:
         entry = submissions.load(path)
+        verdict.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         _known_tracks(repository, entry)
         reference = images.parse(entry.docker_image)
         images.require_allowed(reference, repository.settings)
@@ -87,14 +63,49 @@ def check(repository: Repository, path: Path, *, image: str | None, state: State
         engine = images.connect()
         containers.reap(engine)
         chosen, how = _choose(entry, image, repository, engine)
+        verdict.digest = chosen.digest
         ready = images.ensure(chosen, repository.settings, engine)
         passed("image", f"{how}, {ready.attrs['Size'] / 1e6:,.0f} MB, {chosen.digest}")
         for files in _practice(repository, entry):
             limits = plan.limits_for(entry, files.track, repository.settings)
-            _smoke(Task(entry, files, chosen, limits, "docker", "run"), ready, engine, state, report, passed)
+            task = Task(entry, files, chosen, limits, "docker", "run")
+            _smoke(_Trial(task, repository, ready, engine, state), verdict, passed)
+        if chosen.pull:
+            _lock(repository, path, entry, chosen, verdict)
+        verdict.passed = True
     except SubmissionError as error:
-        report.code, report.problems = error.code, error.problems
-    return report
+        verdict.code = error.code
+        verdict.problems = [Finding.of(p) for p in _placed(path, error)]
+    return verdict
+
+
+def _placed(path: Path, error: SubmissionError) -> list[Problem]:
+    """Problems, each with its line where it is one of the file."""
+    fields = {"IMAGE_": "docker_image", "FIELD_": "tracks"}  # other fields' problems know their lines already
+    field = next((name for prefix, name in fields.items() if error.code.startswith(prefix)), None)
+    if field is None or all(p.where for p in error.problems):
+        return list(error.problems)
+    try:
+        where = submissions.place(path, field)
+    except SubmissionError:
+        return list(error.problems)
+    return [replace(p, where=p.where or where) for p in error.problems]
+
+
+def _lock(repository: Repository, path: Path, entry: Submission, image: Image, verdict: Verdict) -> None:
+    if path.resolve().parent != repository.submissions.resolve():
+        return
+    results = Results(repository.results)
+    locked = results.lock(entry.id, entry.docker_image)
+    if locked and locked.digest != image.digest and any(results.path(entry.id, "x").parent.glob("*.json")):
+        what = (
+            f"{entry.docker_image} is {image.digest} now; the benchmark has evaluated {locked.digest} and keeps to it."
+        )
+        remedy = "Submit a changed image as a new entry."
+        verdict.notes.append(Finding(code="TAG_MOVED", what=what, remedy=remedy))
+    else:
+        lock = Lock(reference=entry.docker_image, digest=image.digest, pull=image.pull)
+        results.put_lock(entry.id, lock)
 
 
 def _known_tracks(repository: Repository, entry: Submission) -> None:
@@ -132,37 +143,81 @@ def _practice(repository: Repository, entry: Submission) -> list[TrackFiles]:
     return [f for f in found if f is not None]
 
 
-def _smoke(
-    task: Task, image: docker.models.images.Image, engine: docker.DockerClient, state: State, report: Report, say: Say
-) -> None:
-    """Run on one practice track, logs and all; then check, audit and score what was written."""
-    track = task.track
-    info = engine.info()
-    limits = replace(
-        task.limits, cpus=min(task.limits.cpus, info["NCPU"]), memory=min(task.limits.memory, info["MemTotal"])
-    )
+@dataclass(frozen=True)
+class _Trial:
+    """One practice track, and what it takes to run the image on it."""
 
-    def once(given: BlindedInput) -> sandbox.Run:
-        with state.input_folder(given.csv) as folder:
-            return sandbox.run(engine, image, folder, limits, environment={"TASK": track.task})
+    task: Task
+    repository: Repository
+    image: docker.models.images.Image
+    engine: docker.DockerClient
+    state: State
 
-    done = run_and_audit(task, once)
-    report.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")
+    def once(self, given: BlindedInput) -> sandbox.Run:
+        """One run, within what this machine has."""
+        info, limits = self.engine.info(), self.task.limits
+        limits = replace(limits, cpus=min(limits.cpus, info["NCPU"]), memory=min(limits.memory, info["MemTotal"]))
+        with self.state.input_folder(given.csv) as folder:
+            return sandbox.run(self.engine, self.image, folder, limits, environment={"TASK": self.task.track.task})
+
+
+def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
+    """Run on one practice track, logs and all; then check, audit, score and time what was written."""
+    task, track = trial.task, trial.task.track
+    done = run_and_audit(task, trial.once)
+    verdict.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")
     if done.failure:
         raise done.failure
     assert done.table is not None
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
     say(f"run on {track.id}", f"{task.data.n} sequences in {done.run.seconds:.2f} s{memory}")
-    report.notes += done.table.notes
+    verdict.notes += [Finding.of(n) for n in done.table.notes]
     predicted = done.table.prediction if track.task == "classification" else None
     scores = metrics.score(task.data.truth, done.table.score, predicted)
-    report.metrics[track.id] = {name: estimate_json(e) for name, e in scores.metrics.items()}
+    verdict.metrics[track.id] = {name: estimate_json(e) for name, e in scores.metrics.items()}
     value = scores.metrics[track.primary_metric].value
     shown = "undefined" if value is None else f"{value:.3f}"
     title = metrics.METRICS[track.primary_metric].title
     say(f"predictions on {track.id}", f"complete and valid; {title} {shown} on synthetic data, which says nothing")
     if done.flags:
         remedy = "The board will say so. Score each sequence by itself, and fix every seed."
-        report.notes += [Problem("INCONSISTENT", f"On {track.id}: {flag}.", remedy) for flag in done.flags]
+        for flag in done.flags:
+            verdict.notes.append(Finding(code="INCONSISTENT", what=f"On {track.id}: {flag}.", remedy=remedy))
     else:
         say(f"consistency on {track.id}", "the same scores for fewer rows in another order")
+    _foretell(trial, Measured(task.data.n, done.run.seconds, done.run.peak_memory), verdict, say)
+
+
+def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> None:
+    """What the tracks of this kind will take, by a second and longer run."""
+    entry, task = trial.task.submission, trial.task.track.task
+    known = tracks.load_all(trial.repository.tracks).values()
+    wanted = [t for t in plan.entered_tracks(entry, known) if t.purpose == "benchmark" and t.task == task]
+    second = first
+    if rows := forecast.rows_for(first, wanted):
+        given = forecast.enlarged(trial.task.data, rows).blinded(0)
+        run = trial.once(given)
+        if run.failure:
+            what = (
+                f"On {rows:,} public rows it failed with {run.failure.code}; {max(t.n for t in wanted):,} are to come."
+            )
+            finding = Finding(code="LARGER_RUN", what=what, remedy=run.failure.remedy)
+            verdict.notes.append(finding)
+            return
+        second = Measured(rows, run.seconds, run.peak_memory)
+        say(f"run on {rows:,} rows", f"{run.seconds:.2f} s")
+    for track in wanted:
+        told = forecast.extrapolated(first, second, track.n) if second.rows != first.rows else first
+        limits = plan.limits_for(entry, track, trial.repository.settings)
+        found = Forecast(
+            track=track.id, rows=track.n, seconds=round(told.seconds, 1), limit_seconds=limits.seconds,
+            memory_mb=None if told.memory is None else round(told.memory / 1e6), limit_mb=round(limits.memory / 1e6),
+        )  # fmt: skip
+        verdict.forecast.append(found)
+        if told.seconds > limits.seconds or (told.memory or 0) > limits.memory:
+            what = (
+                f"{track.id} would take about {duration(told.seconds)} and {(told.memory or 0) / 1e6:,.0f} MB here; "
+                f"{duration(limits.seconds)} and {limits.memory / 1e6:,.0f} MB are allowed."
+            )
+            remedy = "Be faster or leaner, ask for more in resources, or leave the track out with tracks: [...]."
+            verdict.notes.append(Finding(code="FORECAST", what=what, remedy=remedy))

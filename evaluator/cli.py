@@ -51,35 +51,62 @@ def new(name: str, parent: Path) -> None:
     examples="apb check submissions/me-my-model.yaml\napb check               (the only .yaml file of this folder)\n"
     "apb check my-model.yaml --image my-model:dev",
 )
-@click.argument("file", type=FILE, required=False)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--image", metavar="REF", help="Check this image of the local engine instead of the one in the file.")
 @click.option("--state", type=FOLDER, default=Path(".apb"), show_default=True, help="Folder for the inputs of the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--report", type=FILE, help="Write the same JSON object to this file.")
+@click.option(
+    "--summary", "page", type=FILE, envvar="GITHUB_STEP_SUMMARY", help="Add a summary in markdown to this file."
+)
 @click.pass_context
-def check(context: click.Context, file: Path | None, image: str | None, state: Path, as_json: bool) -> None:
-    """Check one submission: its file, its image, a run on public data. Exactly what CI runs."""
+def check(
+    context: click.Context,
+    file: Path | None,
+    image: str | None,
+    state: Path,
+    as_json: bool,
+    report: Path | None,
+    page: Path | None,
+) -> None:
+    """Check one submission: its file, its image, a run on public data. Exactly what CI runs.
+
+    FILE may be a folder that holds one .yaml file.
+    """
     from evaluator.check import check as run_check
+    from evaluator.files import write_json
     from evaluator.state import State
+    from evaluator.verdict import duration
 
     say = (lambda _line: None) if as_json else click.echo
-    report = run_check(repository_of(context), file or _only_yaml(), image=image, state=State(state), say=say)
+    path = _only_yaml(file or Path()) if file is None or file.is_dir() else file
+    verdict = run_check(repository_of(context), path, image=image, state=State(state), say=say)
+    if report:
+        write_json(report, verdict.as_json())
+    if page:
+        add_text(page, verdict.as_markdown())
     if as_json:
-        print_json(report.as_json())
+        print_json(verdict.as_json())
     else:
-        for note in report.notes:
+        for note in verdict.notes:
             click.echo(f"note {note}")
-        if report.log and not report.passed:
-            click.echo("---- what the container printed, last lines\n" + report.log + "\n----")
-        for problem in report.problems:
+        if verdict.forecast:
+            click.echo("about what the tracks will take, judged by this machine:")
+        for f in verdict.forecast:
+            memory = "" if f.memory_mb is None else f", {f.memory_mb:,.0f} of {f.limit_mb:,.0f} MB"
+            click.echo(f"     {f.track}: {duration(f.seconds)} of {duration(f.limit_seconds)}{memory}")
+        if verdict.log and not verdict.passed:
+            click.echo("---- what the container printed, last lines\n" + verdict.log + "\n----")
+        for problem in verdict.problems:
             click.echo(f"FAIL {problem}", err=True)
-        click.echo(f"{printable(report.submission, 80)}: {'PASSED' if report.passed else f'FAILED ({report.code})'}")
-    sys.exit(0 if report.passed else 1)
+        click.echo(f"{verdict.submission}: {'PASSED' if verdict.passed else f'FAILED ({verdict.code})'}")
+    sys.exit(0 if verdict.passed else 1)
 
 
-def _only_yaml() -> Path:
-    found = sorted(Path().glob("*.yaml"))
+def _only_yaml(folder: Path) -> Path:
+    found = sorted(folder.glob("*.yaml"))
     if len(found) != 1:
-        raise click.UsageError(f"This folder has {len(found)} .yaml files; name one: apb check FILE.yaml")
+        raise click.UsageError(f"The folder has {len(found)} .yaml files; name one: apb check FILE.yaml")
     return found[0]
 
 

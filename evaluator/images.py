@@ -171,7 +171,7 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
     """The image in the local engine, pulled by digest if need be, checked before anything of it runs.
 
     Raises:
-        SubmissionError: `IMAGE_TOO_LARGE`, `IMAGE_PLATFORM`, `IMAGE_NO_COMMAND`, `IMAGE_VOLUME`.
+        SubmissionError: `IMAGE_NOT_FOUND`, `IMAGE_TOO_LARGE`, `IMAGE_PLATFORM`, `IMAGE_NO_COMMAND`, `IMAGE_VOLUME`.
         EngineError: it cannot be pulled now.
     """
     name = image.pull or image.digest
@@ -180,6 +180,7 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
     except docker.errors.ImageNotFound:
         if image.pull is None:
             raise EngineError(f"The image {printable(image.reference, 200)} has gone from the local engine.") from None
+        resolve(parse(image.pull), settings, engine)  # still there, still small enough: asked before a layer is pulled
         found = _pull(image.pull, settings, engine)
     try:
         _inspect(found, settings)

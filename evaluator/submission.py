@@ -194,11 +194,14 @@ def read_yaml(data: bytes) -> tuple[Any, dict[tuple[str | int, ...], int]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
-        place = f"Line {line}: "
         reason = printable(str(getattr(error, "problem", None) or "the text is not YAML"), 200)
-        raise SubmissionError("YAML_SYNTAX", f"{place}{reason}.", "Correct the YAML there.") from error
+        raise _at(line, "YAML_SYNTAX", f"{reason}.", "Correct the YAML there.") from error
     except (ValueError, OverflowError) as error:  # e.g. an integer of thousands of digits
         raise SubmissionError("YAML_SYNTAX", f"A value cannot be read: {printable(str(error), 200)}.") from error
+
+
+def _at(line: int, code: str, what: str, remedy: str) -> SubmissionError:
+    return SubmissionError(code, f"Line {line}: {what}", remedy, [Problem(code, what, remedy, f"line {line}")])
 
 
 def _refuse_tricks(text: str) -> None:
@@ -207,13 +210,13 @@ def _refuse_tricks(text: str) -> None:
     for event in yaml.parse(text, _Loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SubmissionError("YAML_ALIAS", f"Line {line}: anchors and aliases are not allowed.", "Write it out.")
+            raise _at(line, "YAML_ALIAS", "anchors and aliases are not allowed.", "Write it out.")
         if getattr(event, "tag", None):
-            raise SubmissionError("YAML_TAG", f"Line {line}: tags (!) are not allowed.", "Write a plain value.")
+            raise _at(line, "YAML_TAG", "tags (!) are not allowed.", "Write a plain value.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise SubmissionError("YAML_DEPTH", f"Line {line}: nested over {MAX_DEPTH} deep.", "Flatten it.")
+                raise _at(line, "YAML_DEPTH", f"nested over {MAX_DEPTH} deep.", "Flatten it.")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -224,9 +227,7 @@ def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: dict[tuple
         return
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:int" and len(node.value) > 30:
-        raise SubmissionError(
-            "YAML_NUMBER", f"Line {node.start_mark.line + 1}: the whole number is too long.", "Write it as text."
-        )
+        raise _at(node.start_mark.line + 1, "YAML_NUMBER", "the whole number is too long.", "Write it as text.")
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _walk(child, (*path, index), lines)
@@ -234,10 +235,10 @@ def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: dict[tuple
         for key, child in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise SubmissionError("YAML_KEY", f"Line {line}: a key must be plain text.", "Put it in quotes.")
+                raise _at(line, "YAML_KEY", "a key must be plain text.", "Put it in quotes.")
             if (*path, key.value) in lines:
                 name = printable(key.value, 60)
-                raise SubmissionError("YAML_DUPLICATE_KEY", f"Line {line}: '{name}' is given twice.", "Keep one.")
+                raise _at(line, "YAML_DUPLICATE_KEY", f"'{name}' is given twice.", "Keep one.")
             lines[(*path, key.value)] = line
             _walk(child, (*path, key.value), lines)
 
@@ -281,6 +282,12 @@ def load(path: Path) -> Submission:
         )
     with path.open("rb") as stream:
         return parse(stream.read(MAX_BYTES + 1), path.stem)
+
+
+def place(path: Path, field: str) -> str:
+    """`line 3` for a field of a valid submission file; empty where the file does not have it."""
+    line = read_yaml(path.read_bytes())[1].get((field,))
+    return f"line {line}" if line else ""
 
 
 _TYPES = {

@@ -42,3 +42,9 @@ def clean_path(path: str) -> str:
 def markdown(text: str, limit: int = 300) -> str:
     """A stranger's text as markdown that shows just these characters: no link, mention, image, tag or table cell."""
     return "".join(f"&#{ord(c)};" if c in _MARKUP else c for c in printable(text, limit))
+
+
+def preformatted(text: str, limit: int = 4000) -> str:
+    """A stranger's lines as a block of markdown that shows just these characters."""
+    shown = printable(text, limit, keep="\n\t")
+    return "<pre>\n" + "".join(f"&#{ord(c)};" if c in "&<>@" else c for c in shown) + "\n</pre>"

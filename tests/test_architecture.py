@@ -31,7 +31,7 @@ FLOORS = [
     {"output"},
     {"accounts"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state", "ranking"},
-    {"plan", "audit", "doctor", "standings", "rescoring"},
+    {"plan", "audit", "doctor", "standings", "rescoring", "verdict", "forecast"},
     {"runs", "summary"},
     {"records"},
     {"evaluate", "check", "gate", "new", "prepare", "score"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import docker
 import pytest
+import requests
 
+from evaluator.errors import UsageError
+from evaluator.results import Lock, Results
+from evaluator.verdict import read as read_verdict
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
 
 
@@ -149,6 +154,132 @@ def test_an_oversized_image_is_refused_before_a_layer_is_pulled(
     assert report["code"] == "IMAGE_TOO_LARGE"
     seen = registry.accesses().removeprefix(before)
     assert len(set(re.findall(r"/blobs/(sha256:\w+)", seen))) == 1  # its configuration, and no layer
+
+
+def handmade(registry: LocalRegistry, name: str, architecture: str) -> tuple[str, str, str]:
+    """Push an image that no engine has seen; returns its reference, its digest and its layer's digest."""
+    base = f"http://{registry.host}/v2/{name}"
+
+    def blob(content: bytes) -> dict[str, object]:
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        where = requests.post(f"{base}/blobs/uploads/", timeout=10).headers["Location"]
+        requests.put(where, params={"digest": digest}, data=content, timeout=10).raise_for_status()
+        return {"digest": digest, "size": len(content)}
+
+    layer = blob(b"not even a tar")
+    config = blob(json.dumps({"os": "linux", "architecture": architecture, "rootfs": {"type": "layers"}}).encode())
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    manifest = {
+        "schemaVersion": 2, "mediaType": kind,
+        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", **config},
+        "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", **layer}],
+    }  # fmt: skip
+    answer = requests.put(f"{base}/manifests/1.0", json=manifest, headers={"Content-Type": kind}, timeout=10)
+    answer.raise_for_status()
+    return f"{registry.host}/{name}:1.0", answer.headers["Docker-Content-Digest"], str(layer["digest"])
+
+
+def test_an_image_for_another_platform_is_refused_before_a_layer_is_pulled(
+    registry: LocalRegistry, workspace: Workspace
+) -> None:
+    settings(workspace, registry)
+    name, _, layer = handmade(registry, "tests/foreign", "arm64")
+    before = registry.accesses()
+    report = json.loads(workspace.apb("check", str(workspace.submit("foreign", name)), "--json").stdout)
+    assert report["code"] == "IMAGE_PLATFORM"
+    [problem] = report["problems"]
+    assert "linux/arm64" in problem["what"] and "--platform linux/amd64" in problem["remedy"]
+    assert problem["where"] == "line 2"
+    assert f"GET /v2/tests/foreign/blobs/{layer}" not in registry.accesses().removeprefix(before)
+
+
+def test_what_was_checked_is_what_is_evaluated(
+    engine: docker.DockerClient, registry: LocalRegistry, build: Build, workspace: Workspace
+) -> None:
+    settings(workspace, registry)
+    name = push(engine, build("checked", HONEST), f"{registry.host}/tests/checked:1.0")
+    path = workspace.submit("checked", name)
+    digest = json.loads(workspace.apb("check", str(path), "--json").stdout)["digest"]
+    push(engine, build("swapped", "raise SystemExit(1)"), name)
+    assert json.loads(workspace.evaluate("--json").stdout)["scored"] == ["checked on smoke"]
+    assert json.loads((workspace.results / "checked" / "smoke.json").read_text())["image"]["digest"] == digest
+
+    push(engine, build("third", HONEST + "    print()\n"), name)
+    again = json.loads(workspace.apb("check", str(path), "--json").stdout)
+    assert [n["code"] for n in again["notes"]] == ["TAG_MOVED"]
+    assert json.loads((workspace.results / "checked" / "image.lock").read_text())["digest"] == digest
+
+
+def test_an_image_that_has_gone_is_the_submissions_fault(registry: LocalRegistry, workspace: Workspace) -> None:
+    settings(workspace, registry)
+    name, digest, _ = handmade(registry, "tests/gone", "amd64")
+    path = workspace.submit("gone", name)
+    pull = f"{registry.host}/tests/gone@{digest}"
+    Results(workspace.results).put_lock("gone", Lock(reference=name, digest=digest, pull=pull))
+    requests.delete(f"http://{registry.host}/v2/tests/gone/manifests/{digest}", timeout=10).raise_for_status()
+    done = workspace.evaluate("--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["failed"] == {"gone on smoke": "IMAGE_NOT_FOUND"}
+    told = workspace.apb("check", str(path))
+    assert told.returncode == 1
+    assert "line 2" in told.stderr and "IMAGE_NOT_FOUND" in told.stderr and "Push the image" in told.stderr
+
+
+def test_a_registry_that_breaks_off_is_our_fault(registry: LocalRegistry, workspace: Workspace) -> None:
+    settings(workspace, registry)
+    name, _, _ = handmade(registry, "tests/torn", "amd64")  # its layer is no archive: the pull itself fails
+    workspace.submit("torn", name)
+    done = workspace.evaluate("--json", timeout=200)
+    assert done.returncode == 3
+    assert "could not be pulled" in json.loads(done.stdout)["ours"]["torn on smoke"]
+
+
+def test_the_full_job_is_forecast_from_two_runs(build: Build, workspace: Workspace) -> None:
+    slow = HONEST.replace("for row in", "import time\n        for row in").replace(
+        "score = row", "time.sleep(0.001); score = row"
+    )
+    path = workspace.submit("slow", build("slow", slow), resources="{timeout_minutes: 1}")
+    report = json.loads(workspace.apb("check", str(path), "--json", "--state", str(workspace.state)).stdout)
+    assert report["passed"]
+    told = {f["track"]: f for f in report["forecast"]}
+    assert {"jain", "shehata", "harvey"} <= set(told)
+    assert told["harvey"]["rows"] == 141_021
+    assert 100 < told["harvey"]["seconds"] < 1000  # a millisecond a row, and what Python adds
+    assert told["harvey"]["limit_seconds"] == 60
+    [note] = [n for n in report["notes"] if n["code"] == "FORECAST"]
+    assert "harvey" in note["what"]
+
+
+def test_the_summary_is_inert_markdown(build: Build, workspace: Workspace) -> None:
+    hostile = "raise SystemExit('</pre><script>alert(1)</script> @everyone ![x](https://evil.example/x) \x1b[31m')"
+    path = workspace.submit("noisy", build("noisy", hostile))
+    page, file = workspace.root / "page.md", workspace.root / "verdict" / "check.json"
+    done = workspace.apb("check", str(path), "--summary", str(page), "--report", str(file))
+    assert done.returncode == 1
+    text = page.read_text()
+    assert "EXIT&#95;NONZERO" in text
+    for bad in ("<script", "@everyone", "\x1b", "![x]"):
+        assert bad not in text.replace("![x](https://evil.example/x)", "", 1)  # inside <pre> nothing is markdown
+    assert text.count("<pre>") == text.count("</pre>") == 1
+    verdict = read_verdict(file)
+    assert verdict is not None and verdict.code == "EXIT_NONZERO"
+    assert verdict.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "null", '{"submission": "x", "passed": 3, "html": "<b>"}', '{"submission": "x"}' + " " * 600_000],
+)
+def test_a_forged_verdict_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "check.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"no verdict|more than"):
+        read_verdict(path)
+
+
+def test_a_link_is_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "check.json").symlink_to("/etc/passwd")
+    assert read_verdict(tmp_path / "check.json") is None
 
 
 def test_a_registry_that_is_down_is_nobodys_fault_but_ours(registry: LocalRegistry, workspace: Workspace) -> None:

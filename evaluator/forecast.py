@@ -1,0 +1,61 @@
+"""How long the full job will take and how much memory, judged by two public runs of different length."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from evaluator.tracks import Track, TrackData
+
+ROWS = 2000
+SECONDS = 30.0
+"""The second run has so many rows, or as many as take about so long."""
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run."""
+
+    rows: int
+    seconds: float
+    memory: int | None
+
+
+def rows_for(first: Measured, tracks: Iterable[Track]) -> int:
+    """How many rows the second run should have; 0 where the first says enough of these tracks."""
+    largest = max((t.n for t in tracks), default=0)
+    if largest <= 5 * first.rows:
+        return 0
+    affordable = int(SECONDS / max(first.seconds / first.rows, 1e-6))
+    return min(ROWS, largest, max(affordable, 2 * first.rows))
+
+
+def enlarged(data: TrackData, rows: int, seed: int = 0) -> TrackData:
+    """So many rows, made of a track's own: each further copy has some residues exchanged, so that no two are alike."""
+    rng = random.Random(seed)  # noqa: S311 - public data
+    columns = {}
+    for name, chains in data.columns.items():
+        columns[name] = tuple(
+            chains[k % data.n] if k < data.n else _changed(chains[k % data.n], rng) for k in range(rows)
+        )
+    ids = tuple(f"row_{k}" for k in range(rows))
+    return replace(data, ids=ids, columns=columns, truth=data.truth.take([k % data.n for k in range(rows)]))
+
+
+def _changed(chain: str, rng: random.Random) -> str:
+    residues = list(chain)
+    for place in rng.sample(range(len(residues)), min(6, len(residues))):
+        residues[place] = rng.choice(RESIDUES)
+    return "".join(residues)
+
+
+def extrapolated(first: Measured, second: Measured, rows: int) -> Measured:
+    """A straight line through two runs, never falling."""
+    share = (rows - first.rows) / (second.rows - first.rows)
+    seconds = first.seconds + max(second.seconds - first.seconds, 0.0) * share
+    if first.memory is None or second.memory is None:
+        return Measured(rows, max(seconds, 0.0), second.memory)
+    memory = first.memory + max(second.memory - first.memory, 0) * share
+    return Measured(rows, max(seconds, 0.0), max(int(memory), 0))
