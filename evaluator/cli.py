@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 import click
 
 from evaluator.errors import BenchmarkError
+from evaluator.flow import commit, gate, intake, report
 from evaluator.options import FILE, FOLDER, LEVEL, Command, add_text, print_json, repository_of
 from evaluator.settings import software_version
 from evaluator.text import printable
-from evaluator.upkeep import doctor, gate, prepare
+from evaluator.upkeep import compare, doctor, fetch, prepare, sign
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -26,8 +27,8 @@ from evaluator.upkeep import doctor, gate, prepare
 def app(context: click.Context, root: Path | None) -> None:
     """Antibody Polyreactivity Benchmark: check, run, score and publish predictors packed as Docker images.
 
-    Contributors need `new`, `check` and `score`; maintainers `doctor`, `prepare`, `gate`, `evaluate`, `publish` and
-    `compare`.
+    Contributors need `new`, `check` and `score`; maintainers `doctor`, `fetch`, `prepare`, `evaluate`, `compare`,
+    `verify` and `publish`; workflows also `gate`, `report`, `intake`, `sign` and `commit`.
     """
     context.obj = root
 
@@ -219,71 +220,6 @@ def score(predictions: Path, labels: Path, level: float, as_json: bool) -> None:
         click.echo(as_text(scores, level))
 
 
-@app.command(
-    cls=Command,
-    examples="apb compare my-model net-charge --track jain --hidden /srv/hidden\n"
-    "apb compare new.csv old.csv --labels labels.csv\n"
-    "apb compare my-model --baseline-metrics '{\"accuracy\": 0.71}'",
-)
-@click.argument("candidate")
-@click.argument("baseline", required=False)
-@click.option("--baseline-metrics", metavar="JSON", help="A JSON file or inline JSON, in place of BASELINE.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Largest allowed drop.")
-@click.option("--track", help="Compare on this track alone.  [default: all that CANDIDATE has results on]")
-@click.option("--labels", type=FILE, help="Labels of predictions files.")
-@click.option("--hidden", type=FOLDER, help="Folder with hidden data: makes differences of results paired.")
-@click.option("--state", type=FOLDER, help="Private state with kept predictions.  [default: <root>/.apb]")
-@click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
-@click.option("--report-dir", type=FOLDER, default="reports", show_default=True, help="Where the report goes.")
-@click.option("--level", type=LEVEL, help="Of the intervals.  [default: 0.95]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_context
-def compare(
-    context: click.Context,
-    candidate: str,
-    baseline: str | None,
-    baseline_metrics: str | None,
-    threshold: float,
-    track: str | None,
-    labels: Path | None,
-    hidden: Path | None,
-    state: Path | None,
-    results: Path | None,
-    report_dir: Path,
-    level: float | None,
-    as_json: bool,
-) -> None:
-    """Compare a candidate with a baseline: PASSED, or FAILED (exit status 1) where accuracy dropped too far.
-
-    CANDIDATE and BASELINE are ids of submissions with results, .json results, or .csv predictions. Without a baseline
-    the candidate is reported alone.
-    """
-    from evaluator import validation_report
-    from evaluator.compare import compare as compare_sides
-    from evaluator.compare import passed
-    from evaluator.results import Results
-    from evaluator.sides import Sources
-    from evaluator.state import State
-
-    if baseline is not None and baseline_metrics is not None:
-        raise click.UsageError("Name a BASELINE or --baseline-metrics, not both.")
-    repository = repository_of(context)
-    sources = Sources(
-        Results(results or repository.results), State(state or repository.root / ".apb"), repository.tracks, hidden,
-        labels, level or repository.settings.level,
-    )  # fmt: skip
-    found = compare_sides(
-        candidate, baseline, sources, baseline_metrics=baseline_metrics, track=track, threshold=threshold
-    )
-    report = validation_report.write(report_dir, found, threshold, sources.level)
-    if as_json:
-        headline = validation_report.headline(found)
-        print_json({"verdict": headline, "report": str(report), "tracks": validation_report.as_json(found)})
-    else:
-        click.echo(validation_report.terminal(found, report))
-    sys.exit(0 if passed(found) else 1)
-
-
 @app.command(cls=Command, examples="apb publish\napb publish --out /tmp/site")
 @click.option("--out", type=FOLDER, help="[default: <root>/leaderboard/site]")
 @click.option("--submissions", type=FOLDER, help="[default: <root>/submissions]")
@@ -301,7 +237,38 @@ def publish(context: click.Context, out: Path | None, submissions: Path | None, 
     click.echo(f"{site.pages} pages, {site.entries} entries, {site.records} records: {site.index}")
 
 
-for command in (gate, prepare, doctor):
+@app.command(cls=Command, examples="apb verify\napb verify --hidden /srv/hidden --state /srv/state --json")
+@click.option("--site", type=FOLDER, help="A built site to compare with.  [default: <root>/leaderboard/site, if there]")
+@click.option("--hidden", type=FOLDER, help="Hidden data: metrics are computed again from kept predictions.")
+@click.option("--state", type=FOLDER, envvar="APB_STATE", help="Private state.  [default: <root>/.apb]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_context
+def verify(context: click.Context, site: Path | None, hidden: Path | None, state: Path | None, as_json: bool) -> None:
+    """Check every record against its schema and the hash chain, and the site's data against the records.
+
+    Also says what cannot be verified. Exit status 3 where something does not hold.
+    """
+    from evaluator.state import State
+    from evaluator.verify import verify as look
+    from leaderboard.build import build
+
+    repository = repository_of(context)
+
+    def rebuild(out: Path) -> None:
+        build(repository, submissions=repository.submissions, results=repository.results, out=out)
+
+    built = site or (repository.site if repository.site.is_dir() else None)
+    private = State(state or repository.root / ".apb")
+    checks = list(look(repository, site=built, rebuild=rebuild, hidden=hidden, state=private))
+    if as_json:
+        print_json([vars(c) for c in checks])
+    else:
+        for check in checks:
+            click.echo(f"{check.level:<9}{printable(check.what, 1000)}")
+    sys.exit(3 if any(c.level == "FAIL" for c in checks) else 0)
+
+
+for command in (gate, report, intake, commit, sign, compare, fetch, prepare, doctor):
     app.add_command(command)
 
 

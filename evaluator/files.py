@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 
+def as_json(content: Any) -> bytes:
+    """JSON as this project writes it: sorted keys, no NaN, a newline at the end."""
+    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically: sorted keys, no NaN, a newline at the end; a crash leaves the old file or the new one."""
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-    write_bytes(path, text.encode())
+    """Write JSON atomically; a crash leaves the old file or the new one."""
+    write_bytes(path, as_json(content))
 
 
 def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:

@@ -6,17 +6,15 @@ Only git's own objects are looked at, never a working tree: nothing of a pull re
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from evaluator import submission as submissions
-from evaluator.errors import EvaluatorError, Problem, SubmissionError, UsageError
-from evaluator.submission import MAX_BYTES, Submission
+from evaluator.errors import Problem, SubmissionError, UsageError
+from evaluator.git import commit_of, git
+from evaluator.intake import Intake, blob, read_at
 from evaluator.text import printable
 
 PLAIN = "100644"
@@ -27,25 +25,15 @@ WEEK = timedelta(days=7)
 SHOWN = 5
 
 
-class Intake(BaseModel):
-    """One merged pull request; the first of an id says who owns it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    date: date
-    id: str
-    login: str
-    new_run: bool = Field(description="Whether it made an evaluation due, which is what quotas count")
-
-
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What the gate says.
 
     Attributes:
         id: of the submission, where exactly one is changed.
         new: whether it is new.
         new_run: whether it names another image than before.
+        content: of its file, where that is a valid submission.
         problems: why it is refused; none if it may pass.
     """
 
@@ -53,6 +41,7 @@ class Verdict:
     new: bool
     new_run: bool
     problems: tuple[Problem, ...]
+    content: bytes | None = None
 
     @property
     def passed(self) -> bool:
@@ -81,8 +70,9 @@ def gate(
     intake: Sequence[Intake] = (),
     maintainers: Sequence[str] = (),
     quota: int = 3,
+    pending: int = 0,
     today: date,
-) -> Verdict:
+) -> Judgement:
     """Judge the commits of `head` that are not in `base`.
 
     Args:
@@ -91,6 +81,7 @@ def gate(
         intake: every merged submission so far.
         maintainers: logins that may change any submission.
         quota: evaluations that an author may ask for in seven days.
+        pending: evaluations that the author has asked for and that are about to be merged.
 
     Raises:
         UsageError: a commit is not known, or the login is none.
@@ -98,32 +89,35 @@ def gate(
     login = author.lower()
     if not _LOGIN.fullmatch(login):
         raise UsageError(f"'{printable(author, 60)}' is no login.")
-    start = _git(root, "merge-base", _commit(root, base), _commit(root, head)).decode().strip()
-    changes = _changes(root, start, _commit(root, head))
+    start = git(root, "merge-base", commit_of(root, base), commit_of(root, head)).decode().strip()
+    changes = _changes(root, start, commit_of(root, head))
     problems = [*_kinds(changes)]
     if problems:
-        return Verdict(None, new=False, new_run=False, problems=tuple(problems))
+        return Judgement(None, new=False, new_run=False, problems=tuple(problems))
     change = changes[0]
     found = _PATH.fullmatch(change.path)
     assert found is not None
     entry_id, new = found[1].decode(), change.status == "A"
-    before = None if new else _submission(root, base, entry_id)
+    if not new and _blob(root, start, entry_id) != _blob(root, commit_of(root, base), entry_id):
+        remedy = "Merge or rebase onto the current main branch: what is judged must be what is merged."
+        problems.append(Problem("STALE", f"{entry_id} has changed in the meantime.", remedy))
+    before = None if new else read_at(root, commit_of(root, base), entry_id)
     try:
-        after = _read(root, head, entry_id)
+        content = blob(root, commit_of(root, head), entry_id)
+        after = submissions.parse(content, entry_id)
     except SubmissionError as error:
-        return Verdict(entry_id, new=new, new_run=True, problems=error.problems)
+        return Judgement(entry_id, new=new, new_run=True, problems=error.problems)
     new_run = before is None or before.docker_image != after.docker_image
     trusted = login in {m.lower() for m in maintainers}
     if not trusted:
         problems += _ownership(root, base, entry_id, login, intake, new=new)
-        spent = sum(i.new_run and i.login == login and today - i.date < WEEK for i in intake)
+        spent = pending + sum(i.new_run and i.login == login and today - i.date < WEEK for i in intake)
         if new_run and spent >= quota:
-            problems.append(
-                Problem("QUOTA", f"{login} has had {spent} evaluations in the last seven days.", "Come back in a week.")
-            )
+            what = f"{login} has asked for {spent} evaluations in the last seven days."
+            problems.append(Problem("QUOTA", what, "Come back in a week."))
     elif new and _known(root, base, entry_id, intake):
         problems.append(_reused(entry_id))
-    return Verdict(entry_id, new=new, new_run=new_run, problems=tuple(problems))
+    return Judgement(entry_id, new=new, new_run=new_run, problems=tuple(problems), content=content)
 
 
 def _kinds(changes: Sequence[_Change]) -> list[Problem]:
@@ -172,65 +166,20 @@ def _reused(entry_id: str) -> Problem:
 def _known(root: Path, base: str, entry_id: str, intake: Sequence[Intake]) -> bool:
     """Whether an id was ever used: in the intake, in the records, or anywhere in the history."""
     paths = [f"submissions/{entry_id}.yaml", f"leaderboard/results/{entry_id}"]
-    seen = _git(root, "log", "--format=%H", "-1", _commit(root, base), "--", *paths)
+    seen = git(root, "log", "--format=%H", "-1", commit_of(root, base), "--", *paths)
     return bool(seen.strip()) or any(i.id == entry_id for i in intake)
+
+
+def _blob(root: Path, commit: str, entry_id: str) -> bytes:
+    """Hash of a submission's file in a commit; empty where it has none."""
+    return git(root, "ls-tree", commit, "--", f"submissions/{entry_id}.yaml")
 
 
 def _changes(root: Path, start: str, end: str) -> list[_Change]:
     """What differs, as git's trees have it: no renames guessed, names as bytes."""
-    raw = _git(root, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", start, end).split(b"\0")
+    raw = git(root, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", start, end).split(b"\0")
     found = []
     for meta, path in zip(raw[::2], raw[1::2], strict=False):
         old_mode, new_mode, _, _, status = meta.decode().lstrip(":").split(" ")
         found.append(_Change(old_mode, new_mode, status[0], path))
     return found
-
-
-def _submission(root: Path, commit: str, entry_id: str) -> Submission | None:
-    try:
-        return _read(root, commit, entry_id)
-    except SubmissionError:
-        return None
-
-
-def _read(root: Path, commit: str, entry_id: str) -> Submission:
-    """Parse a file of a commit, which is not loaded if it is too large."""
-    spec = f"{_commit(root, commit)}:submissions/{entry_id}.yaml"
-    size = int(_git(root, "cat-file", "-s", spec))
-    if size > MAX_BYTES:
-        raise SubmissionError("YAML_TOO_LARGE", f"The file has {size:,} bytes.", f"At most {MAX_BYTES:,} are read.")
-    return submissions.parse(_git(root, "cat-file", "blob", spec), entry_id)
-
-
-def _commit(root: Path, name: str) -> str:
-    """The full hash of a commit; a name that looks like an option is none."""
-    try:
-        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
-    except EvaluatorError as error:
-        raise UsageError(f"{printable(name, 80)} is no commit of {root}.") from error
-
-
-def _git(root: Path, *arguments: str) -> bytes:
-    """Run git without hooks, filters or configuration of the checkout that could start programs."""
-    command = ["git", "--no-pager", "-C", str(root), "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
-    try:
-        return subprocess.run([*command, *arguments], capture_output=True, check=True, timeout=120).stdout
-    except subprocess.CalledProcessError as error:
-        said = printable(error.stderr.decode("utf-8", "replace").strip(), 300)
-        raise EvaluatorError(f"git {arguments[0]} failed: {said}", "Is this a full clone?") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EvaluatorError(f"git {arguments[0]} failed: {error}") from error
-
-
-def read_intake(path: Path) -> list[Intake]:
-    """Every merged submission, oldest first; none where there is no such file.
-
-    Raises:
-        EvaluatorError: a line is not valid.
-    """
-    if not path.is_file():
-        return []
-    try:
-        return [Intake.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error

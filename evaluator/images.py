@@ -141,9 +141,20 @@ def resolve(reference: Reference, settings: Settings, engine: docker.DockerClien
         SubmissionError: `IMAGE_REGISTRY`, `IMAGE_NOT_FOUND`, `IMAGE_PLATFORM`, `IMAGE_TOO_LARGE`, ...
         EvaluatorError: a reference image was not built; the registry does not answer.
     """
-    require_allowed(reference, settings)
     if reference.registry is None:
         return local_image(str(reference), engine)
+    return from_registry(reference, settings)
+
+
+def from_registry(reference: Reference, settings: Settings) -> Image:
+    """What a registry's reference means now; no engine is needed for that.
+
+    Raises:
+        SubmissionError: `IMAGE_REGISTRY`, `IMAGE_NOT_FOUND`, `IMAGE_PLATFORM`, `IMAGE_TOO_LARGE`, ...
+        EngineError: the registry does not answer.
+    """
+    require_allowed(reference, settings)
+    assert reference.registry is not None
     registry = Registry(reference.registry, insecure=reference.registry in settings.insecure_registries)
     manifest = registry.manifest(reference.repository, reference.digest or str(reference.tag))
     if manifest.size > settings.max_image_gb * 1e9:
@@ -180,7 +191,7 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
     except docker.errors.ImageNotFound:
         if image.pull is None:
             raise EngineError(f"The image {printable(image.reference, 200)} has gone from the local engine.") from None
-        resolve(parse(image.pull), settings, engine)  # still there, still small enough: asked before a layer is pulled
+        from_registry(parse(image.pull), settings)  # still there, still small enough: asked before a layer is pulled
         found = _pull(image.pull, settings, engine)
     try:
         _inspect(found, settings)

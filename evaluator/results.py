@@ -4,21 +4,25 @@
 <results>/<track>.standings.json        who can be told from whom
 <results>/<track>.pairs.json            how far any two entries differ, on a track whose labels are open
 <results>/history.jsonl                 one line for each record that came to be or changed
+<results>/chain.jsonl                    one line for each record written, each with the hash of the line before
 <results>/rescored/<scorer>.md          what a new scorer changed, old beside new
 <results>/<submission>/image.lock       the digest that the submission's tag was resolved to
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evaluator.errors import EvaluatorError
-from evaluator.files import write_json
+from evaluator.files import as_json, write_bytes
 
 SCHEMA_VERSION = "1.1"
+MAX_LINE = 4096
 
 
 class _Model(BaseModel):
@@ -158,6 +162,14 @@ class Change(_Model):
     metrics: dict[str, tuple[float | None, float | None]] = Field(description="Values before and after, where changed")
 
 
+class Link(_Model):
+    """One record written: whoever changes a record or a line afterwards breaks the chain."""
+
+    record: str = Field(description="<submission>/<track>.json")
+    sha256: str = Field(description="Of the record's file")
+    previous: str | None = Field(description="sha256 of the line before, without its line break; null on the first")
+
+
 class Lock(_Model):
     """A tag, resolved once."""
 
@@ -204,8 +216,29 @@ class Results:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as history:
                 history.write(change.model_dump_json() + "\n")
-        write_json(self.path(result.submission, result.track), result.model_dump(mode="json"))
+        content = as_json(result.model_dump(mode="json"))
+        self._link(f"{result.submission}/{result.track}.json", content)
+        write_bytes(self.path(result.submission, result.track), content)
         return change
+
+    @property
+    def chain(self) -> Path:
+        """The chain of everything ever recorded."""
+        return self.folder / "chain.jsonl"
+
+    def _link(self, record: str, content: bytes) -> None:
+        """Goes first: after a crash before the record itself the pair is still due, and gets another line."""
+        self.chain.parent.mkdir(parents=True, exist_ok=True)
+        with self.chain.open("ab+") as chain:
+            end = chain.seek(0, os.SEEK_END)
+            chain.seek(max(end - MAX_LINE, 0))
+            whole, _, torn = chain.read().rpartition(b"\n")
+            if torn:  # a crash in mid-line
+                chain.truncate(end - len(torn))
+            last = whole.rpartition(b"\n")[2]
+            previous = hashlib.sha256(last).hexdigest() if last else None
+            link = Link(record=record, sha256=hashlib.sha256(content).hexdigest(), previous=previous)
+            chain.write(link.model_dump_json().encode() + b"\n")
 
     def history(self) -> list[Change]:
         """Every change, oldest first.
@@ -231,7 +264,7 @@ class Results:
 
     def put_standings(self, standings: Standings) -> None:
         """Write a track's ranking."""
-        write_json(self.folder / f"{standings.track}.standings.json", standings.model_dump(mode="json"))
+        write_bytes(self.folder / f"{standings.track}.standings.json", as_json(standings.model_dump(mode="json")))
 
     def pairs(self, track: str) -> Pairs | None:
         """How far any two entries of a track differ; None where that is not published."""
@@ -239,7 +272,7 @@ class Results:
 
     def put_pairs(self, pairs: Pairs) -> None:
         """Write the differences between a track's entries."""
-        write_json(self.folder / f"{pairs.track}.pairs.json", pairs.model_dump(mode="json"))
+        write_bytes(self.folder / f"{pairs.track}.pairs.json", as_json(pairs.model_dump(mode="json")))
 
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""
@@ -248,7 +281,7 @@ class Results:
 
     def put_lock(self, submission: str, lock: Lock) -> None:
         """Remember what a tag was resolved to."""
-        write_json(self.folder / submission / "image.lock", lock.model_dump(mode="json"))
+        write_bytes(self.folder / submission / "image.lock", as_json(lock.model_dump(mode="json")))
 
 
 def _facts(result: Result) -> tuple[str | None, ...]:

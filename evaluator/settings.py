@@ -7,6 +7,7 @@ import tomllib
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -46,6 +47,12 @@ class Settings(BaseModel):
     """Evaluations that an author may ask for in seven days."""
     site_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
     """Where the site is served, with a slash at the end; for the feed and citations."""
+    signer: Literal["none", "ssh", "sigstore"] = "none"
+    """Who signs the chain of records: a key of our own by `ssh-keygen`, or a workflow's identity by sigstore."""
+    signer_identity: str = ""
+    """ssh: the public key, as in a .pub file. sigstore: the identity in the certificate, e.g. a workflow's address."""
+    signer_issuer: str = "https://token.actions.githubusercontent.com"
+    """sigstore: who vouches for the identity."""
     log_days: int = Field(default=14, ge=0)
     """How long private logs of hidden runs are kept."""
 

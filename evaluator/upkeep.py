@@ -1,4 +1,4 @@
-"""Commands of those who keep the benchmark: the gate, the hidden data, the machine."""
+"""Commands of those who keep the benchmark: hidden data, signatures, comparisons, the machine."""
 
 from __future__ import annotations
 
@@ -7,43 +7,8 @@ from pathlib import Path
 
 import click
 
-from evaluator.options import FOLDER, Command, print_json, repository_of
+from evaluator.options import FILE, FOLDER, LEVEL, Command, print_json, repository_of
 from evaluator.text import printable
-
-
-@click.command(
-    cls=Command,
-    examples="apb gate --base origin/main --author my-login\napb gate --base main --head pr --author my-login --json",
-)
-@click.option("--base", required=True, help="The branch or commit that the pull request is for.")
-@click.option("--head", default="HEAD", show_default=True, help="The pull request's last commit.")
-@click.option("--author", required=True, help="Login of the pull request's author.")
-@click.option("--clone", type=FOLDER, help="A clone that has both commits.  [default: <root>]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_context
-def gate(context: click.Context, base: str, head: str, author: str, clone: Path | None, as_json: bool) -> None:
-    """Does a pull request change one submission of its author's, and nothing else? Nothing of it is run."""
-    from datetime import UTC, datetime
-
-    from evaluator.gate import gate as judge
-    from evaluator.gate import read_intake
-
-    repository = repository_of(context)
-    found = judge(
-        clone or repository.root, base, head, author, intake=read_intake(repository.intake),
-        maintainers=repository.settings.maintainers, quota=repository.settings.weekly_quota,
-        today=datetime.now(UTC).date(),
-    )  # fmt: skip
-    if as_json:
-        problems = [vars(p) for p in found.problems]
-        print_json(
-            {"id": found.id, "new": found.new, "new_run": found.new_run, "passed": found.passed, "problems": problems}
-        )
-    else:
-        for problem in found.problems:
-            click.echo(f"FAIL {problem}", err=True)
-        click.echo(f"{found.id or 'pull request'}: {'may pass' if found.passed else 'refused'}")
-    sys.exit(0 if found.passed else 1)
 
 
 @click.command(
@@ -88,6 +53,22 @@ def prepare(context: click.Context, track: str | None, source: Path, hidden: Pat
         click.echo("Put into the track file:\nsha256:\n" + "\n".join(f"  {k}: {v}" for k, v in hashes.items()))
 
 
+@click.command(
+    cls=Command, examples="apb fetch vhh48 --to downloads\napb prepare vhh48 --from downloads --hidden /srv/hidden"
+)
+@click.argument("track")
+@click.option("--to", "target", type=FOLDER, required=True, help="Folder for the files.")
+@click.option("--mirror", default="", help="Address of another folder with the same files.")
+def fetch(track: str, target: Path, mirror: str) -> None:
+    """Download a track's published source files, where their licence allows it; else say where to ask for them."""
+    from evaluator.fetch import SOURCES
+    from evaluator.fetch import fetch as download
+
+    for path in download(track, target, mirror):
+        click.echo(str(path))
+    click.echo(f"licence: {SOURCES[track].licence}. Next: apb prepare {track} --from {target} --hidden DIR")
+
+
 @click.command(cls=Command, examples="apb doctor\napb doctor --runtime runsc")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--runtime", help="Also see whether the engine has this OCI runtime.")
@@ -102,3 +83,80 @@ def doctor(as_json: bool, runtime: str | None) -> None:
         for f in findings:
             click.echo(f"{f.level:<7}{printable(f.what)}{'  -> ' + f.remedy if f.remedy else ''}")
     sys.exit(3 if any(f.level == "refuse" for f in findings) else 0)
+
+
+@click.command(cls=Command, examples="apb sign")
+@click.pass_context
+def sign(context: click.Context) -> None:
+    """Sign the chain of records, if [tool.apb] names a signer; else say that records are unsigned."""
+    from evaluator import signing
+    from evaluator.results import Results
+
+    repository = repository_of(context)
+    path = signing.sign(Results(repository.results).chain, repository.settings)
+    click.echo(f"signed: {path}" if path else "no signer is configured, or there is no record: nothing is signed")
+
+
+@click.command(
+    cls=Command,
+    examples="apb compare my-model net-charge --track jain --hidden /srv/hidden\n"
+    "apb compare new.csv old.csv --labels labels.csv\n"
+    "apb compare my-model --baseline-metrics '{\"accuracy\": 0.71}'",
+)
+@click.argument("candidate")
+@click.argument("baseline", required=False)
+@click.option("--baseline-metrics", metavar="JSON", help="A JSON file or inline JSON, in place of BASELINE.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Largest allowed drop.")
+@click.option("--track", help="Compare on this track alone.  [default: all that CANDIDATE has results on]")
+@click.option("--labels", type=FILE, help="Labels of predictions files.")
+@click.option("--hidden", type=FOLDER, help="Folder with hidden data: makes differences of results paired.")
+@click.option("--state", type=FOLDER, help="Private state with kept predictions.  [default: <root>/.apb]")
+@click.option("--results", type=FOLDER, help="[default: <root>/leaderboard/results]")
+@click.option("--report-dir", type=FOLDER, default="reports", show_default=True, help="Where the report goes.")
+@click.option("--level", type=LEVEL, help="Of the intervals.  [default: 0.95]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def compare(
+    context: click.Context,
+    candidate: str,
+    baseline: str | None,
+    baseline_metrics: str | None,
+    threshold: float,
+    track: str | None,
+    labels: Path | None,
+    hidden: Path | None,
+    state: Path | None,
+    results: Path | None,
+    report_dir: Path,
+    level: float | None,
+    as_json: bool,
+) -> None:
+    """Compare a candidate with a baseline: PASSED, or FAILED (exit status 1) where accuracy dropped too far.
+
+    CANDIDATE and BASELINE are ids of submissions with results, .json results, or .csv predictions. Without a baseline
+    the candidate is reported alone.
+    """
+    from evaluator import validation_report
+    from evaluator.compare import compare as compare_sides
+    from evaluator.compare import passed
+    from evaluator.results import Results
+    from evaluator.sides import Sources
+    from evaluator.state import State
+
+    if baseline is not None and baseline_metrics is not None:
+        raise click.UsageError("Name a BASELINE or --baseline-metrics, not both.")
+    repository = repository_of(context)
+    sources = Sources(
+        Results(results or repository.results), State(state or repository.root / ".apb"), repository.tracks, hidden,
+        labels, level or repository.settings.level,
+    )  # fmt: skip
+    found = compare_sides(
+        candidate, baseline, sources, baseline_metrics=baseline_metrics, track=track, threshold=threshold
+    )
+    report = validation_report.write(report_dir, found, threshold, sources.level)
+    if as_json:
+        headline = validation_report.headline(found)
+        print_json({"verdict": headline, "report": str(report), "tracks": validation_report.as_json(found)})
+    else:
+        click.echo(validation_report.terminal(found, report))
+    sys.exit(0 if passed(found) else 1)

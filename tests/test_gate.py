@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import EvaluatorError
-from evaluator.gate import Intake, Verdict, gate, read_intake
+from evaluator.gate import Judgement, gate
+from evaluator.intake import Intake
+from evaluator.intake import read as read_intake
 from tests.conftest import ROOT, Workspace
 
 TODAY = date(2026, 3, 10)
@@ -153,7 +155,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
-def judge(root: Path, login: str) -> Verdict:
+def judge(root: Path, login: str) -> Judgement:
     return gate(root, "main", "request", login, intake=INTAKE, maintainers=("keeper",), today=TODAY)
 
 

@@ -1,0 +1,150 @@
+"""Commands of the way from a pull request to a published score; the workflows' steps are these and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evaluator.options import FILE, FOLDER, Command, add_text, print_json, repository_of
+
+if TYPE_CHECKING:
+    from evaluator.github import GitHub
+    from evaluator.intake import Intake
+    from evaluator.settings import Repository
+
+PAGE = click.option(
+    "--summary", "page", type=FILE, envvar="GITHUB_STEP_SUMMARY", help="Add a summary in markdown to this file."
+)
+
+
+@click.command(
+    cls=Command,
+    examples="apb gate --base origin/main --author my-login\napb gate --base main --head pr --author my-login --json",
+)
+@click.option("--base", required=True, help="The branch or commit that the pull request is for.")
+@click.option("--head", default="HEAD", show_default=True, help="The pull request's last commit.")
+@click.option("--author", required=True, help="Login of the pull request's author.")
+@click.option("--clone", type=FOLDER, help="A clone that has both commits.  [default: <root>]")
+@click.option("--take", type=FOLDER, help="Write the submission, if it may pass, into this folder, for apb check.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--report", type=FILE, help="Write the same JSON object to this file.")
+@PAGE
+@click.pass_context
+def gate(
+    context: click.Context,
+    base: str,
+    head: str,
+    author: str,
+    clone: Path | None,
+    take: Path | None,
+    as_json: bool,
+    report: Path | None,
+    page: Path | None,
+) -> None:
+    """Does a pull request change one submission of its author's, and nothing else? Nothing of it is run."""
+    from datetime import UTC, datetime
+
+    from evaluator import intake
+    from evaluator.files import write_bytes, write_json
+    from evaluator.gate import gate as judge
+    from evaluator.report import gate_json, gate_page
+
+    repository = repository_of(context)
+    found = judge(
+        clone or repository.root, base, head, author, intake=intake.read(repository.intake),
+        maintainers=repository.settings.maintainers, quota=repository.settings.weekly_quota,
+        today=datetime.now(UTC).date(),
+    )  # fmt: skip
+    if take and found.passed and found.content is not None:
+        write_bytes(take / f"{found.id}.yaml", found.content)
+    if report:
+        write_json(report, gate_json(found))
+    if page:
+        add_text(page, gate_page(found))
+    if as_json:
+        print_json(gate_json(found))
+    else:
+        for problem in found.problems:
+            click.echo(f"FAIL {problem}", err=True)
+        click.echo(f"{found.id or 'pull request'}: {'may pass' if found.passed else 'refused'}")
+    sys.exit(0 if found.passed else 1)
+
+
+@click.command(cls=Command, examples='apb report verdict --event "$GITHUB_EVENT_PATH"')
+@click.argument("folder", type=FOLDER)
+@click.option("--event", type=FILE, required=True, envvar="GITHUB_EVENT_PATH", help="GitHub's account of the event.")
+@PAGE
+@click.pass_context
+def report(context: click.Context, folder: Path, event: Path, page: Path | None) -> None:
+    """Comment on a pull request whose check has ended, and have it merged if gate and check passed.
+
+    FOLDER holds the check's check.json. The gate is run again here. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.
+    """
+    from evaluator.github import GitHub
+    from evaluator.report import read_event
+    from evaluator.report import report as tell
+
+    repository, hub = repository_of(context), GitHub()
+    merged = _intake(repository, hub)
+    outcome = tell(repository, hub, read_event(event), folder, merged)
+    if page and outcome.page:
+        add_text(page, outcome.page)
+    click.echo(outcome.said + (f"; it {outcome.merge}" if outcome.merge else ""))
+
+
+@click.command(cls=Command, examples="apb intake")
+@click.pass_context
+def intake(context: click.Context) -> None:
+    """Note who brought what was merged since, and lock its image.
+
+    Writes leaderboard/intake.jsonl, from which quotas and owners are known, and the digest that each tag means now.
+    Needs GITHUB_TOKEN and GITHUB_REPOSITORY.
+    """
+    from evaluator import intake as intakes
+    from evaluator.github import GitHub
+    from evaluator.locks import lock_image
+
+    repository = repository_of(context)
+    known = intakes.read(repository.intake)
+    lines = _intake(repository, GitHub())
+    if lines != known:
+        intakes.write(repository.intake, lines)
+    for line in lines[len(known) :]:
+        outcome = lock_image(repository, line.id) if line.new_run else "no new image"
+        click.echo(f"{line.id} by {line.login}: {outcome}")
+    click.echo(f"{len(lines) - len(known)} new, {len(lines)} in all")
+
+
+def _intake(repository: Repository, hub: GitHub) -> list[Intake]:
+    """Every merged submission: those written down, and those merged since."""
+    from evaluator import intake as intakes
+
+    def login_of(commit: str) -> str | None:
+        pulls = [p for p in hub.pulls_of(commit) if p.merged and p.merge_sha == commit]
+        return pulls[0].login if pulls else None
+
+    known = intakes.read(repository.intake)
+    return [*known, *intakes.merged_since(repository.root, known, login_of)]
+
+
+@click.command(cls=Command, examples='apb commit --message "Weekly round" --push')
+@click.option("--message", default="Records", show_default=True, help="Of the commit.")
+@click.option("--push", is_flag=True, help="Push to origin, on top of what others have pushed meanwhile.")
+@click.option("--branch", default="main", show_default=True, help="Where to push to.")
+@click.pass_context
+def commit(context: click.Context, message: str, push: bool, branch: str) -> None:
+    """Commit the records and the intake, and nothing else. GITHUB_TOKEN, if set, is shown to GitHub alone."""
+    from evaluator import deliver
+    from evaluator.git import authorized
+
+    repository = repository_of(context)
+    made = deliver.commit(repository, message)
+    click.echo(f"committed {made}" if made else "nothing to commit")
+    if push:
+        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        deliver.push(repository, branch, authorized(server, os.environ.get("GITHUB_TOKEN", "")))
+        click.echo(f"{branch} is up to date")

@@ -1,0 +1,136 @@
+"""The few calls to GitHub that the workflows need: which pull request, who opened it, one comment, one merge.
+
+REST: https://docs.github.com/en/rest (version 2022-11-28); automatic merging exists in GraphQL alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from evaluator.errors import EngineError, UsageError
+
+TIMEOUT = (10, 30)
+MARKER = "<!-- apb: verdict -->"
+BOT = "github-actions[bot]"
+MERGE = "squash"
+AUTO_MERGE = """mutation($id: ID!, $sha: GitObjectID!) {
+  enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $sha, mergeMethod: SQUASH}) {
+    pullRequest { number }
+  }
+}"""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request.
+
+    Attributes:
+        login: of its author.
+        sha: of its last commit.
+        auto_merge: whether it is merged as soon as its conditions are met.
+        merge_sha: the commit that it was merged as.
+    """
+
+    number: int
+    node_id: str
+    login: str
+    sha: str
+    auto_merge: bool
+    merge_sha: str | None
+    merged: bool
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> Pull:
+        """From GitHub's JSON."""
+        return cls(
+            int(found["number"]), str(found["node_id"]), str(found["user"]["login"]), str(found["head"]["sha"]),
+            bool(found.get("auto_merge")), found.get("merge_commit_sha"), bool(found.get("merged_at")),
+        )  # fmt: skip
+
+
+class GitHub:
+    """One repository on GitHub, as the environment of a workflow describes it.
+
+    Raises:
+        UsageError: the environment does not name a repository and a token.
+    """
+
+    def __init__(self) -> None:
+        self.token = os.environ.get("GITHUB_TOKEN", "")
+        self.repository = os.environ.get("GITHUB_REPOSITORY", "")
+        self.server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        self.api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
+        self.graphql = os.environ.get("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql")
+        if not self.token or not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
+            raise UsageError("Set GITHUB_TOKEN and GITHUB_REPOSITORY (owner/name), as a workflow's run has them.")
+        self.session = requests.Session()
+        self.session.headers.update(
+            {
+                "Authorization": f"Bearer {self.token}", "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+            }
+        )  # fmt: skip
+
+    def open_pulls(self, base: str, head: str = "") -> list[Pull]:
+        """Open pull requests for a branch; those from `owner:branch` alone, where `head` is given."""
+        query = {"state": "open", "base": base, "per_page": "100", **({"head": head} if head else {})}
+        return [Pull.of(found) for found in self._pages("pulls", query)]
+
+    def pulls_of(self, commit: str) -> list[Pull]:
+        """Pull requests that brought a commit."""
+        return [Pull.of(found) for found in self._pages(f"commits/{commit}/pulls", {"per_page": "100"})]
+
+    def comment(self, number: int, text: str) -> None:
+        """Write our one comment on a pull request, or change it."""
+        body = {"body": f"{MARKER}\n{text}"}
+        comments = self._pages(f"issues/{number}/comments", {"per_page": "100"})
+        ours = [c for c in comments if c["user"]["login"] == BOT and str(c["body"]).startswith(MARKER)]
+        if ours:
+            self._call("PATCH", f"issues/comments/{int(ours[0]['id'])}", json=body)
+        else:
+            self._call("POST", f"issues/{number}/comments", json=body)
+
+    def merge(self, pull: Pull) -> str:
+        """Have exactly this commit merged: once every condition is met, at once where there is none left."""
+        query = {"query": AUTO_MERGE, "variables": {"id": pull.node_id, "sha": pull.sha}}
+        answer = self._json(self._send("POST", self.graphql, json=query))
+        if not answer.get("errors"):
+            return "will be merged as soon as the other conditions are met"
+        self._call("PUT", f"pulls/{pull.number}/merge", json={"sha": pull.sha, "merge_method": MERGE})
+        return "is merged"
+
+    def _pages(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        url, params = self._url(path), query
+        while url and len(found) < 10_000:
+            response = self._send("GET", url, params=params)
+            found += self._json(response)
+            url, params = response.links.get("next", {}).get("url", ""), {}
+        return found
+
+    def _call(self, method: str, path: str, **content: Any) -> Any:
+        return self._json(self._send(method, self._url(path), **content))
+
+    def _url(self, path: str) -> str:
+        return f"{self.api}/repos/{self.repository}/{path}"
+
+    def _send(self, method: str, url: str, **content: Any) -> requests.Response:
+        try:
+            response = self.session.request(method, url, timeout=TIMEOUT, **content)
+        except requests.RequestException as error:
+            raise EngineError(f"GitHub cannot be reached: {type(error).__name__}.", "Run the job again.") from error
+        if response.status_code >= requests.codes.bad_request:
+            raise EngineError(f"GitHub answered {method} {response.url} with {response.status_code}.", "Run it again.")
+        return response
+
+    @staticmethod
+    def _json(response: requests.Response) -> Any:
+        try:
+            return response.json()
+        except requests.JSONDecodeError as error:
+            raise EngineError(f"GitHub answered {response.url} with something that is not JSON.") from error
