@@ -74,7 +74,7 @@ def limits_for(submission: Submission, track: Track, settings: Settings) -> Limi
     asked = submission.resources
     minutes = min(asked.timeout_minutes, track.timeout_minutes, settings.max_timeout_minutes)
     memory = min(asked.memory_gb, settings.max_memory_gb)
-    return Limits(seconds=minutes * 60, memory=int(memory * GIB), cpus=settings.cpus)
+    return Limits(seconds=float(minutes * 60), memory=int(memory * GIB), cpus=float(settings.cpus))
 
 
 def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Track]:
