@@ -178,7 +178,11 @@ def _site(site: Path | None, rebuild: Callable[[Path], None]) -> Iterator[Check]
         return
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "site"
-        rebuild(fresh)
+        try:
+            rebuild(fresh)
+        except BenchmarkError as error:
+            yield Check("FAIL", f"the site cannot be built from these records: {error}")
+            return
         ours, theirs = _hashes(fresh / "data"), _hashes(site / "data")
     names = sorted({name for name, _ in ours.items() ^ theirs.items()})
     faults = [f"data/{name} is not what the records give" for name in names]

@@ -197,6 +197,15 @@ def test_what_the_base_has_gained_since_is_not_the_requests(clone: Path) -> None
     assert judge(clone, "eve").passed
 
 
+def test_an_entry_that_has_changed_meanwhile_must_be_rebased(clone: Path) -> None:
+    put("submissions/eve-old.yaml", GOOD + "team: one\n")(clone)
+    commit(clone, "request")
+    git(clone, "checkout", "--quiet", "main")
+    put("submissions/eve-old.yaml", GOOD + "license: MIT\n")(clone)
+    commit(clone, "another of hers")
+    assert [p.code for p in judge(clone, "eve").problems] == ["STALE"]
+
+
 def test_the_command_says_it_and_exits(clone: Path, workspace: Workspace) -> None:
     put("submissions/eve-new.yaml")(clone)
     commit(clone, "good")

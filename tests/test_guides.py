@@ -1,0 +1,105 @@
+"""The guides' own commands, run as they stand: a newcomer's and a maintainer's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.conftest import REAL_DATA, ROOT, LocalRegistry
+from tests.test_fetch import Quiet
+from tests.test_gate import commit, git
+from tests.test_workflows import BIN
+
+WHO = {f"GIT_{role}_{part}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+
+
+def commands(name: str) -> list[str]:
+    """The shell blocks of a document, in order."""
+    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / name).read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def fork(tmp_path: Path, registry: LocalRegistry, engine: docker.DockerClient) -> Path:
+    """A clone of this project as it is now, and a bare remote behind it; its registries take the one on loopback."""
+    seed = tmp_path / "seed"
+    seed.mkdir()
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/screenshots/")):
+            (seed / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, seed / name)
+    settings = seed / "pyproject.toml"
+    text = settings.read_text()
+    settings.write_text(text.replace("[tool.apb]\n", f'[tool.apb]\ninsecure_registries = ["{registry.host}"]\n'))
+    git(seed, "init", "--quiet", "--initial-branch=main")
+    commit(seed, "the benchmark")
+    git(tmp_path, "clone", "--quiet", "--bare", str(seed), str(tmp_path / "remote.git"))
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "remote.git"), str(tmp_path / "fork"))
+    return tmp_path / "fork"
+
+
+def shell(script: str, place: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", "-eux", "-c", script], cwd=place, env=environment, capture_output=True, text=True, check=False,
+        timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_submission_guide_leads_to_an_entry_that_may_pass(
+    fork: Path, registry: LocalRegistry, base: str, engine: docker.DockerClient
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "VIRTUAL_ENV")} | WHO
+    environment["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    image = f"{registry.host}/your-account/your-login-model:0.1"
+    script = "".join(commands("BENCHMARK_SUBMISSION_GUIDE.md"))
+    for line in ("pip install -e .", "apb new", "apb check", "docker push", "git push origin my-model"):
+        assert line in script
+    script = script.replace("docker.io/your-account", f"{registry.host}/your-account")  # which a reader does by hand
+    script = script.replace("docker build", f"docker build --build-arg BASE_IMAGE={base}")
+    edit = f"sed -i 's#docker.io/your-account#{registry.host}/your-account#' your-login-model.yaml\n"
+    script = script.replace("cd your-login-model\n", f"cd your-login-model\n{edit}")
+    printed = shell(script, fork, environment)
+    assert "your-login-model: PASSED" in printed
+
+    clone = fork.parent / "upstream"
+    git(fork.parent, "clone", "--quiet", str(fork.parent / "remote.git"), str(clone))
+    gate = ["gate", "--base", "origin/main", "--head", "origin/my-model", "--author", "your-login", "--take", "taken"]
+    done = subprocess.run([BIN / "apb", *gate], cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    environment["CI"] = "true"  # as a pull request's check: from the registry
+    engine.images.remove(image, force=True)
+    done = subprocess.run(
+        [BIN / "apb", "check", "taken"], cwd=clone, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
+def test_the_maintainers_guide_leads_to_a_verified_site(fork: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(REAL_DATA / "source")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rows = "".join(f"ab{k},EVQLVESGGGLVQPGG{'RK' * (k % 5)}SLRLSCAAS,{int(k % 5 > 2)}\n" for k in range(20))
+    (fork / "panel.csv").write_text(f"sequence_id,sequence,label\n{rows}")
+    (fork / "submissions").mkdir(exist_ok=True)
+    script = "".join(commands("docs/maintaining.md"))
+    mirror = f"--mirror http://127.0.0.1:{server.server_port}"
+    script = script.replace("apb fetch vhh48", f"apb fetch vhh48 {mirror}")
+    environment = {**os.environ, **WHO, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    for path in (fork / "submissions").glob("*.yaml"):
+        path.unlink()  # the reference images need not be built here
+    printed = shell(script, fork, environment)
+    server.shutdown()
+    assert "FAIL" not in printed
+    assert (fork / "hidden" / "vhh48" / "labels.csv").is_file()
+    assert (fork / "leaderboard" / "site" / "index.html").is_file()
