@@ -1,0 +1,190 @@
+"""An ESM checkpoint in the Hugging Face format: found, hashed and read, without running anything that is in it.
+
+Weights are read as safetensors; an old `pytorch_model.bin` only through torch's own reader of plain tensors, which refuses
+everything else that a pickle could hold. No code of a checkpoint is ever imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from baselines.data import DataError
+
+FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt", "tokenizer_config.json")
+SINGLE, INDEX, LEGACY = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A protein language model by its name here.
+
+    Attributes:
+        repository: on the Hugging Face hub.
+        revision: a commit of it, so that the weights never change under a name.
+    """
+
+    repository: str
+    revision: str
+    title: str
+    note: str = ""
+
+
+BACKBONES = {
+    "esm1v": Backbone("facebook/esm1v_t33_650M_UR90S_1", "main", "ESM-1v 650M"),
+    "esm2_650m": Backbone("facebook/esm2_t33_650M_UR50D", "main", "ESM-2 650M"),
+    "fastesm2_650": Backbone(
+        "Synthyra/FastESM2_650", "main", "FastESM2 650M", "ESM-2 650M trained on: its embeddings are its own"
+    ),
+    "esm2_3b": Backbone("facebook/esm2_t36_3B_UR50D", "main", "ESM-2 3B"),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a checkpoint's configuration decides what it computes."""
+
+    layers: int
+    width: int
+    heads: int
+    inner: int
+    rotary: bool
+    positions: int
+    norm_before: bool
+    token_dropout: bool
+    epsilon: float
+    rope_theta: float
+    padding: int
+
+    @property
+    def limit(self) -> int | None:
+        """The longest sequence in residues: learned positions run out, rotary ones do not."""
+        return None if self.rotary else self.positions - self.padding - 1 - 2
+
+
+class Checkpoint:
+    """A folder with `config.json` and weights.
+
+    Raises:
+        DataError: it is not an ESM checkpoint that can be read safely.
+    """
+
+    def __init__(self, folder: Path, name: str, revision: str = "local") -> None:
+        self.folder = folder
+        self.name = name
+        self.revision = revision
+        try:
+            self.config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            c = self.config
+            rope = c.get("rope_parameters") or {}
+            self.shape = Shape(
+                int(c["num_hidden_layers"]), int(c["hidden_size"]), int(c["num_attention_heads"]),
+                int(c["intermediate_size"]), c.get("position_embedding_type", "absolute") == "rotary",
+                int(c["max_position_embeddings"]), bool(c.get("emb_layer_norm_before")), bool(c.get("token_dropout")),
+                float(c["layer_norm_eps"]), float(c.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
+                int(c.get("pad_token_id", 1)),
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{folder} has no config.json of an ESM model: {error!r}") from error
+        if c.get("vocab_size") != 33:
+            raise DataError(f"{folder} has {c.get('vocab_size')} tokens; ESM-1v and ESM-2 have 33.")
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The files with the weights.
+
+        Raises:
+            DataError: there are none, or the index names something outside the folder.
+        """
+        if (self.folder / SINGLE).is_file():
+            return [self.folder / SINGLE]
+        if (self.folder / INDEX).is_file():
+            names = sorted(set(json.loads((self.folder / INDEX).read_text())["weight_map"].values()))
+            if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
+                raise DataError(f"{self.folder / INDEX} names files outside its folder.")
+            return [self.folder / name for name in names]
+        if (self.folder / LEGACY).is_file():
+            return [self.folder / LEGACY]
+        raise DataError(f"{self.folder} has neither {SINGLE} nor {INDEX} nor {LEGACY}.")
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the configuration and every file with weights."""
+        whole = hashlib.sha256(json.dumps(vars(self.shape), sort_keys=True).encode())
+        for path in self.files:
+            with path.open("rb") as stream:
+                whole.update(hashlib.file_digest(stream, "sha256").digest())
+        return whole.hexdigest()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The weights of the encoder and the embeddings in float32, by names without the prefix `esm.`.
+
+        Raises:
+            DataError: a file is not what it should be, or holds more than tensors.
+        """
+        found: dict[str, torch.Tensor] = {}
+        for path in self.files:
+            found.update(_legacy(path) if path.name == LEGACY else _safetensors(path))
+        plain = {_modern(name): value for name, value in found.items()}
+        return {n: v for n, v in plain.items() if n.startswith(("embeddings.", "encoder."))}
+
+
+def _modern(name: str) -> str:
+    """Older checkpoints, and those that transformers itself writes, call a norm's weight gamma and its bias beta."""
+    plain = name.removeprefix("esm.")
+    return plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _legacy(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise DataError(f"{path} holds something else than plain tensors, and is not loaded: {error}"[:400]) from error
+    if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
+        raise DataError(f"{path} is no table of tensors.")
+    return found
+
+
+def find(name: str, revision: str | None = None) -> Checkpoint:
+    """A backbone by its name here, its repository on the hub, or the path of a folder.
+
+    Raises:
+        DataError: it cannot be had.
+    """
+    if Path(name).is_dir():
+        return Checkpoint(Path(name), Path(name).resolve().name)
+    known = BACKBONES.get(name)
+    if known is None:
+        raise DataError(f"There is no backbone '{name}'. Known are {', '.join(BACKBONES)}, or the path of a checkpoint.")
+    wanted = revision or os.environ.get("APB_REVISION_" + name.upper()) or known.revision
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            folder = snapshot_download(known.repository, revision=wanted, allow_patterns=[*FILES])
+            if not list(Path(folder).glob("*.safetensors")):
+                folder = snapshot_download(known.repository, revision=wanted, allow_patterns=[*FILES, LEGACY])
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            raise DataError(f"{known.repository} cannot be fetched: {str(error).splitlines()[0][:200]}") from error
+    except ImportError as error:
+        raise DataError("huggingface_hub is not installed: pip install '.[baselines]'") from error
+    commit = Path(folder).name
+    return Checkpoint(Path(folder), name, commit)

@@ -1,0 +1,78 @@
+"""Sequences to ESM tokens by one table look-up per residue, and every fault of a sequence told with its row.
+
+The vocabulary is that of every ESM-1b, ESM-1v and ESM-2 checkpoint. The letters are those that it has a token for; `*`, `J`
+and lower case have none, and the stock tokenizer would merge neighbours of them into one unknown token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.data import DataError
+
+VOCABULARY = (
+    "<cls>", "<pad>", "<eos>", "<unk>", "L", "A", "G", "V", "S", "E", "R", "T", "I", "D", "P", "K", "Q", "N", "F", "Y",
+    "M", "H", "W", "C", "X", "B", "U", "Z", "O", ".", "-", "<null_1>", "<mask>",
+)  # fmt: skip
+CLS, EOS = VOCABULARY.index("<cls>"), VOCABULARY.index("<eos>")
+RESIDUES = "LAGVSERTIDPKQNFYMHWCXBUZO"
+GAPS = "-."
+
+_TABLE = np.full(256, 255, dtype=np.uint8)
+for _residue in RESIDUES:
+    _TABLE[ord(_residue)] = VOCABULARY.index(_residue)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of many sequences, end to end, each with `<cls>` before and `<eos>` behind.
+
+    Attributes:
+        ids: [sum of lengths] uint8.
+        lengths: [n] tokens per sequence, residues + 2.
+    """
+
+    ids: npt.NDArray[np.uint8]
+    lengths: npt.NDArray[np.int64]
+
+
+def clean(sequences: Sequence[str], limit: int | None = None) -> list[str]:
+    """Upper case without gaps and white space at the ends.
+
+    Args:
+        limit: the longest that the model can take, in residues; default any.
+
+    Raises:
+        DataError: a sequence is empty, too long, or has a letter without a token; the message names the row, from 1.
+    """
+    cleaned = []
+    for row, sequence in enumerate(sequences, start=1):
+        text = sequence.strip().upper().replace("-", "").replace(".", "")
+        if not text:
+            raise DataError(f"Row {row}: the sequence is empty.")
+        if limit is not None and len(text) > limit:
+            raise DataError(f"Row {row}: {len(text):,} residues; this model takes at most {limit:,}.")
+        if wrong := sorted(set(text) - set(RESIDUES)):
+            shown = ", ".join(repr(letter)[:12] for letter in wrong[:5])
+            raise DataError(f"Row {row}: {shown} stands for no residue. Allowed are {RESIDUES}, and the gaps - and .")
+        cleaned.append(text)
+    return cleaned
+
+
+def encode(sequences: Sequence[str]) -> Tokens:
+    """Tokens of clean sequences."""
+    residues = np.array([len(s) for s in sequences], dtype=np.int64)
+    lengths = residues + 2
+    ends = np.cumsum(lengths)
+    ids = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
+    inside = np.ones(len(ids), dtype=bool)
+    inside[ends - lengths] = False
+    inside[ends - 1] = False
+    ids[ends - lengths] = CLS
+    ids[ends - 1] = EOS
+    ids[inside] = _TABLE[np.frombuffer("".join(sequences).encode("ascii"), dtype=np.uint8)]
+    return Tokens(ids, lengths)
