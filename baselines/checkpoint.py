@@ -1,7 +1,7 @@
 """An ESM checkpoint in the Hugging Face format: found, hashed and read, without running anything that is in it.
 
-Weights are read as safetensors; an old `pytorch_model.bin` only through torch's own reader of plain tensors, which refuses
-everything else that a pickle could hold. No code of a checkpoint is ever imported.
+Weights are read as safetensors; an old `pytorch_model.bin` only through torch's own reader of plain tensors, which
+refuses everything else that a pickle could hold. No code of a checkpoint is ever imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from safetensors import SafetensorError, safe_open
 from baselines.data import DataError
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt", "tokenizer_config.json")
-SINGLE, INDEX, LEGACY = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+SINGLES = ("model.safetensors", "pytorch_model.bin")
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+LEGACY = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Backbone:
 
     Attributes:
         repository: on the Hugging Face hub.
-        revision: a commit of it, so that the weights never change under a name.
+        revision: a commit of it, so that the weights never change under a name. Where it is `main`, metadata record
+            the commit that was found and the weights' hash, and loading holds them against it.
     """
 
     repository: str
@@ -41,11 +44,11 @@ class Backbone:
 
 BACKBONES = {
     "esm1v": Backbone("facebook/esm1v_t33_650M_UR90S_1", "main", "ESM-1v 650M"),
-    "esm2_650m": Backbone("facebook/esm2_t33_650M_UR50D", "main", "ESM-2 650M"),
+    "esm2_650m": Backbone("facebook/esm2_t33_650M_UR50D", "08e4846e537177426273712802403f7ba8261b6c", "ESM-2 650M"),
     "fastesm2_650": Backbone(
         "Synthyra/FastESM2_650", "main", "FastESM2 650M", "ESM-2 650M trained on: its embeddings are its own"
     ),
-    "esm2_3b": Backbone("facebook/esm2_t36_3B_UR50D", "main", "ESM-2 3B"),
+    "esm2_3b": Backbone("facebook/esm2_t36_3B_UR50D", "476b639933c8baad5ad09a60ac1a87f987b656fc", "ESM-2 3B"),
 }
 
 
@@ -105,16 +108,21 @@ class Checkpoint:
         Raises:
             DataError: there are none, or the index names something outside the folder.
         """
-        if (self.folder / SINGLE).is_file():
-            return [self.folder / SINGLE]
-        if (self.folder / INDEX).is_file():
-            names = sorted(set(json.loads((self.folder / INDEX).read_text())["weight_map"].values()))
-            if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
-                raise DataError(f"{self.folder / INDEX} names files outside its folder.")
-            return [self.folder / name for name in names]
-        if (self.folder / LEGACY).is_file():
-            return [self.folder / LEGACY]
-        raise DataError(f"{self.folder} has neither {SINGLE} nor {INDEX} nor {LEGACY}.")
+        for single, index in zip(SINGLES, INDEXES, strict=True):  # safetensors first
+            if (self.folder / single).is_file():
+                return [self.folder / single]
+            if (self.folder / index).is_file():
+                return self._indexed(self.folder / index, Path(single).suffix)
+        raise DataError(f"{self.folder} has none of {', '.join([*SINGLES, *INDEXES])}.")
+
+    def _indexed(self, index: Path, suffix: str) -> list[Path]:
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise DataError(f"{index} is no index of weights.") from error
+        if any(Path(name).name != name or not name.endswith(suffix) for name in names):
+            raise DataError(f"{index} names files outside its folder.")
+        return [self.folder / name for name in names]
 
     @cached_property
     def sha256(self) -> str:
@@ -133,7 +141,7 @@ class Checkpoint:
         """
         found: dict[str, torch.Tensor] = {}
         for path in self.files:
-            found.update(_legacy(path) if path.name == LEGACY else _safetensors(path))
+            found.update(_legacy(path) if path.suffix == ".bin" else _safetensors(path))
         plain = {_modern(name): value for name, value in found.items()}
         return {n: v for n, v in plain.items() if n.startswith(("embeddings.", "encoder."))}
 
@@ -172,7 +180,9 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
         return Checkpoint(Path(name), Path(name).resolve().name)
     known = BACKBONES.get(name)
     if known is None:
-        raise DataError(f"There is no backbone '{name}'. Known are {', '.join(BACKBONES)}, or the path of a checkpoint.")
+        raise DataError(
+            f"There is no backbone '{name}'. Known are {', '.join(BACKBONES)}, or the path of a checkpoint."
+        )
     wanted = revision or os.environ.get("APB_REVISION_" + name.upper()) or known.revision
     try:
         from huggingface_hub import snapshot_download
@@ -181,7 +191,7 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
         try:
             folder = snapshot_download(known.repository, revision=wanted, allow_patterns=[*FILES])
             if not list(Path(folder).glob("*.safetensors")):
-                folder = snapshot_download(known.repository, revision=wanted, allow_patterns=[*FILES, LEGACY])
+                folder = snapshot_download(known.repository, revision=wanted, allow_patterns=[*FILES, *LEGACY])
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             raise DataError(f"{known.repository} cannot be fetched: {str(error).splitlines()[0][:200]}") from error
     except ImportError as error:

@@ -1,16 +1,17 @@
 """The forward pass of ESM-1v and ESM-2 on packed sequences: no padding, no mask, one matrix product for all residues.
 
-The residues of many sequences lie end to end in one [tokens, width] matrix. Everything but attention works on that matrix
-as it is; attention works on runs of equally long sequences. Weights are folded once: query, key and value into one matrix,
-the query's scale and the 0.88 of token dropout into the weights, and the halves of each rotary pair side by side, so that
-turning them is one multiplication of complex numbers.
+The residues of many sequences lie end to end in one [tokens, width] matrix. Everything but attention works on that
+matrix as it is; attention works on runs of equally long sequences. Weights are folded once: query, key and value into
+one matrix, the query's scale and the 0.88 of token dropout into the weights, and the halves of each rotary pair side by
+side, so that turning them is one multiplication of complex numbers.
 
-Architecture: Lin et al. 2023, Science 379:1123 (ESM-2); Meier et al. 2021, NeurIPS (ESM-1v); as in transformers' EsmModel.
+Architecture: Lin et al. 2023, Science 379:1123 (ESM-2); Meier et al. 2021, NeurIPS (ESM-1v); as in transformers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from baselines.data import DataError
 
 TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8
 """What embeddings are scaled by where no token is masked: the share of unmasked ones in training."""
+
+SCORES_BYTES = 2 * 1024 * 1024
 
 Linear = Callable[[torch.Tensor], torch.Tensor]
 Added = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -54,6 +57,7 @@ class PackedEsm:
         self.shape: Shape = checkpoint.shape
         self.device, self.dtype = torch.device(device), dtype
         self.onednn = fused and self.device.type == "cpu" and _has_onednn(dtype)
+        self.exact = self.onednn and dtype is torch.float32 and _onednn_is_exact()
         self.varlen = fused and self.device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
         tensors = checkpoint.tensors()
 
@@ -132,7 +136,6 @@ class PackedEsm:
         linear = self._linear(weight, bias)
         return lambda x, before: before + linear(x)
 
-    @torch.inference_mode()
     def residues(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
         """Last hidden states, [sum of lengths, width], of sequences that are sorted by length.
 
@@ -140,6 +143,10 @@ class PackedEsm:
             ids: tokens, end to end.
             lengths: tokens of each sequence.
         """
+        with torch.inference_mode(), _onednn_products(self.exact):
+            return self._residues(ids, lengths)
+
+    def _residues(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
         runs = _runs(lengths)
         x = F.embedding(torch.from_numpy(ids.astype(np.int64)).to(self.device), self.words)
         places = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(self.device)
@@ -197,9 +204,50 @@ class PackedEsm:
         for begin, count, length in runs:
             end = begin + count * length
             q, k, v = qkv[begin:end].view(count, length, 3, self.shape.heads, self.head).permute(2, 0, 3, 1, 4)
-            mixed = F.scaled_dot_product_attention(q, k, v, scale=1.0)
-            out[begin:end] = mixed.transpose(1, 2).reshape(end - begin, self.shape.heads, self.head)
+            attend = _in_blocks if self.onednn else _by_torch
+            out[begin:end].view(count, length, self.shape.heads, self.head).copy_(attend(q, k, v).transpose(1, 2))
         return out.view(len(qkv), -1)
+
+
+def _by_torch(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0)
+
+
+def _in_blocks(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Attention in three plain steps, in blocks whose scores stay in the cache.
+
+    On a CPU this is up to twice as fast as torch's own, whose products are not oneDNN's and whose exponentials in
+    bfloat16 are slow. All are [sequences, heads, length, head].
+    """
+    n, heads, length, head = q.shape
+    q, k, v = (part.reshape(n * heads, length, head) for part in (q, k, v))
+    out = torch.empty_like(q)
+    step = max(1, SCORES_BYTES // (4 * length * length))
+    for at in range(0, n * heads, step):
+        block = slice(at, at + step)
+        scores = torch.bmm(q[block], k[block].transpose(1, 2)).float()
+        torch.bmm(torch.softmax(scores, -1).to(v.dtype), v[block], out=out[block])
+    return out.view(n, heads, length, head)
+
+
+@contextmanager
+def _onednn_products(exact: bool) -> Iterator[None]:
+    """Let torch take oneDNN for batched products in float32, where that has been seen to be exact on this machine."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if exact else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _onednn_is_exact() -> bool:
+    """Whether "medium" still computes in float32 here: processors with matrix units for bfloat16 round instead."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(4, 64, 64, generator=generator) for _ in range(2))
+    with _onednn_products(exact=True):
+        found = torch.bmm(a, b)
+    return bool((found - torch.bmm(a.double(), b.double())).abs().max() < 1e-4)
 
 
 def _runs(lengths: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:

@@ -1,7 +1,7 @@
 """Sequences to ESM tokens by one table look-up per residue, and every fault of a sequence told with its row.
 
-The vocabulary is that of every ESM-1b, ESM-1v and ESM-2 checkpoint. The letters are those that it has a token for; `*`, `J`
-and lower case have none, and the stock tokenizer would merge neighbours of them into one unknown token.
+The vocabulary is that of every ESM-1b, ESM-1v and ESM-2 checkpoint. The letters are those that it has a token for; `*`,
+`J` and lower case have none, and the stock tokenizer would merge neighbours of them into one unknown token.
 """
 
 from __future__ import annotations

@@ -1,0 +1,225 @@
+"""Frozen protein language models as features: sequences in, one vector each out, fast and the same every time.
+
+Validate, drop duplicates, look into the cache, sort by length, pack, compute, put back in order. At the start the
+packed engine is held against the stock model on eight sequences; where they differ, a slower one that agrees is taken.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from baselines import checkpoint as checkpoints
+from baselines.cache import EmbeddingCache
+from baselines.checkpoint import Checkpoint
+from baselines.data import DataError
+from baselines.packed import PackedEsm
+from baselines.stock import StockEsm
+from baselines.tokens import clean, encode
+
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+TOLERANCE = {"fp32": 1e-5, "bf16": 4e-2, "fp16": 1e-2}
+"""Largest difference of a self-test, in units of the vectors' own size."""
+POOLING = "mean"
+KEPT_AT_ONCE = 2048
+TEST_SEQUENCES = (
+    "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAKWGQGTLVTVSS",
+    "QVQLVQSGAEVKKPGSSVKVSCKASGGTFSSYAISWVRQAPGQGLEWMGGIIPIFGTANYAQKFQGRVTITADESTSTAYMELSSLRSEDTAVYYCARFDYWGQGTLVTVSS",
+    "QVQLQQWGAGLLKPSETLSLTCAVYGGSFSGYYWSWIRQPPGKGLEWIGEINHSGSTNYNPSLKSRVTISVDTSKNQFSLKLSSVTAADTAVYYCARMDVWGQGTTVTVSS",
+    "QVQLVESGGGLVQAGGSLRLSCAASGRTFSSYAMGWFRQAPGKEREFVAAISWSGGSTYYADSVKGRFTISRDNAKNTVYLQMNSLKPEDTAVYYCAAWGQGTQVTVSS",
+    "DIQMTQSPSSLSASVGDRVTITCRASQSISSYLNWYQQKPGKAPKLLIYAASSLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYCQQSYSTPLTFGGGTKVEIK",
+    "ACDEFGHIKLMNPQRSTVWYXBZUO",
+    "MKTAYIAKQR",
+    "W",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """What came of a call.
+
+    Attributes:
+        vectors: [n, width] float32, in the order of the input.
+        seconds: of the whole call.
+        computed: sequences that were computed, neither repeated nor in the cache.
+        residues: of those.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    seconds: float
+    computed: int
+    residues: int
+
+
+class Embedder:
+    """One frozen model.
+
+    Args:
+        name: a backbone's name, or the path of a checkpoint in the Hugging Face format.
+        revision: a commit on the hub; default the pinned one.
+        device: `auto` takes a GPU where there is one.
+        precision: `fp32` by default; `bf16` is about twice as fast on processors that have it.
+        tokens_per_batch: default by device and width.
+        cache: folder of an on-disk cache; default none.
+        self_test: hold the engine against the stock model first.
+
+    Raises:
+        DataError: the model cannot be had, or no engine agrees with the stock model.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        tokens_per_batch: int | None = None,
+        cache: Path | None = None,
+        self_test: bool = True,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.checkpoint = checkpoint or checkpoints.find(name, revision)
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.precision = precision
+        self.width = self.checkpoint.shape.width
+        self.limit = self.checkpoint.shape.limit
+        self.tokens_per_batch = tokens_per_batch or self._budget()
+        self.engine, self._means = self._choose(self_test=self_test)
+        self.cache = EmbeddingCache(cache, self.key, self.width) if cache else None
+
+    @property
+    def key(self) -> str:
+        """Everything but the sequence that decides the numbers."""
+        return f"{self.checkpoint.sha256} {self.precision} {POOLING} {self.engine} {self.device}"
+
+    def embed(self, sequences: Sequence[str], *, progress: bool = False) -> Embedded:
+        """Mean of the last hidden states over each sequence's residues.
+
+        Args:
+            progress: a line on stderr, live on a terminal.
+
+        Raises:
+            DataError: a sequence is not one, with its row.
+        """
+        begun = time.perf_counter()
+        cleaned = clean(sequences, self.limit)
+        unique = list(dict.fromkeys(cleaned))
+        known = self.cache.get(unique) if self.cache else {}
+        wanted = sorted((s for s in unique if s not in known), key=lambda s: (len(s), s))
+        fresh: dict[str, npt.NDArray[np.float32]] = {}
+        shown = _Progress(len(wanted), live=progress)
+        for batch in self.batches(wanted):
+            found = self._means(batch)
+            fresh.update(zip(batch, found, strict=True))
+            shown.at(len(fresh))
+            if self.cache and len(fresh) % KEPT_AT_ONCE < len(batch):
+                self.cache.put(fresh)
+        if self.cache:
+            self.cache.put(fresh)
+        shown.done()
+        vectors = np.empty((len(cleaned), self.width), dtype=np.float32)
+        for row, sequence in enumerate(cleaned):
+            vectors[row] = known[sequence] if sequence in known else fresh[sequence]
+        if not np.isfinite(vectors).all():
+            raise DataError(f"{self.precision} overflows on this model; take fp32.")
+        return Embedded(vectors, time.perf_counter() - begun, len(wanted), sum(map(len, wanted)))
+
+    def batches(self, ordered: Sequence[str]) -> Iterator[list[str]]:
+        """Sequences sorted by length in portions of at most `tokens_per_batch` tokens, one at least."""
+        batch: list[str] = []
+        tokens = 0
+        for sequence in ordered:
+            if batch and tokens + len(sequence) + 2 > self.tokens_per_batch:
+                yield batch
+                batch, tokens = [], 0
+            batch.append(sequence)
+            tokens += len(sequence) + 2
+        if batch:
+            yield batch
+
+    def _budget(self) -> int:
+        """Measured: on a CPU activations should stay near the cache; a GPU wants large products."""
+        if self.device != "cpu":
+            return 32_768
+        return 2048 if self.width * (4 if self.precision == "fp32" else 2) <= 2560 else 1024
+
+    def _choose(self, *, self_test: bool) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
+        """The fastest engine that agrees with the stock model."""
+        dtype = DTYPES[self.precision]
+        fast = PackedEsm(self.checkpoint, self.device, dtype)
+        if not self_test:
+            return "packed", partial(_packed, fast)
+        stock = StockEsm(self.checkpoint, self.device)
+        expected = stock.means(TEST_SEQUENCES)
+        engines: dict[str, Callable[[], PackedEsm]] = {
+            "packed": lambda: fast,
+            "plain": lambda: PackedEsm(self.checkpoint, self.device, dtype, fused=False),
+        }
+        for name, make in engines.items():
+            why = "does not agree with the stock model here"
+            try:
+                means = partial(_packed, make())
+                if agrees(means(_ordered(TEST_SEQUENCES)), expected[_order(TEST_SEQUENCES)], self.precision):
+                    return name, means
+            except RuntimeError as error:
+                why = f"does not run here ({str(error)[:200]})"
+            sys.stderr.write(f"The {name} engine {why}; a slower one is taken.\n")
+        return "stock", partial(_stock, stock)
+
+
+def agrees(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32], precision: str) -> bool:
+    """Whether two sets of vectors, [n, width], are the same but for rounding."""
+    size = max(float(np.abs(expected).max()), 1.0)
+    return bool(np.abs(found - expected).max() <= TOLERANCE[precision] * size)
+
+
+def _order(sequences: Sequence[str]) -> list[int]:
+    return sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
+
+
+def _ordered(sequences: Sequence[str]) -> list[str]:
+    return [sequences[k] for k in _order(sequences)]
+
+
+def _packed(engine: PackedEsm, batch: list[str]) -> npt.NDArray[np.float32]:
+    tokens = encode(batch)
+    return np.asarray(engine.means(tokens.ids, tokens.lengths).cpu().numpy(), dtype=np.float32)
+
+
+def _stock(model: StockEsm, batch: list[str]) -> npt.NDArray[np.float32]:
+    return model.means(batch)
+
+
+class _Progress:
+    """How far it is: live on a terminal, now and then in a pipe."""
+
+    def __init__(self, total: int, *, live: bool) -> None:
+        self.total, self.begun, self.said = total, time.monotonic(), time.monotonic()
+        self.on = live and total > 0
+        self.every = 0.5 if sys.stderr.isatty() else 30.0
+
+    def at(self, count: int) -> None:
+        now = time.monotonic()
+        if not self.on or now - self.said < self.every:
+            return
+        self.said = now
+        left = (now - self.begun) / count * (self.total - count)
+        end = "" if sys.stderr.isatty() else "\n"
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{start}{count:,}/{self.total:,} sequences, {left:,.0f} s left{end}")
+        sys.stderr.flush()
+
+    def done(self) -> None:
+        if self.on and sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")

@@ -1,0 +1,61 @@
+"""The stock transformers model and the usual loop around it: the packed engine's judge, and its last resort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from baselines.checkpoint import Checkpoint
+from baselines.data import DataError
+from baselines.tokens import encode
+
+PADDING = 1
+
+
+class StockEsm:
+    """transformers' EsmModel with a checkpoint's weights, without the pooler that no checkpoint has trained.
+
+    Args:
+        attention: `sdpa`, transformers' own default, or `eager`.
+
+    Raises:
+        DataError: transformers is not installed, or the weights do not fit.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32, attention: str = "sdpa"
+    ) -> None:
+        try:
+            from transformers import EsmConfig, EsmModel
+        except ImportError as error:
+            raise DataError("transformers is not installed: pip install '.[baselines]'") from error
+        known = {k: v for k, v in checkpoint.config.items() if k not in ("model_type", "auto_map", "architectures")}
+        config: Any = EsmConfig(**known)
+        config._attn_implementation = attention
+        model: Any = EsmModel(config, add_pooling_layer=False)
+        # no contact head and no rotary table here: the first is not used, the second follows from the configuration
+        missing, _ = model.load_state_dict(checkpoint.tensors(), strict=False)
+        if lost := [n for n in missing if not n.startswith("contact_head") and "inv_freq" not in n]:
+            raise DataError(f"{checkpoint.folder} lacks {', '.join(lost[:3])}.")
+        self.model = model.eval().to(device, dtype)
+        self.device = torch.device(device)
+
+    @torch.inference_mode()
+    def means(self, sequences: Sequence[str], batch: int = 8) -> npt.NDArray[np.float32]:
+        """Mean over residues of clean sequences, in file order, padded to the longest of each batch: [n, width]."""
+        found = []
+        for at in range(0, len(sequences), batch):
+            some = sequences[at : at + batch]
+            longest = max(map(len, some)) + 2
+            ids = torch.full((len(some), longest), PADDING, dtype=torch.long)
+            for row, sequence in enumerate(some):
+                tokens = encode([sequence]).ids
+                ids[row, : len(tokens)] = torch.from_numpy(tokens.astype(np.int64))
+            ids = ids.to(self.device)
+            states = self.model(input_ids=ids, attention_mask=(ids != PADDING).long()).last_hidden_state
+            found += [states[row, 1 : len(s) + 1].float().mean(0).cpu().numpy() for row, s in enumerate(some)]
+        return np.stack(found)
