@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from baselines.data import DataError
+from baselines.errors import DataError
 
 CHUNK = 500
 TABLE = "CREATE TABLE IF NOT EXISTS embedding (sequence BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"

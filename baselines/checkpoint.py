@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from baselines.data import DataError
+from baselines.errors import DataError
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt", "tokenizer_config.json")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
@@ -126,11 +126,11 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the configuration and every file with weights."""
+        """Of what is computed with: the configuration and every tensor, whatever files they are in."""
         whole = hashlib.sha256(json.dumps(vars(self.shape), sort_keys=True).encode())
-        for path in self.files:
-            with path.open("rb") as stream:
-                whole.update(hashlib.file_digest(stream, "sha256").digest())
+        for name, tensor in sorted(self.tensors().items()):
+            whole.update(f"{name} {tuple(tensor.shape)}".encode())
+            whole.update(tensor.to(torch.float32).contiguous().numpy().data)
         return whole.hexdigest()
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -143,7 +143,8 @@ class Checkpoint:
         for path in self.files:
             found.update(_legacy(path) if path.suffix == ".bin" else _safetensors(path))
         plain = {_modern(name): value for name, value in found.items()}
-        return {n: v for n, v in plain.items() if n.startswith(("embeddings.", "encoder."))}
+        used = {n: v for n, v in plain.items() if n.startswith(("embeddings.", "encoder."))}
+        return {n: v for n, v in used.items() if v.is_floating_point()}  # not the stored row of position numbers
 
 
 def _modern(name: str) -> str:

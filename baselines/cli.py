@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from baselines.data import SOURCES, DataError
+from baselines.data import SOURCES
+from baselines.errors import DataError
 from baselines.package import DEFAULT_BASE, PackageError
+
+if TYPE_CHECKING:
+    from baselines.features import Features
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -22,8 +27,9 @@ def app() -> None:
     \b
     Examples:
       apb-zoo fetch boughter --out data/boughter_vh.csv
-      apb-zoo train --backbone composition --head logreg --data data/boughter_vh.csv
-      apb-zoo package composition-logreg --model models/composition/logreg/model.json
+      apb-zoo train --backbone esm1v --head logreg --data data/boughter_vh.csv
+      apb-zoo matrix --backbone composition,esm1v --head logreg,svm --data data/boughter_vh.csv --test hidden/jain
+      apb-zoo package esm1v logreg --model models/checkpoints/esm1v/logreg
     """
 
 
@@ -52,46 +58,197 @@ def synthetic(out: Path, n: int, seed: int) -> None:
     click.echo(f"{out}: {n} synthetic sequences")
 
 
-@app.command()
-@click.option("--backbone", type=click.Choice(["composition"]), default="composition", show_default=True)
-@click.option("--head", type=click.Choice(["logreg"]), default="logreg", show_default=True)
-@click.option("--data", type=FILE, required=True, help="CSV with the columns sequence,label.")
-@click.option(
-    "--out", type=FOLDER, default=Path("models"), show_default=True, help="Writes <out>/<backbone>/<head>/model.json."
+BACKBONE = click.option(
+    "--backbone", required=True, help="composition, esm1v, esm2_650m, fastesm2_650, esm2_3b, a folder, or two: a+b."
 )
-def train(backbone: str, head: str, data: Path, out: Path) -> None:
-    """Train a reference model; what is stored is numbers in JSON, nothing that can run."""
-    from baselines.data import read_training_set
-    from baselines.train import TRAINERS, save
-
-    model = TRAINERS[backbone, head](read_training_set(data))
-    path = save(model, out / backbone / head / "model.json")
-    training = model["training"]
-    click.echo(
-        f"{path}: {training['n']} sequences of '{training['set']}', 10-fold ROC-AUC {training['cv_roc_auc_10_fold']}"
-    )
+DATA = click.option("--data", type=FILE, required=True, help="CSV with the columns sequence,label.")
+OUT = click.option("--out", type=FOLDER, default=Path("models"), show_default=True, help="Where everything goes.")
+SEED_OPTION = click.option("--seed", type=int, default=20261121, show_default=True)
+PRECISION = click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+CACHE = click.option("--cache", type=FOLDER, help="Keep embeddings in this folder.")
+TESTS = click.option(
+    "--test", "tests", type=click.Path(path_type=Path), multiple=True, help="A CSV, or a folder with sequences.csv."
+)
+MISSING = "The extra 'baselines' is not installed: pip install '.[baselines]'"
 
 
 @app.command()
-@click.argument("name")
-@click.option("--model", type=FILE, help="The trained model, for images that need one.")
-@click.option("--base-image", default=DEFAULT_BASE, show_default=True, help="A Debian-like image with Python 3.")
+@BACKBONE
+@click.option("--head", required=True, help="logreg, svm, mlp, random_forest, xgboost, voting or stacking.")
+@DATA
+@OUT
+@SEED_OPTION
+@PRECISION
+@DEVICE
+@CACHE
+def train(
+    backbone: str, head: str, data: Path, out: Path, seed: int, precision: str, device: str, cache: Path | None
+) -> None:
+    """Cross-validate and train one head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
+
+    Folds are made twice: stratified, and so that near copies stay on one side.
+    """
+    from baselines.data import read_training_set
+
+    training = read_training_set(data)
+    if (backbone, head) == ("composition", "logreg"):  # its image reads plain JSON and needs no package
+        from baselines.train import composition_logreg, save
+
+        save(composition_logreg(training), out / backbone / head / "model.json")
+    zoo = _zoo()
+    _known_heads([head])
+    features = _features(backbone, precision=precision, device=device, cache=cache)
+    folder = zoo.train(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
+    found = _metadata(folder)["cross_validation"]
+    for kind in ("stratified", "by_cluster"):
+        shown = ", ".join(f"{k} {v['mean']:.3f} (SD {v['sd']:.3f})" for k, v in found[kind].items())
+        click.echo(f"10 folds, {kind.replace('_', ' ')}: {shown}")
+    click.echo(f"{folder}: {len(training.labels)} sequences of '{training.name}'")
+
+
+@app.command()
+@click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
+@TESTS
+@OUT
+@click.option("--backbone", default="", help="Where the backbone's weights are.  [default: by the model's metadata]")
+@DEVICE
+@CACHE
+def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device: str, cache: Path | None) -> None:
+    """Score datasets; writes <out>/benchmarks/<backbone>/<head>/<dataset>/."""
+    zoo = _zoo()
+    from baselines import store
+
+    trained = store.load(model)
+    parts = trained.metadata["backbone"]
+    spec = backbone or "+".join(p["name"] for p in parts)
+    precision = next((p["precision"] for p in parts if "precision" in p), "fp32")
+    features = _features(spec, precision=precision, device=device, cache=cache)
+    store.require_backbone(trained, features)
+    for path in tests:
+        dataset = zoo.read_dataset(path)
+        found = zoo.test(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
+        click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
+
+
+@app.command()
+@BACKBONE
+@click.option("--head", required=True, help="Heads, separated by commas.")
+@DATA
+@TESTS
+@OUT
+@SEED_OPTION
+@PRECISION
+@DEVICE
+@CACHE
+def matrix(
+    backbone: str, head: str, data: Path, tests: tuple[Path, ...], out: Path, seed: int, precision: str, device: str,
+    cache: Path | None,
+) -> None:  # fmt: skip
+    """Every backbone with every head, compared; what is finished is kept, every sequence is embedded once.
+
+    BACKBONE and HEAD are lists separated by commas.
+    """
+    from baselines.data import read_training_set
+
+    zoo = _zoo()
+    names = head.split(",")
+    _known_heads(names)
+    options = {"precision": precision, "cache": cache}
+    if device != "auto":
+        options["device"] = device
+    zoo.matrix(
+        backbone.split(","), names, read_training_set(data), [zoo.read_dataset(p) for p in tests], out, say=click.echo,
+        seed=seed, **options,
+    )  # fmt: skip
+    click.echo((out / "comparison.md").read_text(encoding="utf-8"))
+
+
+@app.command()
+@click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
+@click.option("--input", "source", type=FILE, envvar="INPUT", required=True, help="CSV with sequence_id,sequence.")
+@click.option("--output", "target", type=FILE, envvar="OUTPUT", required=True, help="Gets predictions and scores.")
+@click.option("--backbone", default="", help="Where the backbone's weights are.  [default: by the model's metadata]")
+def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
+    """Score sequences by the container contract."""
+    _zoo()
+    from baselines.predict import predict as run
+
+    click.echo(f"{target}: {run(model, source, target, backbone=backbone, progress=True)} rows")
+
+
+@app.command()
+@click.argument("backbone")
+@click.argument("head", required=False)
+@click.option("--model", type=click.Path(path_type=Path), help="What apb-zoo train wrote: the folder, or model.json.")
+@click.option("--weights", default="", help="The backbone's checkpoint.  [default: BACKBONE]")
+@click.option("--base-image", default=DEFAULT_BASE, show_default=True, help="A Debian-like image with Python 3.11.")
+@click.option("--torch-index", default="", help="Package index with CPU builds of torch, where PyPI's are for CUDA.")
+@click.option("--gpu", is_flag=True, help="Build the variant for a GPU, with PyPI's own torch.")
 @click.option(
     "--context", type=FOLDER, default=Path("build/images"), show_default=True, help="Where the files are gathered."
 )
 @click.option("--submissions", type=FOLDER, help="Also write <name>.yaml here.")
 @click.option("--no-build", is_flag=True, help="Only gather the files.")
 def package(
-    name: str, model: Path | None, base_image: str, context: Path, submissions: Path | None, no_build: bool
-) -> None:
-    """Build a reference image apb/<name>:<version> in the local engine."""
-    from baselines.package import build, lay_out, submission
+    backbone: str, head: str | None, model: Path | None, weights: str, base_image: str, torch_index: str, gpu: bool,
+    context: Path, submissions: Path | None, no_build: bool,
+) -> None:  # fmt: skip
+    """Build a reference image apb/<name>:<version> in the local engine, with its weights in it.
 
-    folder = lay_out(name, context, model)
+    BACKBONE HEAD is one of the zoo's models (esm1v logreg); one argument alone is an image without a backbone
+    (net-charge, random, composition-logreg).
+    """
+    from baselines import package as packages
+
+    if head is None:
+        folder = packages.lay_out(backbone, context, model)
+        text = packages.submission(backbone, folder)
+    else:
+        if model is None:
+            raise PackageError(f"{backbone} {head} needs a trained model: apb-zoo train, then --model FOLDER.")
+        folder = packages.lay_out_esm(
+            backbone, head, context, model, weights=weights or backbone, gpu=gpu, torch_index=torch_index
+        )
+        text = packages.esm_submission(folder)
     if submissions:
         submissions.mkdir(parents=True, exist_ok=True)
-        (submissions / f"{name}.yaml").write_text(submission(name, folder), encoding="utf-8")
-    click.echo(f"{folder} laid out" if no_build else f"{build(folder, base_image)} built")
+        (submissions / f"{folder.name}.yaml").write_text(text, encoding="utf-8")
+    click.echo(f"{folder} laid out" if no_build else f"{packages.build(folder, base_image)} built")
+
+
+def _zoo() -> ModuleType:
+    try:
+        from baselines import zoo
+    except ImportError as error:
+        raise DataError(f"{MISSING} ({error})") from error
+    return zoo
+
+
+def _features(spec: str, **options: Any) -> Features:
+    from baselines.features import Features
+
+    chosen = {k: v for k, v in options.items() if not (k == "device" and v == "auto")}
+    return Features(spec, **chosen)
+
+
+def _known_heads(names: list[str]) -> None:
+    from baselines.heads import HEADS
+
+    if unknown := [n for n in names if n not in HEADS]:
+        raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    from baselines.store import read_metadata
+
+    found = read_metadata(folder)
+    assert found is not None
+    return found
+
+
+def _shown(value: object) -> str:
+    return "undefined" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def main() -> NoReturn:

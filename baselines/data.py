@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from baselines.errors import DataError
+
 MAX_BYTES = 64 * 1024 * 1024
-
-
-class DataError(Exception):
-    """The data are not what they should be; the message says which and what to do."""
 
 
 @dataclass(frozen=True)

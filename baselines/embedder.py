@@ -20,8 +20,7 @@ import torch
 
 from baselines import checkpoint as checkpoints
 from baselines.cache import EmbeddingCache
-from baselines.checkpoint import Checkpoint
-from baselines.data import DataError
+from baselines.errors import DataError
 from baselines.packed import PackedEsm
 from baselines.stock import StockEsm
 from baselines.tokens import clean, encode
@@ -72,6 +71,7 @@ class Embedder:
         tokens_per_batch: default by device and width.
         cache: folder of an on-disk cache; default none.
         self_test: hold the engine against the stock model first.
+        expected: what the stock model says of `TEST_SEQUENCES`, [8, width], where it is not installed.
 
     Raises:
         DataError: the model cannot be had, or no engine agrees with the stock model.
@@ -87,15 +87,15 @@ class Embedder:
         tokens_per_batch: int | None = None,
         cache: Path | None = None,
         self_test: bool = True,
-        checkpoint: Checkpoint | None = None,
+        expected: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        self.checkpoint = checkpoint or checkpoints.find(name, revision)
+        self.checkpoint = checkpoints.find(name, revision)
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self.precision = precision
         self.width = self.checkpoint.shape.width
         self.limit = self.checkpoint.shape.limit
         self.tokens_per_batch = tokens_per_batch or self._budget()
-        self.engine, self._means = self._choose(self_test=self_test)
+        self.engine, self._means = self._choose(expected, self_test=self_test)
         self.cache = EmbeddingCache(cache, self.key, self.width) if cache else None
 
     @property
@@ -154,14 +154,17 @@ class Embedder:
             return 32_768
         return 2048 if self.width * (4 if self.precision == "fp32" else 2) <= 2560 else 1024
 
-    def _choose(self, *, self_test: bool) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
+    def _choose(
+        self, expected: npt.NDArray[np.float32] | None, *, self_test: bool
+    ) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
         """The fastest engine that agrees with the stock model."""
         dtype = DTYPES[self.precision]
         fast = PackedEsm(self.checkpoint, self.device, dtype)
         if not self_test:
             return "packed", partial(_packed, fast)
-        stock = StockEsm(self.checkpoint, self.device)
-        expected = stock.means(TEST_SEQUENCES)
+        stock = None if expected is not None else StockEsm(self.checkpoint, self.device)
+        expected = stock.means(TEST_SEQUENCES) if stock else expected
+        assert expected is not None
         engines: dict[str, Callable[[], PackedEsm]] = {
             "packed": lambda: fast,
             "plain": lambda: PackedEsm(self.checkpoint, self.device, dtype, fused=False),
@@ -175,6 +178,8 @@ class Embedder:
             except RuntimeError as error:
                 why = f"does not run here ({str(error)[:200]})"
             sys.stderr.write(f"The {name} engine {why}; a slower one is taken.\n")
+        if stock is None:
+            raise DataError("No engine computes on this machine what the stock model did where this was packaged.")
         return "stock", partial(_stock, stock)
 
 

@@ -1,13 +1,17 @@
 """Build the reference images, and write the submission file that enters each.
 
 An image is described by its folder `baselines/images/<name>/`: `config.yaml` (version, shared modules, whether it
-needs a trained model, and the submission's fields), `Dockerfile` and `predict.py`.
+needs a trained model, and the submission's fields), `Dockerfile` and `predict.py`. Those of a protein language model
+have a `config.yaml` alone, which names backbone and head; they share the Dockerfile in `baselines/images/esm/`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,7 @@ class PackageError(Exception):
 
 
 def names() -> list[str]:
-    """The reference images that need no weights: every folder with a config.yaml is one."""
+    """The reference images: every folder with a config.yaml is one."""
     return sorted(path.parent.name for path in IMAGES.glob("*/config.yaml"))
 
 
@@ -80,6 +84,111 @@ def build(context: Path, base_image: str = DEFAULT_BASE) -> str:
     except docker.errors.DockerException as error:
         raise PackageError(f"{tag} could not be built: {error}") from error
     return tag
+
+
+MODULES = (
+    "__init__", "errors", "tokens", "checkpoint", "packed", "stock", "cache", "embedder", "composition", "features",
+    "store", "predict",
+)  # fmt: skip
+NEEDS = ("numpy", "scipy", "scikit-learn", "skops", "safetensors", "torch")
+BOOSTED = ("xgboost", "voting", "stacking")
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")
+
+
+def lay_out_esm(
+    backbone: str, head: str, folder: Path, model: Path, *, weights: str, gpu: bool = False, torch_index: str = ""
+) -> Path:
+    """Gather the image of a backbone and a head: code, packages, weights, trained model, and a self-test.
+
+    Args:
+        model: folder that `apb-zoo train` wrote.
+        weights: the backbone's name or the path of its checkpoint.
+        gpu: packages for a GPU.
+        torch_index: index with CPU builds of torch.
+
+    Raises:
+        PackageError: a package cannot be had.
+        DataError: the model was not trained on these weights.
+    """
+    import numpy as np
+    from safetensors.torch import save_file
+
+    from baselines import store
+    from baselines.embedder import TEST_SEQUENCES
+    from baselines.features import Features
+
+    trained = store.load(model)
+    precision: Any = trained.metadata["backbone"][0].get("precision", "fp32")
+    features = Features(weights, precision=precision, device="cpu")
+    store.require_backbone(trained, features)
+    if trained.metadata["classifier"]["type"] != head:
+        raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
+    settings = _esm_config(backbone, head, gpu=gpu)
+    context = folder / str(settings["name"])
+    if context.exists():
+        shutil.rmtree(context)
+    (context / "app" / "baselines").mkdir(parents=True)
+    shutil.copyfile(IMAGES / "esm" / "Dockerfile", context / "Dockerfile")
+    for module in MODULES:
+        shutil.copyfile(HERE / f"{module}.py", context / "app" / "baselines" / f"{module}.py")
+    target = context / "model"
+    (target / "weights").mkdir(parents=True)
+    for name in (store.MODEL, store.METADATA):
+        shutil.copyfile(model / name, target / name)
+    embedder = features.embedder()
+    shutil.copyfile(embedder.checkpoint.folder / "config.json", target / "weights" / "config.json")
+    tensors = {name: tensor.float().contiguous() for name, tensor in embedder.checkpoint.tensors().items()}
+    save_file(tensors, target / "weights" / "model.safetensors")
+    np.save(target / "selftest.npy", embedder.embed(TEST_SEQUENCES).vectors)
+    settings["trained_on"] = trained.metadata["training"]["set"]
+    (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    _wheels(context / "wheels", [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])], gpu=gpu, index=torch_index)
+    return context
+
+
+def _esm_config(backbone: str, head: str, *, gpu: bool) -> dict[str, Any]:
+    """The folder of `baselines/images/` that names this backbone and head, else a plain one."""
+    named = [path.parent.name for path in IMAGES.glob("*/config.yaml")]
+    found = next((n for n in named if (c := config(n)).get("backbone") == backbone and c.get("head") == head), None)
+    if found:
+        settings = {"name": found, **config(found)}
+    else:
+        slug = re.sub("[^a-z0-9]+", "-", Path(backbone).name.lower()).strip("-")
+        title = f"{Path(backbone).name} {head}"
+        settings = {
+            "name": f"{slug}-{head.replace('_', '-')}", "version": "1.0", "backbone": Path(backbone).name, "head": head,
+            "submission": {
+                "name": title[:60], "author": "Antibody Polyreactivity Benchmark", "license": "Apache-2.0",
+                "model": {"backbone": Path(backbone).name[:60], "head": head},
+                "resources": {"gpu": False, "memory_gb": 8, "timeout_minutes": 120},
+            },
+        }  # fmt: skip
+    if gpu:
+        settings["name"] += "-gpu"
+        settings["submission"]["resources"]["gpu"] = True
+    return settings
+
+
+def _wheels(folder: Path, names: list[str], *, gpu: bool, index: str) -> None:
+    """Download packages for Python 3.11 on linux/amd64, in the versions of this project where it names them."""
+    folder.mkdir()
+    constraints = HERE.parent / "constraints.txt"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
+    command += ["--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp"]
+    command += [part for platform in PLATFORMS for part in ("--platform", platform)]
+    command += ["--extra-index-url", index] if index and not gpu else []
+    command += ["--constraint", str(constraints)] if constraints.is_file() else []
+    done = subprocess.run([*command, "pip", *names], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PackageError(f"packages for the image cannot be downloaded:\n{done.stderr[-800:]}")
+
+
+def esm_submission(context: Path) -> str:
+    """The YAML that enters a laid-out image of a protein language model."""
+    settings = yaml.safe_load((context / "config.yaml").read_text())
+    entry = {"docker_image": f"{NAMESPACE}/{context.name}:{settings['version']}", **settings["submission"]}
+    entry["training_data"] = [settings["trained_on"]]
+    return yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _lines(log: Any) -> Iterator[str]:

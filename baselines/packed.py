@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody calls it so
 
 from baselines.checkpoint import Checkpoint, Shape
-from baselines.data import DataError
+from baselines.errors import DataError
 
 TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8
 """What embeddings are scaled by where no token is masked: the share of unmasked ones in training."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from baselines.checkpoint import Checkpoint
-from baselines.data import DataError
+from baselines.errors import DataError
 from baselines.tokens import encode
 
 PADDING = 1

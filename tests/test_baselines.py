@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from baselines import package
 from baselines.composition import FEATURES, features, net_charge
-from baselines.data import DataError, fetch, read_training_set
+from baselines.data import fetch, read_training_set
+from baselines.errors import DataError
 from baselines.synthetic import antibodies, nanobodies
 from baselines.train import composition_logreg, save
 from tests.conftest import REAL_DATA, ROOT

@@ -19,8 +19,8 @@ from transformers import EsmModel
 from baselines import embedder as embedders
 from baselines.cache import EmbeddingCache
 from baselines.checkpoint import Checkpoint
-from baselines.data import DataError
 from baselines.embedder import Embedder
+from baselines.errors import DataError
 from baselines.packed import PackedEsm
 from baselines.stock import StockEsm
 from baselines.tokens import RESIDUES, VOCABULARY, clean, encode

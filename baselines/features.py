@@ -1,0 +1,82 @@
+"""What a head sees of a sequence: plain descriptors, one frozen backbone, or two of them (`esm1v+esm2_650m`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.composition import FEATURES, features
+from baselines.errors import DataError
+
+if TYPE_CHECKING:
+    from baselines.embedder import Embedder, Precision
+
+DESCRIPTORS = "composition"
+
+
+class Features:
+    """Sequences to one matrix.
+
+    Args:
+        spec: `composition`, a backbone's name or path, or two of these joined by `+`.
+        options: for `Embedder`.
+    """
+
+    def __init__(self, spec: str, *, cache: Path | None = None, precision: Precision = "fp32", **options: Any) -> None:
+        self.parts = spec.split("+")
+        if len(self.parts) > 2 or "" in self.parts:
+            raise DataError(f"'{spec}' is no backbone and no two joined by +.")
+        self.options = {"cache": cache, "precision": precision, **options}
+        self.embedders: dict[str, Embedder] = {}
+
+    @property
+    def name(self) -> str:
+        """For folders and tables."""
+        return "+".join(Path(part).name for part in self.parts)
+
+    def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float64]:
+        """[n, width] in the order of the sequences.
+
+        Raises:
+            DataError: a sequence is not one, with its row.
+        """
+        return np.hstack([self._part(part, sequences, progress=progress) for part in self.parts])
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What the numbers follow from, for metadata."""
+        return [self._describe(part) for part in self.parts]
+
+    def embedder(self) -> Embedder:
+        """The one backbone.
+
+        Raises:
+            DataError: there is none, or there are two.
+        """
+        if len(self.parts) != 1 or self.parts[0] == DESCRIPTORS:
+            raise DataError(f"'{'+'.join(self.parts)}' is not one backbone.")
+        return self._embedder(self.parts[0])
+
+    def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> npt.NDArray[np.float64]:
+        if part == DESCRIPTORS:
+            return np.array([features(s) for s in sequences], dtype=np.float64)
+        return self._embedder(part).embed(sequences, progress=progress).vectors.astype(np.float64)
+
+    def _embedder(self, part: str) -> Embedder:
+        if part not in self.embedders:
+            from baselines.embedder import Embedder  # torch: not for the plain descriptors
+
+            self.embedders[part] = Embedder(part, **self.options)
+        return self.embedders[part]
+
+    def _describe(self, part: str) -> dict[str, Any]:
+        if part == DESCRIPTORS:
+            return {"name": DESCRIPTORS, "features": list(FEATURES), "width": len(FEATURES)}
+        e = self._embedder(part)
+        return {
+            "name": e.checkpoint.name, "revision": e.checkpoint.revision, "sha256": e.checkpoint.sha256,
+            "precision": e.precision, "pooling": "mean", "width": e.width,
+        }  # fmt: skip

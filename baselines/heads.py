@@ -1,0 +1,109 @@
+"""The classifiers that sit on frozen features. Adding one is one entry in `HEADS`.
+
+Every head is a scikit-learn pipeline with `predict_proba`; scores that are no probabilities by themselves are
+calibrated by Platt's method on held-out folds (Platt 1999, Advances in Large Margin Classifiers).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from xgboost import XGBClassifier
+
+
+@dataclass(frozen=True)
+class Head:
+    """One kind of classifier.
+
+    Attributes:
+        make: a fresh, unfitted classifier from a seed.
+        title: shown on the board.
+    """
+
+    make: Callable[[int], ClassifierMixin]
+    title: str
+
+
+def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
+    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+    return CalibratedClassifierCV(classifier, method="sigmoid", cv=folds, ensemble=False)
+
+
+def _logreg(_seed: int) -> ClassifierMixin:
+    return LogisticRegression(C=0.1, max_iter=5000)
+
+
+def _svm(seed: int) -> ClassifierMixin:
+    return _calibrated(SVC(C=1.0, kernel="rbf", gamma="scale", random_state=seed), seed)
+
+
+def _mlp(seed: int) -> ClassifierMixin:
+    network = MLPClassifier(
+        (128,), alpha=1e-2, early_stopping=True, n_iter_no_change=15, max_iter=300, random_state=seed
+    )
+    return _calibrated(network, seed)
+
+
+def _forest(seed: int) -> ClassifierMixin:
+    return _calibrated(RandomForestClassifier(200, min_samples_leaf=2, random_state=seed, n_jobs=2), seed)
+
+
+def _trees(seed: int) -> ClassifierMixin:
+    return XGBClassifier(
+        n_estimators=150, max_depth=4, learning_rate=0.06, subsample=0.8, colsample_bytree=0.5, tree_method="hist",
+        n_jobs=1, random_state=seed,
+    )  # fmt: skip
+
+
+def _xgboost(seed: int) -> ClassifierMixin:
+    return _calibrated(_trees(seed), seed)
+
+
+def _members(seed: int) -> list[tuple[str, ClassifierMixin]]:
+    return [("logreg", _logreg(seed)), ("svm", _svm(seed)), ("xgboost", _trees(seed))]
+
+
+HEADS = {
+    "logreg": Head(_logreg, "LogReg"),
+    "svm": Head(_svm, "SVM"),
+    "mlp": Head(_mlp, "MLP"),
+    "random_forest": Head(_forest, "Random forest"),
+    "xgboost": Head(_xgboost, "XGBoost"),
+    "voting": Head(lambda seed: VotingClassifier(_members(seed), voting="soft"), "Soft voting"),
+    "stacking": Head(
+        lambda seed: StackingClassifier(
+            _members(seed), LogisticRegression(), cv=StratifiedKFold(3, shuffle=True, random_state=seed)
+        ),
+        "Stacking",
+    ),
+}
+
+
+def pipeline(head: str, seed: int) -> Pipeline:
+    """A fresh head behind standardised features."""
+    return make_pipeline(StandardScaler(), HEADS[head].make(seed))
+
+
+def parameters(model: Pipeline) -> dict[str, Any]:
+    """Every parameter of a pipeline's classifier as plain JSON, nested ones by their path."""
+    return {
+        name: value if isinstance(value, bool | int | str | None) or _finite(value) else str(value)
+        for name, value in sorted(model[-1].get_params(deep=True).items())
+        if not isinstance(value, list)
+    }
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)

@@ -1,0 +1,70 @@
+"""The container contract, for any model of the zoo: sequences in, a score for each out."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baselines import store
+from baselines.errors import DataError
+from baselines.features import DESCRIPTORS, Features
+
+WEIGHTS, SELF_TEST = "weights", "selftest.npy"
+
+
+def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", progress: bool = False) -> int:
+    """Score `sequence_id,sequence` of a CSV and write `sequence_id,prediction,score`; returns how many rows.
+
+    Args:
+        folder: of a trained model; in an image also with the backbone's weights and its self-test.
+        backbone: where its weights are; default by the name in the metadata.
+
+    Raises:
+        DataError: the model or the sequences are not what they should be.
+    """
+    trained = store.load(folder)
+    features = _features(folder, trained, backbone)
+    store.require_backbone(trained, features)
+    try:
+        with source.open(newline="", encoding="utf-8") as stream:
+            rows = [(row["sequence_id"], row["sequence"]) for row in csv.DictReader(stream)]
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise DataError(f"{source} is not a CSV with sequence_id and sequence: {error!r}") from error
+    scores = np.empty(0)
+    if rows:
+        x = features.matrix([sequence for _, sequence in rows], progress=progress)
+        scores = trained.model.predict_proba(x)[:, 1].clip(0.0, 1.0)
+    with target.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["sequence_id", "prediction", "score"])
+        writer.writerows((name, int(s >= 0.5), repr(float(s))) for (name, _), s in zip(rows, scores, strict=True))
+    return len(rows)
+
+
+def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:
+    parts = trained.metadata["backbone"]
+    precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
+    if (folder / WEIGHTS).is_dir():
+        expected = np.load(folder / SELF_TEST, allow_pickle=False)
+        return Features(str(folder / WEIGHTS), precision=precision, expected=expected)
+    names = [DESCRIPTORS if p["name"] == DESCRIPTORS else p["name"] for p in parts]
+    return Features(backbone or "+".join(names), precision=precision)
+
+
+def main() -> None:
+    """What an image starts."""
+    here = Path(os.environ.get("MODEL", "/app/model"))
+    source = Path(os.environ.get("INPUT", "/data/sequences.csv"))
+    target = Path(os.environ.get("OUTPUT", "/output/predictions.csv"))
+    try:
+        predict(here, source, target)
+    except DataError as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

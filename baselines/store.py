@@ -1,0 +1,134 @@
+"""A trained model on disk: `model.skops` and `metadata.json`; no pickle, the same bytes for the same model.
+
+skops writes a pipeline as a zip of arrays and a description in JSON. Reading one makes objects of the types that it
+names, so only those that our own heads are made of are allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sklearn
+import skops.io
+from sklearn.pipeline import Pipeline
+
+from baselines.errors import DataError
+from baselines.features import Features
+
+MODEL, METADATA = "model.skops", "metadata.json"
+SCHEMA_VERSION = "1"
+ALLOWED = {
+    "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration",
+    "sklearn.model_selection._split.StratifiedKFold", "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree", "sklearn.utils._bunch.Bunch", "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A fitted pipeline and everything that is known of it."""
+
+    model: Pipeline
+    metadata: dict[str, Any]
+
+
+def save(folder: Path, model: Pipeline, metadata: dict[str, Any]) -> None:
+    """Write both files; metadata go last, so that a model without them is one that is not finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / METADATA).unlink(missing_ok=True)
+    content = _canonical(skops.io.dumps(model))
+    (folder / MODEL).write_bytes(content)
+    whole = {
+        **metadata, "schema_version": SCHEMA_VERSION, "model_sha256": hashlib.sha256(content).hexdigest(),
+        "sklearn": sklearn.__version__,
+    }  # fmt: skip
+    (folder / METADATA).write_text(json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_metadata(folder: Path) -> dict[str, Any] | None:
+    """What is known of a finished model; None where there is none.
+
+    Raises:
+        DataError: the file is not valid.
+    """
+    path = folder / METADATA
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError("not metadata of this version")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid: {error}") from error
+    return found
+
+
+def load(folder: Path) -> Trained:
+    """Read a model, held against its metadata.
+
+    Raises:
+        DataError: a file is missing, is not what the metadata say, or names types that no head of ours is made of.
+    """
+    metadata, path = read_metadata(folder), folder / MODEL
+    if metadata is None or not path.is_file():
+        raise DataError(f"{folder} needs {MODEL} and {METADATA}; train a model with apb-zoo train.")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != metadata.get("model_sha256"):
+        raise DataError(f"{path} (sha256 {found}) is not the model of its metadata.")
+    if sklearn.__version__.split(".")[:2] != str(metadata.get("sklearn")).split(".")[:2]:
+        raise DataError(f"{path} was written by scikit-learn {metadata.get('sklearn')}, here is {sklearn.__version__}.")
+    try:
+        if strange := sorted(set(skops.io.get_untrusted_types(data=content)) - ALLOWED):
+            raise DataError(f"{path} names types that are not allowed: {', '.join(strange)[:200]}")
+        model = skops.io.loads(content, trusted=sorted(ALLOWED))
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+        raise DataError(f"{path} is no model in skops' format: {error!r}"[:300]) from error
+    expected = metadata.get("classifier", {}).get("class")
+    if not isinstance(model, Pipeline) or type(model[-1]).__name__ != expected:
+        raise DataError(f"{path} holds no {expected}, which its metadata name.")
+    width = sum(part["width"] for part in metadata["backbone"])
+    if model.n_features_in_ != width:
+        raise DataError(f"{path} takes {model.n_features_in_} features, its metadata name {width}.")
+    return Trained(model, metadata)
+
+
+def require_backbone(trained: Trained, features: Features) -> None:
+    """Refuse features that a model was not trained on.
+
+    Raises:
+        DataError: backbone, weights, precision or descriptors differ.
+    """
+    wanted, found = trained.metadata["backbone"], features.describe()
+    compared = ("sha256", "precision", "pooling", "width", "features")
+    if [[p.get(k) for k in compared] for p in wanted] != [[p.get(k) for k in compared] for p in found]:
+        raise DataError(f"The model was trained on {_short(wanted)}, not on {_short(found)}.")
+
+
+def _short(parts: Sequence[Mapping[str, Any]]) -> str:
+    return " + ".join(f"{p['name']} ({str(p.get('sha256', ''))[:12]}, {p.get('precision', 'exact')})" for p in parts)
+
+
+def _canonical(archive: bytes) -> bytes:
+    """The same archive without what differs from run to run: addresses in memory as names, and times."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as before:
+        members = {name: before.read(name) for name in before.namelist()}
+    schema = members.pop("schema.json").decode()
+    numbers = {old: str(new) for new, old in enumerate(dict.fromkeys(re.findall(r'"__id__": (\d+)', schema)), start=1)}
+    schema = re.sub(r'("__id__": )(\d+)', lambda m: m[1] + numbers[m[2]], schema)
+    names = {name: re.sub(r"^\d+", lambda m: numbers.get(m[0], m[0]), name) for name in members}
+    for old, new in names.items():
+        schema = schema.replace(f'"{old}"', f'"{new}"')
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as after:
+        for name, content in sorted([("schema.json", schema.encode()), *((names[n], c) for n, c in members.items())]):
+            after.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
