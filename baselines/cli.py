@@ -217,6 +217,58 @@ def package(
     click.echo(f"{folder} laid out" if no_build else f"{packages.build(folder, base_image)} built")
 
 
+@app.command()
+@click.option("--num-sequences", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--num-runs", type=click.IntRange(1), default=3, show_default=True, help="Timed runs; the median counts.")
+@click.option(
+    "--warmup", type=click.IntRange(0), default=10, show_default=True, help="Passes on a few sequences before."
+)
+@click.option("--report-dir", type=FOLDER, default=Path("reports"), show_default=True)
+@click.option("--fastesm-only", is_flag=True, help="Leave the 3B model out.")
+@click.option(
+    "--sequences", type=FILE, help="FASTA, or CSV with a column sequence.  [default: random, 100 to 500 long]"
+)
+@click.option("--fast", default="fastesm2_650", show_default=True, help="A backbone, or the path of a checkpoint.")
+@click.option("--large", default="esm2_3b", show_default=True, help="What it is compared with.")
+@click.option("--random-weights", is_flag=True, help="Checkpoints of the real shapes with random weights; no download.")
+@click.option("--layers", type=click.IntRange(1), help="With --random-weights: so many layers only.")
+@PRECISION
+@DEVICE
+def speed(
+    num_sequences: int, num_runs: int, warmup: int, report_dir: Path, fastesm_only: bool, sequences: Path | None,
+    fast: str, large: str, random_weights: bool, layers: int | None, precision: str, device: str,
+) -> None:  # fmt: skip
+    """Measure how fast backbones embed; writes <report-dir>/speed_benchmark.md. PASSED or FAILED at 2x."""
+    import tempfile
+
+    _zoo()
+    import torch
+
+    from baselines import speed as bench
+
+    chosen: Any = precision
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    texts = bench.read_sequences(sequences, num_sequences) if sequences else bench.mixed(num_sequences)
+    names = [fast] if fastesm_only else [fast, large]
+    weights = "Published weights."
+    with tempfile.TemporaryDirectory() as scratch:
+        if random_weights:
+            paths = [str(bench.random_checkpoint(Path(scratch) / name, name, layers)) for name in names]
+            shown = f"{layers} layers of each" if layers else "all layers"
+            weights = f"Random weights in the real shapes, {shown}: times are real, embeddings mean nothing."
+        else:
+            paths = names
+        found, missing = bench.compare(
+            texts, paths, precision=chosen, device=device, runs=num_runs, warmup=warmup, say=click.echo
+        )
+    if fastesm_only:
+        missing[large] = "left out by --fastesm-only"
+    missing = {Path(name).name: why for name, why in missing.items()}
+    lines = bench.verdicts(found, missing, Path(fast).name, Path(large).name)
+    path = bench.write_report(report_dir, found, lines, weights=weights, device=device)
+    click.echo("\n" + bench.table(found) + "\n\n" + "\n".join(lines) + f"\n{path}")
+
+
 def _zoo() -> ModuleType:
     try:
         from baselines import zoo

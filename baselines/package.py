@@ -140,6 +140,8 @@ def lay_out_esm(
     tensors = {name: tensor.float().contiguous() for name, tensor in embedder.checkpoint.tensors().items()}
     save_file(tensors, target / "weights" / "model.safetensors")
     np.save(target / "selftest.npy", embedder.embed(TEST_SEQUENCES).vectors)
+    for path in target.rglob("*"):  # the container's user is somebody else
+        path.chmod(0o755 if path.is_dir() else 0o644)
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     _wheels(context / "wheels", [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])], gpu=gpu, index=torch_index)

@@ -56,7 +56,7 @@ class PackedEsm:
     def __init__(self, checkpoint: Checkpoint, device: str, dtype: torch.dtype, *, fused: bool = True) -> None:
         self.shape: Shape = checkpoint.shape
         self.device, self.dtype = torch.device(device), dtype
-        self.onednn = fused and self.device.type == "cpu" and _has_onednn(dtype)
+        self.onednn = fused and self.device.type == "cpu" and has_onednn(dtype)
         self.exact = self.onednn and dtype is torch.float32 and _onednn_is_exact()
         self.varlen = fused and self.device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
         tensors = checkpoint.tensors()
@@ -258,7 +258,7 @@ def _runs(lengths: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
     return [(int(first[s]), int(c), int(lengths[s])) for s, c in zip(starts, counts, strict=True)]
 
 
-def _has_onednn(dtype: torch.dtype) -> bool:
+def has_onednn(dtype: torch.dtype) -> bool:
     """Whether this torch has the products that the fused path uses: they are not part of its public interface."""
     if not torch.backends.mkldnn.is_available() or dtype not in (torch.float32, torch.bfloat16):
         return False

@@ -124,9 +124,9 @@ def _canonical(archive: bytes) -> bytes:
     schema = members.pop("schema.json").decode()
     numbers = {old: str(new) for new, old in enumerate(dict.fromkeys(re.findall(r'"__id__": (\d+)', schema)), start=1)}
     schema = re.sub(r'("__id__": )(\d+)', lambda m: m[1] + numbers[m[2]], schema)
-    names = {name: re.sub(r"^\d+", lambda m: numbers.get(m[0], m[0]), name) for name in members}
-    for old, new in names.items():
-        schema = schema.replace(f'"{old}"', f'"{new}"')
+    order = dict.fromkeys(re.findall(r'"file": "([^"]+)"', schema))
+    names = {old: f"{place}{Path(old).suffix}" for place, old in enumerate(order, start=1)}
+    schema = re.sub(r'("file": ")([^"]+)"', lambda m: f'{m[1]}{names[m[2]]}"', schema)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as after:
         for name, content in sorted([("schema.json", schema.encode()), *((names[n], c) for n, c in members.items())]):

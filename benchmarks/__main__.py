@@ -1,7 +1,8 @@
 """`make bench`: ratios measured side by side in one run; absolute times are of this machine only."""
 
-from benchmarks import rounds, scoring, site
+from benchmarks import embedding, rounds, scoring, site
 
 scoring.main()
 rounds.main()
+embedding.main()
 site.main()

@@ -189,12 +189,12 @@ def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
 
 
 def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> None:
-    """What the tracks of this kind will take, by a second and longer run."""
+    """What the tracks of this kind will take, by further and longer runs."""
     entry, task = trial.task.submission, trial.task.track.task
     known = tracks.load_all(trial.repository.tracks).values()
     wanted = [t for t in plan.entered_tracks(entry, known) if t.purpose == "benchmark" and t.task == task]
     second = first
-    if rows := forecast.rows_for(first, wanted):
+    while rows := forecast.rows_for(first, second, wanted):
         given = forecast.enlarged(trial.task.data, rows).blinded(0)
         run = trial.once(given)
         if run.failure:

@@ -10,7 +10,8 @@ from evaluator.tracks import Track, TrackData
 
 ROWS = 2000
 SECONDS = 30.0
-"""The second run has so many rows, or as many as take about so long."""
+"""A further run has so many rows, or as many as take at most about so long."""
+CLEAR = 1.5
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
 
@@ -23,13 +24,17 @@ class Measured:
     memory: int | None
 
 
-def rows_for(first: Measured, tracks: Iterable[Track]) -> int:
-    """How many rows the second run should have; 0 where the first says enough of these tracks."""
+def rows_for(first: Measured, last: Measured, tracks: Iterable[Track]) -> int:
+    """How many rows the next run should have; 0 where those so far say enough of these tracks.
+
+    A run that took hardly longer than the first one tells of starting up, not of rows.
+    """
     largest = max((t.n for t in tracks), default=0)
-    if largest <= 5 * first.rows:
+    told = last.rows > first.rows and (last.seconds > CLEAR * first.seconds or last.rows >= min(ROWS, largest))
+    if told or largest <= 5 * first.rows:
         return 0
-    affordable = int(SECONDS / max(first.seconds / first.rows, 1e-6))
-    return min(ROWS, largest, max(affordable, 2 * first.rows))
+    affordable = int(SECONDS / max(last.seconds / last.rows, 1e-6))
+    return min(ROWS, largest, max(affordable, 2 * last.rows))
 
 
 def enlarged(data: TrackData, rows: int, seed: int = 0) -> TrackData:

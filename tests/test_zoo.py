@@ -1,0 +1,308 @@
+"""The model zoo: heads on frozen features, stored without anything that could run, routed, resumable, packaged."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import subprocess
+from pathlib import Path
+
+import docker
+import numpy as np
+import pytest
+import skops.io
+import yaml
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from baselines import folds, speed, store, zoo
+from baselines.cli import app
+from baselines.data import TrainingSet, read_training_set
+from baselines.errors import DataError
+from baselines.features import Features
+from baselines.heads import HEADS
+from baselines.synthetic import antibodies
+from tests import esm
+from tests.conftest import REAL_DATA, Workspace
+from tests.test_workflows import BIN
+
+real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "train.csv"
+    antibodies(150, seed=3).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def training(data: Path) -> TrainingSet:
+    return read_training_set(data)
+
+
+@pytest.fixture(scope="module", params=esm.FAMILIES)
+def backbone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return esm.make(tmp_path_factory.mktemp("zoo") / f"tiny-{request.param}", request.param, layers=2)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+# --- folds -----------------------------------------------------------------------------------------------------------
+
+
+def levenshtein(a: str, b: str) -> int:
+    row = list(range(len(b) + 1))
+    for x, left in enumerate(a, start=1):
+        before, row[0] = row[0], x
+        for y, right in enumerate(b, start=1):
+            before, row[y] = row[y], min(row[y] + 1, row[y - 1] + 1, before + (left != right))
+    return row[-1]
+
+
+@given(st.lists(st.text("AC", min_size=18, max_size=24), min_size=2, max_size=7))
+@settings(max_examples=80, deadline=None)
+def test_clusters_are_connected_by_identity(texts: list[str]) -> None:
+    found = folds.clusters(texts, 0.85)
+    names = list(range(len(texts)))
+    for i in range(len(texts)):  # by hand: join until nothing changes
+        for j in range(i):
+            if levenshtein(texts[i], texts[j]) <= 0.15 * max(len(texts[i]), len(texts[j])) + 1e-9:
+                names = [names[j] if n == names[i] else n for n in names]
+    assert [[a == b for b in found] for a in found] == [[a == b for b in names] for a in names]
+
+
+@real_data
+def test_near_copies_in_the_real_training_set() -> None:
+    found = folds.clusters(read_training_set(REAL_DATA / "train" / "boughter_vh.csv").sequences)
+    sizes = np.bincount(found)
+    assert int(sizes[sizes > 1].sum()) == 317
+    assert len(found) == 914
+
+
+# --- heads and the store ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
+    training: TrainingSet, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "FOLDS", 3)
+    features = Features("composition")
+    x = features.matrix(training.sequences)
+    folders = [zoo.train(features, x, training, head, tmp_path / name, seed=7) for name in ("one", "two")]
+    assert folders[0] == tmp_path / "one" / "checkpoints" / "composition" / head
+    for name in (store.MODEL, store.METADATA):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+    trained = store.load(folders[0])
+    score = trained.model.predict_proba(x)[:, 1]
+    assert ((score >= 0) & (score <= 1)).all() and np.ptp(score) > 0.1
+    found = trained.metadata
+    assert found["classifier"]["type"] == head and found["classifier"]["parameters"]
+    assert found["training"]["sha256"] == training.sha256 and found["seed"] == 7
+    for kind in ("stratified", "by_cluster"):
+        assert set(found["cross_validation"][kind]) == {"accuracy", "f1", "roc_auc"}
+        assert found["cross_validation"][kind]["roc_auc"]["sd"] >= 0
+
+
+@pytest.fixture
+def model(training: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(zoo, "FOLDS", 3)
+    features = Features("composition")
+    return zoo.train(features, features.matrix(training.sequences), training, "logreg", tmp_path / "models")
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path("/tmp/apb-evil").touch, ())  # type: ignore[return-value]  # noqa: S108
+
+
+@pytest.mark.parametrize("name", [store.MODEL, store.METADATA])
+def test_a_pickle_in_place_of_any_file_is_refused_and_not_run(model: Path, name: str) -> None:
+    mark = Path("/tmp/apb-evil")  # noqa: S108
+    mark.unlink(missing_ok=True)
+    evil = pickle.dumps(Evil())
+    (model / name).write_bytes(evil)
+    if name == store.MODEL:
+        metadata = json.loads((model / store.METADATA).read_text())
+        import hashlib
+
+        metadata["model_sha256"] = hashlib.sha256(evil).hexdigest()
+        (model / store.METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(DataError):
+        store.load(model)
+    assert not mark.exists()
+
+
+def test_types_that_no_head_is_made_of_are_refused(model: Path) -> None:
+    import hashlib
+    import os
+
+    strange = make_pipeline(FunctionTransformer(os.system), StandardScaler(), LogisticRegression())
+    content = skops.io.dumps(strange)
+    metadata = json.loads((model / store.METADATA).read_text())
+    metadata["model_sha256"] = hashlib.sha256(content).hexdigest()
+    (model / store.MODEL).write_bytes(content)
+    (model / store.METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(DataError, match="not allowed"):
+        store.load(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model_sha256": "0" * 64}, "is not the model of its metadata"),
+        ({"classifier": {"type": "svm", "class": "SVC"}}, "holds no SVC"),
+        ({"backbone": [{"name": "composition", "width": 23}]}, "takes 24 features"),
+        ({"sklearn": "0.1.0"}, "was written by scikit-learn 0.1.0"),
+        ({"schema_version": "9"}, "is not valid"),
+    ],
+)
+def test_metadata_that_do_not_fit_are_refused(model: Path, change: dict[str, object], told: str) -> None:
+    metadata = json.loads((model / store.METADATA).read_text())
+    (model / store.METADATA).write_text(json.dumps({**metadata, **change}))
+    with pytest.raises(DataError, match=told):
+        store.load(model)
+
+
+def test_a_model_on_other_features_is_refused(model: Path, backbone: Path) -> None:
+    with pytest.raises(DataError, match="was trained on composition"):
+        store.require_backbone(store.load(model), Features(str(backbone)))
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+@real_data
+def test_plain_descriptors_on_the_real_sets(tmp_path: Path) -> None:
+    hidden = [part for name in ("jain", "shehata", "vhh48") for part in ("--test", REAL_DATA / "hidden" / name)]
+    train = REAL_DATA / "train" / "boughter_vh.csv"
+    arguments = (
+        "matrix",
+        "--backbone",
+        "composition",
+        "--head",
+        "logreg,svm",
+        "--data",
+        train,
+        "--out",
+        tmp_path,
+        *hidden,
+    )
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "comparison.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["head"] for row in rows] == ["logreg", "svm"]
+    assert 0.65 < float(rows[0]["CV roc_auc mean"]) < 0.75  # 0.701 when it was written
+    assert float(rows[0]["cluster CV roc_auc mean"]) < float(rows[0]["CV roc_auc mean"])
+    assert float(rows[0]["jain roc_auc"]) > 0.6 and float(rows[0]["vhh48 spearman"]) > 0.4
+    place = tmp_path / "benchmarks" / "composition" / "logreg"
+    assert sorted(p.name for p in place.iterdir()) == ["jain", "shehata", "vhh48"]
+    assert sorted(p.name for p in (place / "jain").iterdir()) == [
+        "confusion_matrix.csv", "metrics.json", "predictions.csv",
+    ]  # fmt: skip
+    with (place / "shehata" / "predictions.csv").open() as stream:
+        predictions = list(csv.DictReader(stream))
+    assert len(predictions) == 398 and set(predictions[0]) == {"sequence_id", "prediction", "score", "label"}
+    assert not list(tmp_path.rglob("unknown"))
+    assert "<svg" in (tmp_path / "comparison.svg").read_text()
+    again = run(*arguments)
+    assert again.output.count(": kept") == 2
+
+
+def test_a_small_esm_and_the_fusion_of_two(backbone: Path, data: Path, tmp_path: Path) -> None:
+    other = esm.make(tmp_path / "other", "esm2", layers=1, seed=5)
+    out = tmp_path / "out"
+    specs = f"{backbone},{backbone}+{other}"
+    done = run(
+        "matrix", "--backbone", specs, "--head", "logreg", "--data", data, "--test", data, "--out", out,
+        "--cache", tmp_path / "cache",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    for name, width in ((backbone.name, 64), (f"{backbone.name}+other", 128)):
+        found = store.load(out / "checkpoints" / name / "logreg")
+        assert found.model.n_features_in_ == width
+        assert all(len(part["sha256"]) == 64 and part["revision"] for part in found.metadata["backbone"])
+        assert (out / "benchmarks" / name / "logreg" / "train" / "metrics.json").is_file()
+    assert len(list((tmp_path / "cache").glob("*.sqlite"))) == 2
+
+    target = tmp_path / "predictions.csv"
+    checkpoint = out / "checkpoints" / backbone.name / "logreg"
+    done = run("predict", "--model", checkpoint, "--input", data, "--output", target, "--backbone", backbone)
+    assert done.exit_code == 0, done.output
+    written = (out / "benchmarks" / backbone.name / "logreg" / "train" / "predictions.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in target.read_text().splitlines()] == [w.split(",")[:2] for w in written]
+    done = run("predict", "--model", checkpoint, "--input", data, "--output", target, "--backbone", other)
+    assert done.exit_code == 1 and "was trained on" in done.output + str(done.exception)
+
+
+def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
+    for arguments, told in (
+        (("--backbone", "composition", "--head", "oracle"), "Known are: logreg, svm"),
+        (("--backbone", "esm99", "--head", "svm"), "Known are esm1v"),
+        (("--backbone", "a+b+c", "--head", "svm"), "no two joined"),
+    ):
+        done = run("train", *arguments, "--data", data, "--out", tmp_path)
+        assert isinstance(done.exception, DataError) and told in str(done.exception)
+
+
+def test_speed_is_measured_side_by_side_and_what_cannot_be_is_said(backbone: Path, tmp_path: Path) -> None:
+    common = ("--num-sequences", 6, "--num-runs", 1, "--warmup", 1, "--report-dir", tmp_path, "--fast", backbone)
+    done = run("speed", *common, "--large", tmp_path / "nowhere")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "speed_benchmark.md").read_text()
+    assert "stock, batch 8, fp32" in text and "packed fp32" in text
+    assert "not measured (There is no backbone" in text
+    assert "at 2x" in text
+    done = run("speed", *common, "--fastesm-only", "--precision", "bf16")
+    assert done.exit_code == 0 and "left out by --fastesm-only" in done.output
+
+
+def test_sequences_for_the_benchmark_come_from_fasta_or_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.fasta").write_text(">one\nACDE\nFGH\n>two\nKLM\n")
+    (tmp_path / "a.csv").write_text("id,sequence\n1,ACDEFGH\n2,KLM\n")
+    for name in ("a.fasta", "a.csv"):
+        assert speed.read_sequences(tmp_path / name, 9) == ["ACDEFGH", "KLM"]
+    assert {len(s) for s in speed.mixed(9)} == {100, 300, 500}
+    assert speed.stock_padding(["A" * 100] * 8) == 0
+    assert 0.3 < speed.stock_padding(speed.mixed(96)) < 0.5
+
+
+# --- an image --------------------------------------------------------------------------------------------------------
+
+
+def test_a_packaged_esm_passes_check_and_evaluation_offline(
+    workspace: Workspace, data: Path, base: str, engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    checkpoint = esm.make(tmp_path / "tiny", "esm1v", layers=2)
+    zoo_command = [str(BIN / "apb-zoo")]
+    for arguments in (
+        ["train", "--backbone", checkpoint, "--head", "xgboost", "--data", data, "--out", "out"],
+        ["package", checkpoint, "xgboost", "--model", "out/checkpoints/tiny/xgboost", "--base-image", base,
+         "--submissions", workspace.root / "submissions"],
+    ):  # fmt: skip
+        done = subprocess.run(
+            [*zoo_command, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    image = engine.images.get("apb/tiny-xgboost:1.0")
+    try:
+        assert image.attrs["Config"]["User"] == "65532:65532"
+        path = workspace.root / "submissions" / "tiny-xgboost.yaml"
+        assert yaml.safe_load(path.read_text())["training_data"] == ["synthetic"]
+        done = workspace.apb("check", str(path), timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the same scores for fewer rows in another order" in done.stdout
+        summary = json.loads(workspace.evaluate("--json", timeout=300).stdout)
+        assert summary["scored"] == ["tiny-xgboost on smoke"]
+        assert json.loads((workspace.results / "tiny-xgboost" / "smoke.json").read_text())["flags"] == []
+    finally:
+        engine.images.remove(image.id, force=True)
