@@ -57,7 +57,7 @@ def _mlp(seed: int) -> ClassifierMixin:
 
 
 def _forest(seed: int) -> ClassifierMixin:
-    return _calibrated(RandomForestClassifier(200, min_samples_leaf=2, random_state=seed, n_jobs=2), seed)
+    return _calibrated(RandomForestClassifier(200, min_samples_leaf=2, random_state=seed, n_jobs=1), seed)
 
 
 def _trees(seed: int) -> ClassifierMixin:

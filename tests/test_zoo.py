@@ -305,4 +305,4 @@ def test_a_packaged_esm_passes_check_and_evaluation_offline(
         assert summary["scored"] == ["tiny-xgboost on smoke"]
         assert json.loads((workspace.results / "tiny-xgboost" / "smoke.json").read_text())["flags"] == []
     finally:
-        engine.images.remove(image.id, force=True)
+        engine.images.remove("apb/tiny-xgboost:1.0", force=True)
