@@ -95,7 +95,13 @@ def train(
     if (backbone, head) == ("composition", "logreg"):  # its image reads plain JSON and needs no package
         from baselines.train import composition_logreg, save
 
-        save(composition_logreg(training), out / backbone / head / "model.json")
+        path = save(composition_logreg(training), out / backbone / head / "model.json")
+        click.echo(f"{path}: {len(training.labels)} sequences of '{training.name}'")
+        try:
+            _zoo()
+        except DataError as error:
+            click.echo(f"no checkpoint beside it: {error}")
+            return
     zoo = _zoo()
     _known_heads([head])
     features = _features(backbone, precision=precision, device=device, cache=cache)
