@@ -240,7 +240,7 @@ def verdicts(found: Sequence[Measured], missing: dict[str, str], fast: str, larg
         ("the stock loop", rate.get((fast, "stock"))),
     ):
         if mine is None or other is None:
-            why = missing.get(large) or missing.get(fast) or "it was not asked for"
+            why = missing.get(fast) or missing.get(large) or "it was not asked for"
             lines.append(f"{fast} against {title}: not measured ({why})")
         else:
             ratio = mine / other

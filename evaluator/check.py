@@ -207,7 +207,7 @@ def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> Non
         second = Measured(rows, run.seconds, run.peak_memory)
         say(f"run on {rows:,} rows", f"{run.seconds:.2f} s")
     for track in wanted:
-        told = forecast.extrapolated(first, second, track.n) if second.rows != first.rows else first
+        told = forecast.extrapolated(first, second, track.n)
         limits = plan.limits_for(entry, track, trial.repository.settings)
         found = Forecast(
             track=track.id, rows=track.n, seconds=round(told.seconds, 1), limit_seconds=limits.seconds,

@@ -31,7 +31,7 @@ def rows_for(first: Measured, last: Measured, tracks: Iterable[Track]) -> int:
     """
     largest = max((t.n for t in tracks), default=0)
     told = last.rows > first.rows and (last.seconds > CLEAR * first.seconds or last.rows >= min(ROWS, largest))
-    if told or largest <= 5 * first.rows:
+    if told or largest <= 5 * first.rows or last.seconds > SECONDS:
         return 0
     affordable = int(SECONDS / max(last.seconds / last.rows, 1e-6))
     return min(ROWS, largest, max(affordable, 2 * last.rows))
@@ -57,7 +57,9 @@ def _changed(chain: str, rng: random.Random) -> str:
 
 
 def extrapolated(first: Measured, second: Measured, rows: int) -> Measured:
-    """A straight line through two runs, never falling."""
+    """A straight line through two runs, never falling; after one run, in proportion to the rows."""
+    if second.rows == first.rows:
+        return Measured(rows, first.seconds * max(rows / first.rows, 1.0), first.memory)
     share = (rows - first.rows) / (second.rows - first.rows)
     seconds = first.seconds + max(second.seconds - first.seconds, 0.0) * share
     if first.memory is None or second.memory is None:
