@@ -31,8 +31,8 @@ class PackageError(Exception):
 
 
 def names() -> list[str]:
-    """The reference images: every folder with a config.yaml is one."""
-    return sorted(path.parent.name for path in IMAGES.glob("*/config.yaml"))
+    """The reference images without a backbone: every folder with a config.yaml and a Dockerfile is one."""
+    return sorted(p.parent.name for p in IMAGES.glob("*/config.yaml") if (p.parent / "Dockerfile").is_file())
 
 
 def config(name: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def config(name: str) -> dict[str, Any]:
     Raises:
         PackageError: there is no such image.
     """
-    if name not in names():
+    if not re.fullmatch("[a-z0-9-]+", name) or not (IMAGES / name / "config.yaml").is_file():
         raise PackageError(f"There is no reference image '{name}'. Known are: {', '.join(names())}.")
     content: dict[str, Any] = yaml.safe_load((IMAGES / name / "config.yaml").read_text())
     return content
@@ -54,6 +54,10 @@ def lay_out(name: str, folder: Path, model: Path | None = None) -> Path:
         PackageError: it needs a model and none was given.
     """
     settings = config(name)
+    if "backbone" in settings:
+        raise PackageError(
+            f"'{name}' has a backbone: apb-zoo package {settings['backbone']} {settings['head']} --model FOLDER."
+        )
     context = folder / name
     if context.exists():
         shutil.rmtree(context)

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from baselines import package
+from baselines.checkpoint import BACKBONES
 from baselines.composition import FEATURES, features, net_charge
 from baselines.data import fetch, read_training_set
 from baselines.errors import DataError
+from baselines.heads import HEADS
 from baselines.synthetic import antibodies, nanobodies
 from baselines.train import composition_logreg, save
+from evaluator.submission import parse
 from tests.conftest import REAL_DATA, ROOT
 
 BOUGHTER = REAL_DATA / "train" / "boughter_vh.csv"
@@ -129,3 +133,21 @@ def test_the_real_training_set_is_known_in_both_forms(tmp_path: Path) -> None:
     model = composition_logreg(read_training_set(converted))
     assert model["training"]["set"] == "boughter"
     assert 0.6 < model["training"]["cv_roc_auc_10_fold"] < 0.8
+
+
+LANGUAGE_MODELS = sorted(p.parent.name for p in package.IMAGES.glob("esm*/config.yaml"))
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_an_image_of_a_language_model_names_a_backbone_a_head_and_a_valid_submission(name: str, tmp_path: Path) -> None:
+    settings = package.config(name)
+    assert settings["backbone"] in BACKBONES and settings["head"] in HEADS
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**settings, "trained_on": "boughter"}))
+    found = parse(package.esm_submission(tmp_path).encode(), name)
+    assert found.model.head == settings["head"] and found.training_data == ("boughter",)
+    with pytest.raises(package.PackageError, match=f"apb-zoo package {settings['backbone']} {settings['head']}"):
+        package.lay_out(name, tmp_path / "context")
+
+
+def test_the_language_models_that_everybody_compares_with_are_there() -> None:
+    assert LANGUAGE_MODELS == ["esm1v-logreg", "esm2-logreg", "esm2-mlp", "esm2-svm", "esm2-xgboost"]
