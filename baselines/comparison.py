@@ -30,9 +30,7 @@ def markdown(table: pd.DataFrame) -> str:
         cells += [f"{row[f'{p} mean']:.3f} ± {row[f'{p} sd']:.3f}" for p in pairs]
         cells += ["" if pd.isna(row[c]) else f"{row[c]:.3f}" for c in single]
         lines.append("| " + " | ".join(cells) + " |")
-    note = (
-        f"Folds: {len(table)} models, 10-fold cross-validation, stratified and by clusters of at least 95 % identity."
-    )
+    note = "CV: 10 stratified folds; cluster CV: 10 folds that keep near copies (95 % identity) on one side."
     return "# Comparison\n\n" + "\n".join(lines) + f"\n\n{note} ± is the standard deviation over folds.\n"
 
 
