@@ -37,6 +37,8 @@ class EmbeddingCache:
             self.base = sqlite3.connect(self.path, timeout=60)
             self.base.execute(TABLE)
             self.base.commit()
+        except sqlite3.OperationalError as error:
+            raise DataError(f"{self.path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
             raise DataError(f"{self.path} is no cache of embeddings; remove it.") from error
 

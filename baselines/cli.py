@@ -65,7 +65,7 @@ DATA = click.option("--data", type=FILE, required=True, help="CSV with the colum
 OUT = click.option("--out", type=FOLDER, default=Path("models"), show_default=True, help="Where everything goes.")
 SEED_OPTION = click.option("--seed", type=int, default=20261121, show_default=True)
 PRECISION = click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 CACHE = click.option("--cache", type=FOLDER, help="Keep embeddings in this folder.")
 TESTS = click.option(
     "--test", "tests", type=click.Path(path_type=Path), multiple=True, help="A CSV, or a folder with sequences.csv."
@@ -115,7 +115,9 @@ def train(
 
 @app.command()
 @click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
-@TESTS
+@click.option(
+    "--test", "tests", type=click.Path(path_type=Path), multiple=True, required=True, help="A CSV, or a folder."
+)
 @OUT
 @click.option("--backbone", default="", help="Where the backbone's weights are.  [default: by the model's metadata]")
 @DEVICE

@@ -41,8 +41,8 @@ def _plot(table: pd.DataFrame, path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "comparison"  # the same table gives the same file
     import matplotlib.pyplot as plt
 
-    columns = {"CV": "cluster CV roc_auc mean"} | {
-        str(c).removesuffix(f" {PLOTTED}"): c for c in table if str(c).endswith(f" {PLOTTED}")
+    columns = {"cluster CV": "cluster CV roc_auc mean"} | {
+        str(c).removesuffix(f" {PLOTTED}"): str(c) for c in table if str(c).endswith(f" {PLOTTED}")
     }
     labels = [f"{b} {h}" for b, h in zip(table["backbone"], table["head"], strict=True)]
     figure, axes = plt.subplots(figsize=(7, 1.2 + 0.3 * len(labels)), layout="constrained")

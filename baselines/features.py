@@ -11,11 +11,24 @@ import numpy.typing as npt
 
 from baselines.composition import FEATURES, features
 from baselines.errors import DataError
+from baselines.tokens import clean
 
 if TYPE_CHECKING:
     from baselines.embedder import Embedder, Precision
 
 DESCRIPTORS = "composition"
+
+
+def folder_name(name: str) -> str:
+    """A backbone's name as one segment of a path.
+
+    Raises:
+        DataError: it is none.
+    """
+    plain = Path(name).resolve().name if Path(name).is_dir() else name
+    if not plain or "/" in plain or plain in {".", ".."}:
+        raise DataError(f"'{name}' cannot name a folder.")
+    return plain
 
 
 class Features:
@@ -27,7 +40,7 @@ class Features:
     """
 
     def __init__(self, spec: str, *, cache: Path | None = None, precision: Precision = "fp32", **options: Any) -> None:
-        self.parts = spec.split("+")
+        self.parts = [spec] if Path(spec).is_dir() else spec.split("+")
         if len(self.parts) > 2 or "" in self.parts:
             raise DataError(f"'{spec}' is no backbone and no two joined by +.")
         self.options = {"cache": cache, "precision": precision, **options}
@@ -36,7 +49,7 @@ class Features:
     @property
     def name(self) -> str:
         """For folders and tables."""
-        return "+".join(Path(part).name for part in self.parts)
+        return "+".join(folder_name(part) for part in self.parts)
 
     def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float64]:
         """[n, width] in the order of the sequences.
@@ -62,7 +75,7 @@ class Features:
 
     def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> npt.NDArray[np.float64]:
         if part == DESCRIPTORS:
-            return np.array([features(s) for s in sequences], dtype=np.float64)
+            return np.array([features(s) for s in clean(sequences)], dtype=np.float64).reshape(-1, len(FEATURES))
         return self._embedder(part).embed(sequences, progress=progress).vectors.astype(np.float64)
 
     def _embedder(self, part: str) -> Embedder:

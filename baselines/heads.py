@@ -6,10 +6,8 @@ calibrated by Platt's method on held-out folds (Platt 1999, Advances in Large Ma
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -94,16 +92,3 @@ HEADS = {
 def pipeline(head: str, seed: int) -> Pipeline:
     """A fresh head behind standardised features."""
     return make_pipeline(StandardScaler(), HEADS[head].make(seed))
-
-
-def parameters(model: Pipeline) -> dict[str, Any]:
-    """Every parameter of a pipeline's classifier as plain JSON, nested ones by their path."""
-    return {
-        name: value if isinstance(value, bool | int | str | None) or _finite(value) else str(value)
-        for name, value in sorted(model[-1].get_params(deep=True).items())
-        if not isinstance(value, list)
-    }
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, float) and math.isfinite(value)

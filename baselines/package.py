@@ -8,6 +8,7 @@ have a `config.yaml` alone, which names backbone and head; they share the Docker
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -118,8 +119,11 @@ def lay_out_esm(
     from safetensors.torch import save_file
 
     from baselines import store
+    from baselines.checkpoint import BACKBONES
     from baselines.embedder import TEST_SEQUENCES
     from baselines.features import Features
+    from baselines.stock import StockEsm
+    from baselines.tokens import clean
 
     trained = store.load(model)
     precision: Any = trained.metadata["backbone"][0].get("precision", "fp32")
@@ -127,6 +131,9 @@ def lay_out_esm(
     store.require_backbone(trained, features)
     if trained.metadata["classifier"]["type"] != head:
         raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
+    named = trained.metadata["backbone"][0]["name"]
+    if backbone in BACKBONES and named != backbone:
+        raise PackageError(f"{model} was trained on {named}, not on {backbone}.")
     settings = _esm_config(backbone, head, gpu=gpu)
     context = folder / str(settings["name"])
     if context.exists():
@@ -143,7 +150,10 @@ def lay_out_esm(
     shutil.copyfile(embedder.checkpoint.folder / "config.json", target / "weights" / "config.json")
     tensors = {name: tensor.float().contiguous() for name, tensor in embedder.checkpoint.tensors().items()}
     save_file(tensors, target / "weights" / "model.safetensors")
-    np.save(target / "selftest.npy", embedder.embed(TEST_SEQUENCES).vectors)
+    stock = StockEsm(embedder.checkpoint).means(clean(TEST_SEQUENCES))
+    np.save(target / "selftest.npy", stock)
+    weight_gb = sum(tensor.numel() for tensor in tensors.values()) * 4 / 1e9
+    settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
     for path in target.rglob("*"):  # the container's user is somebody else
         path.chmod(0o755 if path.is_dir() else 0o644)
     settings["trained_on"] = trained.metadata["training"]["set"]
@@ -160,6 +170,8 @@ def _esm_config(backbone: str, head: str, *, gpu: bool) -> dict[str, Any]:
         settings = {"name": found, **config(found)}
     else:
         slug = re.sub("[^a-z0-9]+", "-", Path(backbone).name.lower()).strip("-")
+        if f"{slug}-{head.replace('_', '-')}" in named:
+            raise PackageError(f"{backbone} would take the name of a reference image; rename its folder.")
         title = f"{Path(backbone).name} {head}"
         settings = {
             "name": f"{slug}-{head.replace('_', '-')}", "version": "1.0", "backbone": Path(backbone).name, "head": head,
@@ -185,6 +197,11 @@ def _wheels(folder: Path, names: list[str], *, gpu: bool, index: str) -> None:
     command += ["--extra-index-url", index] if index and not gpu else []
     command += ["--constraint", str(constraints)] if constraints.is_file() else []
     done = subprocess.run([*command, "pip", *names], capture_output=True, text=True, check=False)
+    if not gpu and list(folder.glob("nvidia_*")):
+        raise PackageError(
+            "PyPI's torch for this platform is built for CUDA. Name an index with CPU builds: --torch-index "
+            "https://download.pytorch.org/whl/cpu"
+        )
     if done.returncode:
         raise PackageError(f"packages for the image cannot be downloaded:\n{done.stderr[-800:]}")
 

@@ -83,6 +83,8 @@ class PackedEsm:
         )
         try:
             self.layers = [self._layer(take, f"encoder.layer.{k}.") for k in range(s.layers)]
+        except torch.OutOfMemoryError as error:
+            raise DataError(f"{checkpoint.name} does not fit into the memory of {device}.") from error
         except RuntimeError as error:
             raise DataError(f"{checkpoint.folder}: a tensor does not have the shape of its layer: {error}") from error
         self._turns: dict[int, torch.Tensor] = {}

@@ -31,7 +31,7 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
     store.require_backbone(trained, features)
     try:
         with source.open(newline="", encoding="utf-8") as stream:
-            rows = [(row["sequence_id"], row["sequence"]) for row in csv.DictReader(stream)]
+            rows = [(row["sequence_id"], row["sequence"] or "") for row in csv.DictReader(stream)]
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise DataError(f"{source} is not a CSV with sequence_id and sequence: {error!r}") from error
     scores = np.empty(0)
@@ -55,11 +55,28 @@ def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:
     return Features(backbone or "+".join(names), precision=precision)
 
 
+def _use_allowed_cpus() -> None:
+    """As many threads as the container may use: torch would start one for each core of the machine."""
+    for path, parts in (("/sys/fs/cgroup/cpu.max", 2), ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 1)):
+        try:
+            text = Path(path).read_text().split()
+            period = text[1] if parts == 2 else Path(path).with_name("cpu.cfs_period_us").read_text()
+            allowed = int(text[0]) / int(period)
+        except (OSError, ValueError, IndexError):
+            continue
+        if allowed > 0:
+            import torch
+
+            torch.set_num_threads(max(1, round(allowed)))
+            return
+
+
 def main() -> None:
     """What an image starts."""
     here = Path(os.environ.get("MODEL", "/app/model"))
     source = Path(os.environ.get("INPUT", "/data/sequences.csv"))
     target = Path(os.environ.get("OUTPUT", "/output/predictions.csv"))
+    _use_allowed_cpus()
     try:
         predict(here, source, target)
     except DataError as error:

@@ -92,10 +92,13 @@ def random_checkpoint(folder: Path, shape: str, layers: int | None = None) -> Pa
     Args:
         layers: fewer than the real one has, to save time; times are then of so many layers.
     """
-    width, real, heads, inner = {
+    shapes = {
         "esm2_35m": (480, 12, 20, 1920), "esm1v": (1280, 33, 20, 5120), "esm2_650m": (1280, 33, 20, 5120),
         "fastesm2_650": (1280, 33, 20, 5120), "esm2_3b": (2560, 36, 40, 10240),
-    }[shape]  # fmt: skip
+    }  # fmt: skip
+    if shape not in shapes:
+        raise DataError(f"There is no shape '{shape}'. Known are: {', '.join(shapes)}.")
+    width, real, heads, inner = shapes[shape]
     from transformers import EsmConfig, EsmForMaskedLM
 
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,19 @@ class Trained:
 
     model: Pipeline
     metadata: dict[str, Any]
+
+
+def parameters(model: Pipeline) -> dict[str, Any]:
+    """Every parameter of a pipeline's classifier as plain JSON, nested ones by their path."""
+    return {
+        name: value if isinstance(value, bool | int | str | None) or _finite(value) else str(value)
+        for name, value in sorted(model[-1].get_params(deep=True).items())
+        if not isinstance(value, list)
+    }
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def save(folder: Path, model: Pipeline, metadata: dict[str, Any]) -> None:
@@ -95,6 +109,9 @@ def load(folder: Path) -> Trained:
     expected = metadata.get("classifier", {}).get("class")
     if not isinstance(model, Pipeline) or type(model[-1]).__name__ != expected:
         raise DataError(f"{path} holds no {expected}, which its metadata name.")
+    known = metadata["classifier"]
+    if parameters(model) != known.get("parameters"):
+        raise DataError(f"{path} holds no {known.get('type')} with the parameters that its metadata name.")
     width = sum(part["width"] for part in metadata["backbone"])
     if model.n_features_in_ != width:
         raise DataError(f"{path} takes {model.n_features_in_} features, its metadata name {width}.")

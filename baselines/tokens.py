@@ -51,7 +51,8 @@ def clean(sequences: Sequence[str], limit: int | None = None) -> list[str]:
     """
     cleaned = []
     for row, sequence in enumerate(sequences, start=1):
-        text = sequence.strip().upper().replace("-", "").replace(".", "")
+        text = sequence.strip().replace("-", "").replace(".", "")
+        text = text.upper() if text.isascii() else text  # beyond ASCII, upper case can turn one letter into two
         if not text:
             raise DataError(f"Row {row}: the sequence is empty.")
         if limit is not None and len(text) > limit:

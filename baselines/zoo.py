@@ -12,13 +12,13 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import sklearn
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -26,8 +26,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from baselines import folds, heads, store
 from baselines.data import TrainingSet
 from baselines.errors import DataError
-from baselines.features import Features
+from baselines.features import Features, folder_name
 from baselines.store import require_backbone
+from baselines.tokens import clean
 
 FOLDS = 10
 SEED = 20261121
@@ -62,17 +63,25 @@ def read_dataset(path: Path) -> Dataset:
     files = [path / "sequences.csv", path / "labels.csv"] if path.is_dir() else [path]
     try:
         tables = [pd.read_csv(f, dtype=str, keep_default_na=False) for f in files]
-        table = tables[0] if len(tables) == 1 else tables[0].merge(tables[1], on="sequence_id", validate="1:1")
+        table = tables[0]
+        if len(tables) == 2:
+            if set(table["sequence_id"]) != set(tables[1]["sequence_id"]):
+                raise ValueError("sequences.csv and labels.csv do not hold the same ids")
+            table = table.merge(tables[1], on="sequence_id", validate="1:1")
         kind = next((k for k in ("label", "target") if k in table), "")
         truth: Matrix = np.asarray(table[kind] if kind else [], dtype=np.float64)
         ids = table["sequence_id"] if "sequence_id" in table else pd.Series(map(str, range(1, len(table) + 1)))
         sequences = tuple(table["sequence"].str.upper())
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is no dataset: {error}") from error
+    if not len(table) or (kind == "label" and not set(truth.tolist()) <= {0.0, 1.0}):
+        raise DataError(f"{path} has no rows, or a label that is neither 0 nor 1.")
     whole = hashlib.sha256()
     for f in files:
         whole.update(f.read_bytes())
-    return Dataset(path.name.removesuffix(".csv"), tuple(ids), sequences, kind, truth, whole.hexdigest())
+    return Dataset(
+        folder_name(path.resolve().name.removesuffix(".csv")), tuple(ids), sequences, kind, truth, whole.hexdigest()
+    )
 
 
 def cross_validate(
@@ -89,17 +98,23 @@ def cross_validate(
     split = splitter(FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
     rows = []
     for train, test in split:
+        if len(np.unique(y[train])) < 2 or not len(test):
+            continue  # one large cluster can leave a fold without a class, or without rows
         model = heads.pipeline(head, seed).fit(x[train], y[train])
         score = model.predict_proba(x[test])[:, 1]
         hard = (score >= 0.5).astype(int)
-        rows.append(
-            (accuracy_score(y[test], hard), f1_score(y[test], hard, zero_division=0), roc_auc_score(y[test], score))
-        )
-    table = np.array(rows)
-    return {
-        name: {"mean": round(float(table[:, k].mean()), 6), "sd": round(float(table[:, k].std(ddof=1)), 6)}
-        for k, name in enumerate(("accuracy", "f1", "roc_auc"))
-    }
+        area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
+        rows.append((accuracy_score(y[test], hard), f1_score(y[test], hard, zero_division=0), area))
+    table = np.array(rows).reshape(-1, 3)
+    found = {}
+    for k, name in enumerate(("accuracy", "f1", "roc_auc")):
+        values = table[np.isfinite(table[:, k]), k]
+        if len(values) < 2:
+            raise DataError("Too few folds have both classes: the training set is too small, or one cluster fills it.")
+        found[name] = {
+            "mean": round(float(values.mean()), 6), "sd": round(float(values.std(ddof=1)), 6), "folds": len(values),
+        }  # fmt: skip
+    return found
 
 
 def train(
@@ -116,12 +131,15 @@ def train(
         Its folder under `<out>/checkpoints/`.
     """
     y = np.array(data.labels, dtype=np.int64)
-    groups = folds.clusters(data.sequences) if groups is None else groups
+    groups = folds.clusters(clean(data.sequences)) if groups is None else groups
+    fewest = min(int(y.sum()), int((1 - y).sum()), int(groups.max()) + 1)
+    if fewest < FOLDS:
+        raise DataError(f"{FOLDS} folds need as many rows of each class and as many clusters; there are {fewest}.")
     model = heads.pipeline(head, seed).fit(x, y)
-    metadata = {
+    known = {
         "model_name": f"{features.name}-{head}",
         "backbone": features.describe(),
-        "classifier": {"type": head, "class": type(model[-1]).__name__, "parameters": heads.parameters(model)},
+        "classifier": {"type": head, "class": type(model[-1]).__name__, "parameters": store.parameters(model)},
         "training": {
             "set": data.name, "sha256": data.sha256, "n": len(y), "positives": int(y.sum()),
             "clusters": int(groups.max()) + 1,
@@ -132,26 +150,36 @@ def train(
             "by_cluster": cross_validate(head, x, y, groups, seed),
         },
         "seed": seed,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "scikit-learn": sklearn.__version__},
+        "versions": _versions(),
     }  # fmt: skip
     folder = out / "checkpoints" / features.name / head
-    store.save(folder, model, metadata)
+    store.save(folder, model, known)
     return folder
+
+
+def _versions() -> dict[str, str]:
+    """Of everything that decides a model's bytes."""
+    names = ("numpy", "scipy", "scikit-learn", "skops", "xgboost-cpu", "torch")
+    return {"python": platform.python_version(), **{n: _version(n) for n in names}}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def is_current(folder: Path, features: Features, data: TrainingSet, head: str, seed: int) -> bool:
     """Whether a finished model is there that was trained on just this."""
     try:
-        found = store.read_metadata(folder)
-    except DataError:
+        found = store.load(folder).metadata
+        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed))
+        same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
+        same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == FOLDS
+        return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())
+    except (DataError, KeyError, TypeError):
         return False
-    if found is None:
-        return False
-    versions = found["versions"]["numpy"] == np.__version__ and found["sklearn"] == sklearn.__version__
-    model = heads.pipeline(head, seed)
-    same_head = found["classifier"]["parameters"] == heads.parameters(model)
-    same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
-    return bool(versions and same_head and same_data and found["backbone"] == features.describe())
 
 
 def test(trained: store.Trained, x: Matrix, data: Dataset, out: Path) -> dict[str, Any]:
@@ -160,9 +188,9 @@ def test(trained: store.Trained, x: Matrix, data: Dataset, out: Path) -> dict[st
     Args:
         x: features of the dataset, [n, d].
     """
-    metadata = trained.metadata
-    name = "+".join(Path(part["name"]).name for part in metadata["backbone"])
-    folder = out / "benchmarks" / name / metadata["classifier"]["type"] / data.name
+    known = trained.metadata
+    name = "+".join(folder_name(part["name"]) for part in known["backbone"])
+    folder = out / "benchmarks" / name / folder_name(known["classifier"]["type"]) / data.name
     folder.mkdir(parents=True, exist_ok=True)
     score = trained.model.predict_proba(x)[:, 1]
     hard = (score >= 0.5).astype(int)
@@ -185,7 +213,7 @@ def test(trained: store.Trained, x: Matrix, data: Dataset, out: Path) -> dict[st
         rank = float(spearmanr(data.truth, score).statistic)
         found["spearman"] = rank if np.isfinite(rank) else None
     table.to_csv(folder / "predictions.csv", index=False, lineterminator="\n")
-    whole = {"model": metadata["model_name"], "dataset": data.name, "dataset_sha256": data.sha256, "metrics": found}
+    whole = {"model": known["model_name"], "dataset": data.name, "dataset_sha256": data.sha256, "metrics": found}
     (folder / "metrics.json").write_text(json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return found
 
@@ -199,10 +227,13 @@ def matrix(
     Returns:
         The comparison, one row per model, also written as CSV, markdown and SVG.
     """
-    groups = folds.clusters(data.sequences)
-    rows = []
-    for spec in specs:
-        features = Features(spec, **options)
+    groups = folds.clusters(clean(data.sequences))
+    every = [Features(spec, **options) for spec in specs]
+    for kind, called in (("backbones", [f.name for f in every]), ("datasets", [d.name for d in datasets])):
+        if len(set(called)) < len(called):
+            raise DataError(f"Two {kind} share a name ({', '.join(called)}), and would share a folder. Rename one.")
+    rows: list[dict[str, Any]] = []
+    for features in every:
         x = features.matrix(data.sequences, progress=True)
         tests = {d.name: features.matrix(d.sequences, progress=True) for d in datasets}
         for head in names:
@@ -225,8 +256,8 @@ def matrix(
     return write(pd.DataFrame(rows), out)
 
 
-def _validation(metadata: dict[str, Any]) -> dict[str, float]:
-    found = metadata["cross_validation"]
+def _validation(known: dict[str, Any]) -> dict[str, float]:
+    found = known["cross_validation"]
     return {
         f"{kind} {metric} {what}": found[key][metric][what]
         for kind, key in (("CV", "stratified"), ("cluster CV", "by_cluster"))

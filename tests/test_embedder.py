@@ -221,6 +221,30 @@ def test_where_the_fast_engine_is_wrong_a_slower_one_is_taken(
     assert "does not agree" in capsys.readouterr().err
 
 
+def test_a_cache_is_written_once_for_each_sequence(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(embedders, "KEPT_AT_ONCE", 3)
+    monkeypatch.setattr(EmbeddingCache, "put", lambda _self, vectors: written.extend(vectors))
+    texts = esm.sequences(*range(5, 25))
+    Embedder(str(folder), cache=tmp_path, tokens_per_batch=30).embed(texts)
+    assert sorted(written) == sorted(texts)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("broken", ["token dropout", "rotary"])
+def test_the_self_test_finds_an_engine_that_leaves_something_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: embedders.Precision, broken: str
+) -> None:
+    small = esm.make(tmp_path / "model", "esm2")
+    if broken == "rotary":
+        monkeypatch.setattr(PackedEsm, "_rotate", lambda *_: None)
+    else:
+        monkeypatch.setattr("baselines.packed.TOKEN_DROPOUT_SCALE", 1.0)
+    assert Embedder(str(small), precision=precision).engine == "stock"
+
+
 # --- untrusted checkpoints -------------------------------------------------------------------------------------------
 
 

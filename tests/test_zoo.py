@@ -244,6 +244,65 @@ def test_a_small_esm_and_the_fusion_of_two(backbone: Path, data: Path, tmp_path:
     assert done.exit_code == 1 and "was trained on" in done.output + str(done.exception)
 
 
+def test_names_that_would_share_a_folder_are_refused(data: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        esm.make(tmp_path / name / "model", "esm2", layers=1)
+    specs = f"{tmp_path}/a/model,{tmp_path}/b/model"
+    done = run("matrix", "--backbone", specs, "--head", "logreg", "--data", data, "--out", tmp_path / "out")
+    assert isinstance(done.exception, DataError) and "share a name" in str(done.exception)
+    done = run(
+        "matrix", "--backbone", "composition", "--head", "logreg", "--data", data, "--out", tmp_path / "out",
+        "--test", data, "--test", data,
+    )  # fmt: skip
+    assert isinstance(done.exception, DataError) and "Two datasets" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("ACD,0\n" * 30 + "".join(f"{'ACDEFGHIK'[k]}CDEFG,1\n" for k in range(5)), "10 folds need"),
+        ("".join(f"{'A' * 40}{'CD'[k % 2]},{k % 2}\n" for k in range(60)), "10 folds need"),
+        ("AC1,0\nACD,1\n", "stands for no residue"),
+    ],
+)
+def test_a_training_set_that_will_not_do_is_told(tmp_path: Path, rows: str, told: str) -> None:
+    (tmp_path / "train.csv").write_text(f"sequence,label\n{rows}")
+    done = run(
+        "train", "--backbone", "composition", "--head", "svm", "--data", tmp_path / "train.csv", "--out", tmp_path
+    )
+    assert isinstance(done.exception, DataError) and told in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "text", ["sequence,label\n", "sequence,label\nACD,0.7\n", "sequence,label\nACD,2\n", "x\n1\n", ""]
+)
+def test_a_dataset_that_is_none_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "test.csv").write_text(text)
+    with pytest.raises(DataError):
+        zoo.read_dataset(tmp_path / "test.csv")
+
+
+def test_labels_of_other_sequences_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "sequences.csv").write_text("sequence_id,sequence\na,ACD\nb,ACD\n")
+    (tmp_path / "labels.csv").write_text("sequence_id,label\na,1\nc,0\n")
+    with pytest.raises(DataError, match="same ids"):
+        zoo.read_dataset(tmp_path)
+
+
+def test_plain_descriptors_see_clean_sequences() -> None:
+    found = Features("composition").matrix(["EVQLV", "ev-q.lv "])
+    assert (found[0] == found[1]).all()
+    assert Features("composition").matrix([]).shape == (0, 24)
+
+
+def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
+    arguments = ("matrix", "--backbone", "composition", "--head", "logreg", "--data", data, "--out", tmp_path)
+    assert run(*arguments).exit_code == 0
+    (tmp_path / "checkpoints" / "composition" / "logreg" / store.MODEL).write_bytes(b"torn")
+    assert "composition logreg: trained" in run(*arguments).output
+    assert "composition logreg: kept" in run(*arguments).output
+
+
 def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
         (("--backbone", "composition", "--head", "oracle"), "Known are: logreg, svm"),
