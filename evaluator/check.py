@@ -26,7 +26,7 @@ from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.text import printable
 from evaluator.tracks import BlindedInput, TrackFiles
-from evaluator.verdict import Finding, Forecast, Step, Verdict, duration
+from evaluator.verdict import MAX_FINDINGS, MAX_TEXT, Finding, Forecast, Step, Verdict, duration
 
 SHOWN_LOG = 4000
 Say = Callable[[str, str], None]
@@ -75,7 +75,7 @@ def check(
         verdict.passed = True
     except SubmissionError as error:
         verdict.code = error.code
-        verdict.problems = [Finding.of(p) for p in _placed(path, error)]
+        verdict.problems = [Finding.of(p) for p in _placed(path, error)[:MAX_FINDINGS]]
     return verdict
 
 
@@ -165,13 +165,13 @@ def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
     """Run on one practice track, logs and all; then check, audit, score and time what was written."""
     task, track = trial.task, trial.task.track
     done = run_and_audit(task, trial.once)
-    verdict.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")
+    verdict.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")[:MAX_TEXT]
     if done.failure:
         raise done.failure
     assert done.table is not None
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
     say(f"run on {track.id}", f"{task.data.n} sequences in {done.run.seconds:.2f} s{memory}")
-    verdict.notes += [Finding.of(n) for n in done.table.notes]
+    verdict.notes += [Finding.of(n) for n in done.table.notes[:MAX_FINDINGS]]
     predicted = done.table.prediction if track.task == "classification" else None
     scores = metrics.score(task.data.truth, done.table.score, predicted)
     verdict.metrics[track.id] = {name: estimate_json(e) for name, e in scores.metrics.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from evaluator.errors import EvaluatorError
 from evaluator.git import git
 from evaluator.settings import Repository
@@ -30,7 +32,7 @@ def push(repository: Repository, branch: str, environment: dict[str, str]) -> No
     """Push to `origin`; where others have pushed meanwhile, our commits go on top of theirs.
 
     Raises:
-        EvaluatorError: it does not work; the commits stay here.
+        EvaluatorError: it does not work; the commits are on a branch of their own, or stay here.
     """
     root = repository.root
     for left in reversed(range(TRIES)):
@@ -40,6 +42,25 @@ def push(repository: Repository, branch: str, environment: dict[str, str]) -> No
             if not left:
                 raise
             git(root, "fetch", "--quiet", "origin", f"refs/heads/{branch}", environment=environment)
-            git(root, *IDENTITY, "rebase", "--quiet", "--autostash", "FETCH_HEAD")
+            try:
+                git(root, *IDENTITY, "rebase", "--quiet", "--autostash", "FETCH_HEAD")
+            except EvaluatorError as error:
+                git(root, "rebase", "--abort")
+                rescue = f"records-{git(root, 'rev-parse', '--short', 'HEAD').decode().strip()}"
+                git(root, "push", "--quiet", "origin", f"HEAD:refs/heads/{rescue}", environment=environment)
+                raise EvaluatorError(
+                    f"Others have changed the same records; these are on the branch {rescue}.",
+                    f"Merge it into {branch}.",
+                ) from error
         else:
             return
+
+
+def bring_up_to_date(root: Path, branch: str, environment: dict[str, str]) -> None:
+    """Move a clean checkout to the branch's newest commit: others may have been merged since it was made.
+
+    Raises:
+        EvaluatorError: it cannot be had, or the checkout has commits of its own.
+    """
+    git(root, "fetch", "--quiet", "origin", f"refs/heads/{branch}", environment=environment)
+    git(root, "merge", "--quiet", "--ff-only", "FETCH_HEAD")

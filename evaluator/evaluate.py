@@ -241,6 +241,9 @@ def _resolve(this: Round, entry: Submission, files: Sequence[TrackFiles], plan: 
     except EvaluatorError as error:
         plan.ours[entry.id] = str(error)
         this.progress.say(f"{entry.id} was left out: {error}")
+    except Exception as error:  # noqa: BLE001 - a mistake in our own code must not stop the others
+        plan.ours[entry.id] = repr(error)
+        this.progress.say(f"{entry.id} was left out: {error!r}")
     return None
 
 
@@ -254,7 +257,7 @@ def _score_again(this: Round, tasks: Sequence[Task]) -> None:
 
 
 def _run_all(this: Round, due: Sequence[Task], jobs: int) -> None:
-    left = Counter(task.image for task in due)
+    left = Counter(task.image.pull or task.image.digest for task in due)
 
     def run(task: Task) -> Finished:
         this.progress.begin(task.name)
@@ -272,8 +275,9 @@ def _run_all(this: Round, due: Sequence[Task], jobs: int) -> None:
                 raise EngineError(
                     "The Docker engine is gone.", "Start it and run apb evaluate again; it goes on from here."
                 )
-        left[task.image] -= 1
-        if not left[task.image]:
+        name = task.image.pull or task.image.digest
+        left[name] -= 1
+        if not left[name]:
             this.runs.spare(task.image)
 
 

@@ -84,13 +84,16 @@ def report(context: click.Context, folder: Path, event: Path, page: Path | None)
 
     FOLDER holds the check's check.json. The gate is run again here. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.
     """
+    from evaluator.deliver import bring_up_to_date
+    from evaluator.git import authorized
     from evaluator.github import GitHub
     from evaluator.report import read_event
     from evaluator.report import report as tell
 
-    repository, hub = repository_of(context), GitHub()
+    repository, hub, told = repository_of(context), GitHub(), read_event(event)
+    bring_up_to_date(repository.root, told.repository.default_branch, authorized(hub.server, hub.token))
     merged = _intake(repository, hub)
-    outcome = tell(repository, hub, read_event(event), folder, merged)
+    outcome = tell(repository, hub, told, folder, merged)
     if page and outcome.page:
         add_text(page, outcome.page)
     click.echo(outcome.said + (f"; it {outcome.merge}" if outcome.merge else ""))
@@ -114,7 +117,8 @@ def intake(context: click.Context) -> None:
     if lines != known:
         intakes.write(repository.intake, lines)
     for line in lines[len(known) :]:
-        outcome = lock_image(repository, line.id) if line.new_run else "no new image"
+        checked = intakes.checked_image(repository.root, line.commit) if line.commit else None
+        outcome = lock_image(repository, line.id, checked) if line.new_run else "no new run"
         click.echo(f"{line.id} by {line.login}: {outcome}")
     click.echo(f"{len(lines) - len(known)} new, {len(lines)} in all")
 

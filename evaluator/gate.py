@@ -14,7 +14,7 @@ from pathlib import Path
 from evaluator import submission as submissions
 from evaluator.errors import Problem, SubmissionError, UsageError
 from evaluator.git import commit_of, git
-from evaluator.intake import Intake, blob, read_at
+from evaluator.intake import Intake, asks_for_runs, blob, read_at
 from evaluator.text import printable
 
 PLAIN = "100644"
@@ -32,7 +32,7 @@ class Judgement:
     Attributes:
         id: of the submission, where exactly one is changed.
         new: whether it is new.
-        new_run: whether it names another image than before.
+        new_run: whether it makes evaluations due.
         content: of its file, where that is a valid submission.
         problems: why it is refused; none if it may pass.
     """
@@ -87,7 +87,7 @@ def gate(
         UsageError: a commit is not known, or the login is none.
     """
     login = author.lower()
-    if not _LOGIN.fullmatch(login):
+    if not is_login(login):
         raise UsageError(f"'{printable(author, 60)}' is no login.")
     start = git(root, "merge-base", commit_of(root, base), commit_of(root, head)).decode().strip()
     changes = _changes(root, start, commit_of(root, head))
@@ -107,7 +107,7 @@ def gate(
         after = submissions.parse(content, entry_id)
     except SubmissionError as error:
         return Judgement(entry_id, new=new, new_run=True, problems=error.problems)
-    new_run = before is None or before.docker_image != after.docker_image
+    new_run = asks_for_runs(before, after)
     trusted = login in {m.lower() for m in maintainers}
     if not trusted:
         problems += _ownership(root, base, entry_id, login, intake, new=new)
@@ -118,6 +118,11 @@ def gate(
     elif new and _known(root, base, entry_id, intake):
         problems.append(_reused(entry_id))
     return Judgement(entry_id, new=new, new_run=new_run, problems=tuple(problems), content=content)
+
+
+def is_login(name: str) -> bool:
+    """Whether this is the login of a person on GitHub: not of a bot, nor of an account that is gone."""
+    return _LOGIN.fullmatch(name.lower()) is not None and name != "ghost"
 
 
 def _kinds(changes: Sequence[_Change]) -> list[Problem]:

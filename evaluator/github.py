@@ -18,11 +18,16 @@ TIMEOUT = (10, 30)
 MARKER = "<!-- apb: verdict -->"
 BOT = "github-actions[bot]"
 MERGE = "squash"
-AUTO_MERGE = """mutation($id: ID!, $sha: GitObjectID!) {
-  enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $sha, mergeMethod: SQUASH}) {
-    pullRequest { number }
-  }
+AUTO_MERGE = """mutation($id: ID!, $sha: GitObjectID!, $title: String!, $body: String!) {
+  enablePullRequestAutoMerge(input: {
+    pullRequestId: $id, expectedHeadOid: $sha, mergeMethod: SQUASH, commitHeadline: $title, commitBody: $body
+  }) { pullRequest { number } }
 }"""
+
+
+def _login(found: dict[str, Any]) -> str:
+    """The login of who wrote something; `ghost`, as GitHub itself says, where the account is gone."""
+    return str((found.get("user") or {}).get("login") or "ghost")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Pull:
     def of(cls, found: dict[str, Any]) -> Pull:
         """From GitHub's JSON."""
         return cls(
-            int(found["number"]), str(found["node_id"]), str(found["user"]["login"]), str(found["head"]["sha"]),
+            int(found["number"]), str(found["node_id"]), _login(found), str(found["head"]["sha"]),
             bool(found.get("auto_merge")), found.get("merge_commit_sha"), bool(found.get("merged_at")),
         )  # fmt: skip
 
@@ -89,19 +94,26 @@ class GitHub:
         """Write our one comment on a pull request, or change it."""
         body = {"body": f"{MARKER}\n{text}"}
         comments = self._pages(f"issues/{number}/comments", {"per_page": "100"})
-        ours = [c for c in comments if c["user"]["login"] == BOT and str(c["body"]).startswith(MARKER)]
+        ours = [c for c in comments if _login(c) == BOT and str(c["body"]).startswith(MARKER)]
         if ours:
             self._call("PATCH", f"issues/comments/{int(ours[0]['id'])}", json=body)
         else:
             self._call("POST", f"issues/{number}/comments", json=body)
 
-    def merge(self, pull: Pull) -> str:
-        """Have exactly this commit merged: once every condition is met, at once where there is none left."""
-        query = {"query": AUTO_MERGE, "variables": {"id": pull.node_id, "sha": pull.sha}}
+    def merge(self, pull: Pull, title: str, body: str) -> str:
+        """Have exactly this commit merged: once every condition is met, at once where there is none left.
+
+        Args:
+            title: of the merge's commit; what its author wrote does not get there.
+            body: of its message.
+        """
+        values = {"id": pull.node_id, "sha": pull.sha, "title": title, "body": body}
+        query = {"query": AUTO_MERGE, "variables": values}
         answer = self._json(self._send("POST", self.graphql, json=query))
         if not answer.get("errors"):
             return "will be merged as soon as the other conditions are met"
-        self._call("PUT", f"pulls/{pull.number}/merge", json={"sha": pull.sha, "merge_method": MERGE})
+        merge = {"sha": pull.sha, "commit_title": title, "commit_message": body}
+        self._call("PUT", f"pulls/{pull.number}/merge", json={**merge, "merge_method": MERGE})
         return "is merged"
 
     def _pages(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:

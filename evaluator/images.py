@@ -232,12 +232,21 @@ def present(image: Image, engine: docker.DockerClient) -> bool:
         engine.images.get(image.pull or image.digest)
     except docker.errors.ImageNotFound:
         return False
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EngineError(f"The Docker engine does not answer: {printable(str(error), 200)}") from error
     return True
 
 
 def folder_of(engine: docker.DockerClient) -> Path:
-    """Where the engine keeps images, as far as this machine can see it."""
-    folder = Path(str(engine.info().get("DockerRootDir", "/")))
+    """Where the engine keeps images, as far as this machine can see it.
+
+    Raises:
+        EngineError: it does not answer.
+    """
+    try:
+        folder = Path(str(engine.info().get("DockerRootDir", "/")))
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EngineError(f"The Docker engine does not answer: {printable(str(error), 200)}") from error
     return folder if folder.exists() else Path("/")
 
 

@@ -18,7 +18,12 @@ from evaluator.files import write_bytes
 from evaluator.git import git
 from evaluator.submission import MAX_BYTES, Submission
 
+DECIDES = ("docker_image", "resources", "tracks", "withdrawn")
+"""Fields of a submission that decide what is run."""
+CHECKED = re.compile(r"^Checked-image: (sha256:[0-9a-f]{64})$", re.MULTILINE)
+"""In the message of a merge: the digest of the image that passed the check."""
 _PATH = re.compile(r"submissions/([a-z0-9][a-z0-9-]{2,63})\.yaml")
+_NUMBERED = re.compile(r"\(#\d+\)\s*$")
 LoginOf = Callable[[str], str | None]
 
 
@@ -63,20 +68,39 @@ def merged_since(root: Path, known: Sequence[Intake], login_of: LoginOf) -> list
     for commit in commits:
         changed = _submissions_of(root, commit)
         login = login_of(commit) if changed else None
+        if login is None and changed and _NUMBERED.search(_message(root, commit).splitlines()[0]):
+            break  # it came by a pull request that GitHub does not tell of yet: the next time
         if login is None:
             continue
         seconds = int(git(root, "show", "--no-patch", "--format=%ct", commit))
         for entry_id in changed:
             before, after = read_at(root, f"{commit}~1", entry_id), read_at(root, commit, entry_id)
-            new_run = after is not None and (before is None or before.docker_image != after.docker_image)
+            new_run = after is not None and asks_for_runs(before, after)
             when = datetime.fromtimestamp(seconds, UTC).date()
             found.append(Intake(date=when, id=entry_id, login=login.lower(), new_run=new_run, commit=commit))
     return found
 
 
+def asks_for_runs(before: Submission | None, after: Submission) -> bool:
+    """Whether a new or changed submission makes evaluations due, which is what quotas count."""
+    if after.withdrawn:
+        return False
+    return before is None or any(getattr(before, name) != getattr(after, name) for name in DECIDES)
+
+
 def write(path: Path, lines: Sequence[Intake]) -> None:
     """Write the whole file anew."""
     write_bytes(path, "".join(f"{line.model_dump_json()}\n" for line in lines).encode())
+
+
+def _message(root: Path, commit: str) -> str:
+    return git(root, "show", "--no-patch", "--format=%B", commit).decode("utf-8", "replace") + "\n"
+
+
+def checked_image(root: Path, commit: str) -> str | None:
+    """The digest that passed the check, as the merge's message has it; None where it has none."""
+    found = CHECKED.findall(_message(root, commit))
+    return found[-1] if found else None
 
 
 def _submissions_of(root: Path, commit: str) -> list[str]:

@@ -63,12 +63,8 @@ class Registry:
             layers = [int(layer["size"]) for layer in document["layers"]]
             config, _ = self._document(repository, f"blobs/{document['config']['digest']}", ())
             platform = f"{config['os']}/{config['architecture']}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise SubmissionError(
-                "IMAGE_MANIFEST",
-                "The image's manifest is of an old or unknown form.",
-                "Push it again with a current Docker.",
-            ) from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise _unknown_form() from error
         if platform != PLATFORM:
             raise _wrong_platform([platform])
         return Manifest(digest, platform, sum(layers))
@@ -76,9 +72,12 @@ class Registry:
     def _choose(self, index: dict[str, Any]) -> str:
         """The digest of an index's linux/amd64 image."""
         found = {}
-        for entry in index["manifests"]:
-            platform = entry.get("platform") or {}
-            found[f"{platform.get('os')}/{platform.get('architecture')}"] = str(entry.get("digest"))
+        try:
+            for entry in index["manifests"]:
+                platform = entry.get("platform") or {}
+                found[f"{platform.get('os')}/{platform.get('architecture')}"] = str(entry.get("digest"))
+        except (TypeError, AttributeError, ValueError) as error:
+            raise _unknown_form() from error
         if PLATFORM not in found:
             raise _wrong_platform(sorted(found))
         return found[PLATFORM]
@@ -144,3 +143,9 @@ def _wrong_platform(found: list[str]) -> SubmissionError:
         "IMAGE_PLATFORM", f"The image is for {printable(', '.join(found), 100) or 'no platform'}, not for {PLATFORM}.",
         f"Build it with: docker build --platform {PLATFORM} ...",
     )  # fmt: skip
+
+
+def _unknown_form() -> SubmissionError:
+    return SubmissionError(
+        "IMAGE_MANIFEST", "The image's manifest is of an old or unknown form.", "Push it again with a current Docker."
+    )

@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from evaluator import verdict as verdicts
-from evaluator.errors import UsageError
-from evaluator.gate import Judgement, gate
+from evaluator.errors import EngineError, UsageError
+from evaluator.gate import Judgement, gate, is_login
 from evaluator.git import authorized, commit_of, git
 from evaluator.github import GitHub, Pull
 from evaluator.intake import Intake
@@ -100,12 +100,16 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     run, base = event.workflow_run, event.repository.default_branch
     if run.event != "pull_request" or run.path != WORKFLOW or not run.head_repository or not run.head_branch:
         return Outcome("this run is no check of a pull request")
+    if run.conclusion not in ("success", "failure", "timed_out"):
+        return Outcome(f"the check was {run.conclusion}, which says nothing")
     pulls = hub.open_pulls(base, f"{run.head_repository.owner.login}:{run.head_branch}")
     pull = next((p for p in pulls if p.sha == run.head_sha), None)
     if pull is None:
         return Outcome("no open pull request has this commit as its last")
     _fetch(repository.root, hub, pull)
     pending = [p for p in hub.open_pulls(base) if p.login == pull.login and p.auto_merge and p.number != pull.number]
+    if not is_login(pull.login):
+        return Outcome(f"pull request {pull.number} is by {pull.login}, which is no person's login")
     judged = gate(
         repository.root, "HEAD", pull.sha, pull.login, intake=intake, maintainers=repository.settings.maintainers,
         quota=repository.settings.weekly_quota, pending=len(pending), today=datetime.now(UTC).date(),
@@ -113,8 +117,14 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     verdict, why = _verdict(judged, folder) if judged.passed else (None, "")
     passed = verdict is not None and verdict.passed and run.conclusion == "success"
     page = _page(judged, verdict, why, passed=passed)
+    merge = None
+    if passed:
+        assert verdict is not None
+        try:
+            merge = hub.merge(pull, f"Add or change {judged.id} (#{pull.number})", f"Checked-image: {verdict.digest}")
+        except EngineError as error:
+            page += f"\nIt could not be merged: {markdown(str(error))} A maintainer can merge it, or run this again.\n"
     hub.comment(pull.number, page)
-    merge = hub.merge(pull) if passed else None
     return Outcome(f"commented on pull request {pull.number}", pull.number, page, merge)
 
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -141,7 +142,10 @@ class State:
 
     def pulled(self) -> list[str]:
         """Images pulled for evaluations and not yet removed, oldest first."""
-        return [path.read_text(encoding="utf-8") for path in sorted((self.folder / "pulled").glob("*"))]
+        return [
+            path.read_text(encoding="utf-8")
+            for path in sorted((self.folder / "pulled").glob("*"), key=lambda p: p.stat().st_mtime)
+        ]
 
     def note_pulled(self, name: str) -> None:
         """An image is about to be pulled."""
@@ -152,7 +156,7 @@ class State:
         self._pulled(name).unlink(missing_ok=True)
 
     def _pulled(self, name: str) -> Path:
-        return self.folder / "pulled" / name.rpartition(":")[2]
+        return self.folder / "pulled" / hashlib.sha256(name.encode()).hexdigest()
 
     def note(self, **entry: object) -> None:
         """Add one line to the ledger of attempts."""

@@ -10,6 +10,7 @@ import unicodedata
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _MARKUP = frozenset("\\`*_{}[]()<>#+!|~@&:$\n\r\t")
+_STOP = "\u200b"
 _STACKED_MARKS = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{4}")
 
 
@@ -40,8 +41,12 @@ def clean_path(path: str) -> str:
 
 
 def markdown(text: str, limit: int = 300) -> str:
-    """A stranger's text as markdown that shows just these characters: no link, mention, image, tag or table cell."""
-    return "".join(f"&#{ord(c)};" if c in _MARKUP else c for c in printable(text, limit))
+    """A stranger's text as markdown that shows just these characters: no link, mention, image, tag or table cell.
+
+    GitHub looks for mentions, issue numbers and addresses after entities are read; a space of no width stops it.
+    """
+    broken = re.sub(r"(?i)(www)(?=\.)|(https?|ftp|mailto)(?=:)", lambda m: m[0] + _STOP, printable(text, limit))
+    return "".join(f"&#{ord(c)};{_STOP if c in '@#' else ''}" if c in _MARKUP else c for c in broken)
 
 
 def preformatted(text: str, limit: int = 4000) -> str:

@@ -15,8 +15,9 @@ from evaluator.text import markdown, preformatted
 
 MAX_BYTES = 512 * 1024
 SHOWN = 20
+MAX_FINDINGS, MAX_TEXT = 200, 8000
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_:]{0,79}$")]
-Text = Annotated[str, Field(max_length=8000)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -35,7 +36,7 @@ class Finding(_Model):
     @classmethod
     def of(cls, problem: Problem) -> Finding:
         """A problem, cut to what is shown."""
-        return cls(code=problem.code, what=problem.what[:8000], remedy=problem.remedy[:8000], where=problem.where[:100])
+        return cls(code=problem.code, what=problem.what[:600], remedy=problem.remedy[:400], where=problem.where[:100])
 
     def __str__(self) -> str:
         return str(Problem(self.code, self.what, self.remedy, self.where))

@@ -64,7 +64,7 @@ def verify(
 
 def _records(repository: Repository, results: Results, found: list[Result]) -> Iterator[Check]:
     """Every record against its schema, its place, its own key, its lock and its track."""
-    known, faults, stale = tracks.load_all(repository.tracks), [], []
+    known, faults, stale, moved = tracks.load_all(repository.tracks), [], [], []
     for path in sorted(results.folder.glob("*/*.json")):
         name = f"{path.parent.name}/{path.name}"
         try:
@@ -73,15 +73,20 @@ def _records(repository: Repository, results: Results, found: list[Result]) -> I
             faults.append(f"{name} does not fit the schema ({error.error_count()} errors)")
             continue
         found.append(record)
-        faults += [f"{name}: {fault}" for fault in _record(record, path, results)]
+        faults += [f"{name}: {fault}" for fault in _record(record, path)]
+        lock = results.lock(record.submission, record.image.reference)
+        if record.status == "ok" and lock and lock.digest != record.image.digest:
+            moved.append(name)
         if _other_data(record, known.get(record.track)):
             stale.append(name)
     yield from _told(faults, f"{len(found)} records fit the schema, their places and their own keys")
+    if moved:
+        yield Check("unknown", f"records of another image than is locked now: {', '.join(moved[:SHOWN])}")
     if stale:
         yield Check("unknown", f"records on other data than the track files name now: {', '.join(stale[:SHOWN])}")
 
 
-def _record(record: Result, path: Path, results: Results) -> Iterator[str]:
+def _record(record: Result, path: Path) -> Iterator[str]:
     if (record.submission, record.track) != (path.parent.name, path.stem):
         yield f"is of {record.submission} on {record.track}"
     if (record.status == "ok") == (record.failure is not None):
@@ -90,9 +95,6 @@ def _record(record: Result, path: Path, results: Results) -> Iterator[str]:
         key = run_key(record.image.digest, record.sequences_sha256, _limits(record), record.sandbox)
         if key != record.run_key:
             yield "run_key does not follow from image, data and limits"
-        lock = results.lock(record.submission, record.image.reference)
-        if lock and lock.digest != record.image.digest:
-            yield f"ran {record.image.digest}, locked is {lock.digest}"
     counts = record.confusion
     if counts and sum(vars(counts).values()) != record.n:
         yield "the confusion matrix does not add up to n"

@@ -14,7 +14,8 @@ import docker
 import pytest
 import requests
 
-from evaluator.errors import UsageError
+from evaluator.errors import SubmissionError, UsageError
+from evaluator.registry import Registry
 from evaluator.results import Lock, Results
 from evaluator.verdict import read as read_verdict
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
@@ -191,6 +192,30 @@ def test_an_image_for_another_platform_is_refused_before_a_layer_is_pulled(
     assert "linux/arm64" in problem["what"] and "--platform linux/amd64" in problem["remedy"]
     assert problem["where"] == "line 2"
     assert f"GET /v2/tests/foreign/blobs/{layer}" not in registry.accesses().removeprefix(before)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"manifests": null}', '{"manifests": [3]}', '{"manifests": [{"platform": 3}]}', '{"layers": null, "config": {}}',
+     '{"layers": [{"size": 1e999}], "config": {"digest": "x"}}'],
+)  # fmt: skip
+def test_a_manifest_that_is_none_is_the_submissions_fault(text: str) -> None:
+    reader = Registry("registry.example.org")
+    document = json.loads(text)
+    reader._document = lambda *_: (document, "sha256:" + "0" * 64)  # type: ignore[method-assign]
+    with pytest.raises(SubmissionError) as caught:
+        reader.manifest("x/y", "1")
+    assert caught.value.code == "IMAGE_MANIFEST"
+
+
+def test_a_log_of_control_characters_still_gives_a_readable_verdict(
+    build: Build, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = workspace.submit("bells", build("bells", HONEST + "    print('\\b' * 9000)\n"))
+    done = workspace.apb("check", str(path), "--report", str(tmp_path / "check.json"))
+    assert done.returncode == 0, done.stderr
+    verdict = read_verdict(tmp_path / "check.json")
+    assert verdict is not None and verdict.passed
 
 
 def test_what_was_checked_is_what_is_evaluated(

@@ -24,6 +24,7 @@ INTAKE = [
     Intake(date=date(2026, 1, 1), id="eve-gone", login="eve", new_run=True),
     Intake(date=date(2026, 1, 1), id="a-b-model", login="a-b", new_run=True),
     *(Intake(date=TODAY - timedelta(days=k), id=f"busy-{k}00", login="busy", new_run=True) for k in range(3)),
+    Intake(date=date(2026, 1, 1), id="busy-old", login="busy", new_run=True),
     Intake(date=TODAY, id="fresh-one", login="fresh", new_run=False),
 ]
 
@@ -37,7 +38,7 @@ def clone(tmp_path: Path) -> Path:
     (root / "evaluator").mkdir()
     for path in ("README.md", ".github/workflows/ci.yml", "evaluator/gate.py"):
         (root / path).write_text("ours\n")
-    for name in ("eve-old", "eve-gone", "a-b-model", "house-model", "fresh-one"):
+    for name in ("eve-old", "eve-gone", "a-b-model", "house-model", "fresh-one", "busy-old"):
         (root / "submissions" / f"{name}.yaml").write_text(GOOD)
     git(root, "init", "--quiet", "--initial-branch=main")
     commit(root, "base")
@@ -149,6 +150,9 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "the house's entry": ("house", put("submissions/house-model.yaml", GOOD + "team: x\n"), "OWNER"),
     "an id of old": ("eve", put("submissions/eve-gone.yaml"), "REUSED"),
     "over quota": ("busy", put("submissions/busy-new.yaml"), "QUOTA"),
+    "over quota, the same image with more memory": (
+        "busy", put("submissions/busy-old.yaml", GOOD + "resources: {memory_gb: 9}\n"), "QUOTA",
+    ),
     "broken YAML": ("eve", put("submissions/eve-new.yaml", "name: [\n"), "YAML_SYNTAX"),
     "unknown field": ("eve", put("submissions/eve-new.yaml", GOOD + "root: true\n"), "FIELD_UNKNOWN"),
     "huge": ("eve", put("submissions/eve-new.yaml", GOOD + "#" * 10**6), "YAML_TOO_LARGE"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import docker
@@ -65,7 +66,12 @@ def two_pushed(
 
 
 def pulled(engine: docker.DockerClient, registry: LocalRegistry) -> list[str]:
-    return [d for image in engine.images.list() for d in image.attrs["RepoDigests"] if d.startswith(registry.host)]
+    return [
+        d
+        for image in engine.images.list()
+        for d in image.attrs["RepoDigests"]
+        if d.startswith(f"{registry.host}/tests/round-")
+    ]
 
 
 def test_a_round_ends_with_a_summary_and_without_its_images(
@@ -100,7 +106,7 @@ def test_what_a_cut_short_round_pulled_goes_with_the_next(
     lock = json.loads((workspace.results / "round-1" / "image.lock").read_text())
     engine.images.pull(lock["pull"])
     (workspace.state / "pulled").mkdir(exist_ok=True)
-    (workspace.state / "pulled" / lock["digest"][7:]).write_text(lock["pull"])
+    (workspace.state / "pulled" / hashlib.sha256(lock["pull"].encode()).hexdigest()).write_text(lock["pull"])
     assert len(pulled(engine, registry)) == 1
     assert workspace.evaluate("round-1").returncode == 0
     assert pulled(engine, registry) == []

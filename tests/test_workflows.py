@@ -121,14 +121,14 @@ class Hub:
         }  # fmt: skip
         return number
 
-    def merge(self, number: int, sha: str) -> None:
+    def merge(self, number: int, sha: str, message: str) -> None:
         pull = self.pulls[number]
         assert pull["head"]["sha"] == sha
         clone = self.folder / f"merge-{number}"
         git(self.folder, "clone", "--quiet", str(self.remote), str(clone))
         git(clone, "fetch", "--quiet", "origin", f"refs/pull/{number}/head")
         git(clone, "merge", "--quiet", "--squash", "FETCH_HEAD")
-        commit(clone, f"pull request {number}")
+        commit(clone, message)
         git(clone, "push", "--quiet", "origin", "HEAD:main")
         merged = git(clone, "rev-parse", "HEAD").strip()
         pull.update(state="closed", merged_at="2026-03-10T00:00:00Z", merge_commit_sha=merged)
@@ -158,7 +158,7 @@ class Hub:
         if path == "/graphql":
             return {"errors": [{"message": "Pull request is in clean status"}]}
         if method == "PUT" and path.endswith("/merge"):
-            self.merge(int(path.split("/")[-2]), body["sha"])
+            self.merge(int(path.split("/")[-2]), body["sha"], f"{body['commit_title']}\n\n{body['commit_message']}\n")
             return {"merged": True}
         raise AssertionError(f"{method} {path}")
 
@@ -293,7 +293,7 @@ def propose(runner: Runner, login: str, files: dict[str, str]) -> tuple[int, dic
     head = git(fork, "rev-parse", "HEAD").strip()
     git(fork, "push", "--quiet", "origin", f"HEAD:refs/forks/{head}")
     number = runner.hub.pull(login, "patch", head)
-    pull = {"number": number, "base": {"sha": base}, "head": {"sha": head}, "user": {"login": login}}
+    pull = {"number": number, "base": {"sha": base, "ref": "main"}, "head": {"sha": head}, "user": {"login": login}}
     return number, {"pull_request": pull}
 
 
@@ -325,33 +325,34 @@ def test_from_a_pull_request_to_a_published_score(
     assert "eve-model: PASSED" in printed
     assert "Check of eve-model: passed" in (runner.folder / "summary.md").read_text()
 
-    ok, _, printed = runner.job("report", "report", finished(runner, number, ok=True))
+    ok, place, printed = runner.job("report", "report", finished(runner, number, ok=True))
     assert ok, printed
     assert "it is merged" in printed
+    digest = json.loads((place / "verdict" / "check.json").read_text())["digest"]
     [comment] = runner.hub.comments
     assert "weekly round" in comment["body"]
 
-    push(engine, build("flow-swapped", "raise SystemExit(1)"), image)  # after this, the lock alone knows the image
+    push(engine, build("flow-swapped", "raise SystemExit(1)"), image)  # from here on the tag means something else
     ok, _, printed = runner.job("intake", "intake", MAIN)
     assert ok, printed
-    assert "eve-model by eve: locked sha256:" in printed
-    push(engine, build("flow", HONEST), image)
+    assert f"eve-model by eve: locked {digest}" in printed
 
     ok, place, printed = runner.job("evaluate", "evaluate", MAIN)
     assert ok, printed
-    assert "1 failed" in printed  # the swapped image was what the tag meant when it was merged
+    assert "1 scored" in printed and "0 failed" in printed  # what was checked is what was run
     ok, place, printed = runner.job("pages", "build", MAIN)
     assert ok, printed
     assert (place / "leaderboard" / "site" / "submissions" / "eve-model" / "index.html").is_file()
     assert "FAIL" not in printed
 
-    number, event = propose(runner, "eve", {"submissions/eve-second.yaml": yaml_file.replace("Eve's", "Her other")})
+    push(engine, build("flow-second", HONEST + "    # 2\n"), image)
+    second = yaml_file.replace("Eve's", "Her other").replace("[none]", "[boughter]")
+    number, event = propose(runner, "eve", {"submissions/eve-second.yaml": second})
     ok, _, printed = runner.job("submission", "check", event)
     assert ok, printed
     assert runner.job("report", "report", finished(runner, number, ok=True))[0]
-    assert runner.job("intake", "intake", MAIN)[0]
-    ok, _, printed = runner.job("evaluate", "evaluate", MAIN)
-    assert ok and "1 scored" in printed, printed
+    ok, _, printed = runner.job("evaluate", "evaluate", MAIN)  # which takes in what intake.yml has not yet
+    assert ok and "eve-second by eve: locked" in printed and "1 scored" in printed, printed
     ok, place, printed = runner.job("pages", "build", MAIN)
     assert ok and "FAIL" not in printed, printed
     record = json.loads((place / "leaderboard" / "results" / "eve-second" / "panel.json").read_text())
@@ -378,6 +379,35 @@ def test_a_failing_image_is_told_and_not_merged(
 
 
 FORGED = {"schema_version": "1", "submission": "eve-model", "passed": True, "sha256": "0" * 64}
+
+
+def test_an_account_that_is_gone_keeps_nobody_from_being_told(runner: Runner) -> None:
+    text = "name: x\ndocker_image: docker.io/eve/x:1\nauthor: Eve\n"
+    gone, _ = propose(runner, "gone", {"submissions/gone-model.yaml": text})
+    runner.hub.pulls[gone]["user"] = None
+    runner.hub.comments.append({"id": 0, "user": None, "body": "x"})
+    number, _ = propose(runner, "eve", {"submissions/adam-model.yaml": text})
+    ok, _, printed = runner.job("report", "report", finished(runner, number, ok=True))
+    assert ok, printed
+    assert "PREFIX" in runner.hub.comments[-1]["body"]
+
+
+def test_records_that_cannot_be_joined_are_not_lost(runner: Runner) -> None:
+    clones = []
+    for name in ("ours", "theirs"):
+        clone = runner.folder / name
+        git(runner.hub.folder, "clone", "--quiet", str(runner.hub.remote), str(clone))
+        path = clone / "leaderboard" / "results" / "eve-model" / "image.lock"
+        path.parent.mkdir(parents=True)
+        path.write_text(name)
+        clones.append(clone)
+    commit(clones[1], "theirs")
+    git(clones[1], "push", "--quiet", "origin", "HEAD:main")
+    done = runner.run("apb commit --push", clones[0], {})
+    assert done.returncode == 3 and "records-" in done.stderr
+    [rescue] = [b for b in git(runner.hub.remote, "branch", "--list", "records-*").split() if b != "*"]
+    assert git(runner.hub.remote, "show", f"{rescue}:leaderboard/results/eve-model/image.lock") == "ours"
+    assert git(runner.hub.remote, "show", "main:leaderboard/results/eve-model/image.lock") == "theirs"
 
 
 @pytest.mark.parametrize(
