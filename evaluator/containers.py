@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -119,17 +120,39 @@ def removed(container: docker.models.containers.Container) -> Iterator[None]:
         remove(partial(container.remove, force=True, v=True))
 
 
+PATIENCE = 16.0
+"""Seconds that an engine which is being restarted is waited for, by all removals together."""
+
+
+@dataclass
+class _Silence:
+    """Since when the engine has answered no removal; none where it answers."""
+
+    since: float | None = None
+
+
+_silence = _Silence()
+
+
 def remove(action: Callable[[], None]) -> None:
     """Remove, or leave it to the next `reap`: a failure here must not hide what went wrong before.
 
-    An engine that is being restarted is waited for.
+    An engine that is being restarted is waited for; one that is gone, not once more for every single thing.
     """
-    for pause in (0.2, 0.5, 1.0, 2.0, 4.0, 8.0):
+    pause, begun = 0.2, time.monotonic()
+    while True:
         try:
             action()
         except docker.errors.NotFound:
+            _silence.since = None
             return
         except ENGINE_FAULTS:
+            now = time.monotonic()
+            _silence.since = _silence.since or now
+            if now + pause > PATIENCE + min(begun, _silence.since):
+                return
             time.sleep(pause)
+            pause = min(2 * pause, 4.0)
         else:
+            _silence.since = None
             return
