@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,17 +37,14 @@ class Backbone:
 
     repository: str
     revision: str
-    title: str
-    note: str = ""
 
 
 BACKBONES = {
-    "esm1v": Backbone("facebook/esm1v_t33_650M_UR90S_1", "main", "ESM-1v 650M"),
-    "esm2_650m": Backbone("facebook/esm2_t33_650M_UR50D", "08e4846e537177426273712802403f7ba8261b6c", "ESM-2 650M"),
-    "fastesm2_650": Backbone(
-        "Synthyra/FastESM2_650", "main", "FastESM2 650M", "ESM-2 650M trained on: its embeddings are its own"
-    ),
-    "esm2_3b": Backbone("facebook/esm2_t36_3B_UR50D", "476b639933c8baad5ad09a60ac1a87f987b656fc", "ESM-2 3B"),
+    "esm1v": Backbone("facebook/esm1v_t33_650M_UR90S_1", "main"),
+    "esm2_650m": Backbone("facebook/esm2_t33_650M_UR50D", "08e4846e537177426273712802403f7ba8261b6c"),
+    # ESM-2 650M trained on: its embeddings are its own
+    "fastesm2_650": Backbone("Synthyra/FastESM2_650", "main"),
+    "esm2_3b": Backbone("facebook/esm2_t36_3B_UR50D", "476b639933c8baad5ad09a60ac1a87f987b656fc"),
 }
 
 
@@ -184,7 +180,7 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
         raise DataError(
             f"There is no backbone '{name}'. Known are {', '.join(BACKBONES)}, or the path of a checkpoint."
         )
-    wanted = revision or os.environ.get("APB_REVISION_" + name.upper()) or known.revision
+    wanted = revision or known.revision
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -7,7 +7,6 @@ calibrated by Platt's method on held-out folds (Platt 1999, Advances in Large Ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -19,19 +18,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
-
-
-@dataclass(frozen=True)
-class Head:
-    """One kind of classifier.
-
-    Attributes:
-        make: a fresh, unfitted classifier from a seed.
-        title: shown on the board.
-    """
-
-    make: Callable[[int], ClassifierMixin]
-    title: str
 
 
 def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
@@ -73,22 +59,22 @@ def _members(seed: int) -> list[tuple[str, ClassifierMixin]]:
     return [("logreg", _logreg(seed)), ("svm", _svm(seed)), ("xgboost", _trees(seed))]
 
 
-HEADS = {
-    "logreg": Head(_logreg, "LogReg"),
-    "svm": Head(_svm, "SVM"),
-    "mlp": Head(_mlp, "MLP"),
-    "random_forest": Head(_forest, "Random forest"),
-    "xgboost": Head(_xgboost, "XGBoost"),
-    "voting": Head(lambda seed: VotingClassifier(_members(seed), voting="soft"), "Soft voting"),
-    "stacking": Head(
-        lambda seed: StackingClassifier(
-            _members(seed), LogisticRegression(), cv=StratifiedKFold(3, shuffle=True, random_state=seed)
-        ),
-        "Stacking",
-    ),
-}
+def _voting(seed: int) -> ClassifierMixin:
+    return VotingClassifier(_members(seed), voting="soft")
+
+
+def _stacking(seed: int) -> ClassifierMixin:
+    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+    return StackingClassifier(_members(seed), LogisticRegression(), cv=folds)
+
+
+HEADS: dict[str, Callable[[int], ClassifierMixin]] = {
+    "logreg": _logreg, "svm": _svm, "mlp": _mlp, "random_forest": _forest, "xgboost": _xgboost, "voting": _voting,
+    "stacking": _stacking,
+}  # fmt: skip
+"""What makes a fresh, unfitted classifier from a seed."""
 
 
 def pipeline(head: str, seed: int) -> Pipeline:
     """A fresh head behind standardised features."""
-    return make_pipeline(StandardScaler(), HEADS[head].make(seed))
+    return make_pipeline(StandardScaler(), HEADS[head](seed))

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.checkpoint import BACKBONES, Checkpoint, Shape
+from baselines.checkpoint import Checkpoint, Shape
 from baselines.embedder import DTYPES, Embedder, Precision
 from baselines.errors import DataError
 from baselines.packed import has_onednn
@@ -280,8 +280,3 @@ def write_report(folder: Path, found: Sequence[Measured], lines: Sequence[str], 
     content: dict[str, Any] = {"device": where, "measured": [asdict(m) for m in found], "verdicts": list(lines)}
     (folder / "speed_benchmark.json").write_text(json.dumps(content, indent=1) + "\n")
     return path
-
-
-def known() -> str:
-    """Names that `--fast` and `--large` take."""
-    return ", ".join(BACKBONES)

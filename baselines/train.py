@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,6 @@ def composition_logreg(data: TrainingSet) -> dict[str, Any]:
         },
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
     }  # fmt: skip
-
-
-# (backbone, head) -> what trains it
-TRAINERS: dict[tuple[str, str], Callable[[TrainingSet], dict[str, Any]]] = {
-    ("composition", "logreg"): composition_logreg,
-}
 
 
 def save(model: dict[str, Any], path: Path) -> Path:

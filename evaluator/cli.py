@@ -171,17 +171,17 @@ def evaluate(
     if everything and ids:
         raise click.UsageError("Name submissions, or --all, not both.")
     repository = repository_of(context)
-    what: dict[str, Any] = {
-        "hidden": hidden, "submissions_folder": submissions or repository.submissions, "ids": ids, "force": force,
-        "results": Results(results or repository.results), "state": State(state or repository.root / ".apb"),
-        "track_ids": [t for t in tracks.split(",") if t], "unsandboxed": unsandboxed,
-    }  # fmt: skip
+    job = rounds.Job(
+        repository, hidden, submissions or repository.submissions, Results(results or repository.results),
+        State(state or repository.root / ".apb"), ids=ids, track_ids=[t for t in tracks.split(",") if t], force=force,
+        unsandboxed=unsandboxed, runtime=runtime,
+    )  # fmt: skip
     with ProgressLines().shown() as progress:
         if dry_run:
-            plan = rounds.dry_run(repository, **what, progress=progress)
+            plan = rounds.dry_run(job, progress)
             print_json(plan.as_json())
             sys.exit(3 if plan.ours else 0)
-        summary = rounds.evaluate(repository, **what, progress=progress, jobs=jobs, runtime=runtime)
+        summary = rounds.evaluate(job, progress, jobs)
     if page:
         add_text(page, summary.as_markdown())
     if as_json:

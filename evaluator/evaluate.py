@@ -48,12 +48,35 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
+class Job:
+    """What a round is about.
+
+    Attributes:
+        hidden: folder with `<track>/{sequences,labels}.csv`.
+        ids: submissions to look at; none for all.
+        track_ids: tracks to look at; none for every benchmark track.
+        force: run again what is up to date.
+        unsandboxed: run reference models from these build contexts as plain processes.
+        runtime: an OCI runtime of the engine, e.g. `runsc`; None for the engine's own.
+    """
+
+    repository: Repository
+    hidden: Path
+    submissions: Path
+    results: Results
+    state: State
+    ids: Sequence[str] = ()
+    track_ids: Sequence[str] = ()
+    force: bool = False
+    unsandboxed: Path | None = None
+    runtime: str | None = None
+
+
+@dataclass(frozen=True)
 class Round:
     """Everything one round works with."""
 
-    repository: Repository
-    results: Results
-    state: State
+    job: Job
     runs: SandboxedRuns | UnsandboxedRuns
     progress: Progress
     records: Records
@@ -61,49 +84,43 @@ class Round:
     rescored: list[Change] = field(default_factory=list)
     dry: bool = False
 
+    @property
+    def repository(self) -> Repository:
+        """The benchmark."""
+        return self.job.repository
 
-def evaluate(
-    repository: Repository,
-    *,
-    hidden: Path,
-    submissions_folder: Path,
-    results: Results,
-    state: State,
-    progress: Progress,
-    ids: Sequence[str] = (),
-    track_ids: Sequence[str] = (),
-    jobs: int = 1,
-    force: bool = False,
-    unsandboxed: Path | None = None,
-    runtime: str | None = None,
-) -> Summary:
+    @property
+    def results(self) -> Results:
+        """Where records are kept."""
+        return self.job.results
+
+    @property
+    def state(self) -> State:
+        """What is private."""
+        return self.job.state
+
+
+def evaluate(job: Job, progress: Progress, jobs: int = 1) -> Summary:
     """Bring every record up to date.
 
     Args:
-        hidden: folder with `<track>/{sequences,labels}.csv`.
-        ids: submissions to look at; default all.
-        track_ids: tracks to look at; default every benchmark track.
         jobs: runs at a time.
-        force: run again what is up to date.
-        runtime: an OCI runtime of the engine, e.g. `runsc`; default the engine's own.
-        unsandboxed: run reference models from these build contexts as plain processes.
 
     Raises:
         EvaluatorError: our machine, data or engine is not fit; nothing is recorded against anybody.
     """
     begun = time.monotonic()
-    files, no_data = _find_tracks(repository, hidden, track_ids)
-    if not unsandboxed:
-        require_fit(runtime)
-    with state.locked():
-        runs = _runs(repository, state, results, unsandboxed, runtime)
-        this = Round(repository, results, state, runs, progress, Records(repository, results, runs.hardware()))
-        this.summary.no_data = no_data
+    files, no_data = _find_tracks(job)
+    if not job.unsandboxed:
+        require_fit(job.runtime)
+    with job.state.locked():
+        this = _round(job, progress)
         for track_id in no_data:
             progress.say(f"no data for {track_id}")
-        this.summary.reaped = runs.reap()
-        state.drop_old_logs(repository.settings.log_days)
-        plan = _plan(this, submissions_folder, files, ids, force=force)
+        this.summary.reaped = this.runs.reap()
+        job.state.drop_old_logs(job.repository.settings.log_days)
+        plan = _plan(this, files, no_data)
+        this.summary.take(plan)
         progress.say(f"plan: {plan}")
         progress.total(len(plan.run))
         try:
@@ -111,44 +128,34 @@ def evaluate(
             _run_all(this, plan.run, jobs)
         finally:
             _clear(this)
-        _rank(this, files, submissions_folder)
+        _rank(this, files)
         if this.rescored:
             this.summary.rescoring = str(rescoring.write(this.results, this.rescored))
     this.summary.seconds = time.monotonic() - begun
     return this.summary
 
 
-def dry_run(
-    repository: Repository,
-    *,
-    hidden: Path,
-    submissions_folder: Path,
-    results: Results,
-    state: State,
-    progress: Progress,
-    ids: Sequence[str] = (),
-    track_ids: Sequence[str] = (),
-    force: bool = False,
-    unsandboxed: Path | None = None,
-) -> Plan:
-    """What `evaluate` would do now; nothing is run, locked or written. Arguments and errors as there."""
-    files, no_data = _find_tracks(repository, hidden, track_ids)
-    runs = _runs(repository, state, results, unsandboxed, None)
-    this = Round(repository, results, state, runs, progress, Records(repository, results, runs.hardware()), dry=True)
-    plan = _plan(this, submissions_folder, files, ids, force=force)
-    plan.no_data = no_data
-    return plan
+def dry_run(job: Job, progress: Progress) -> Plan:
+    """What `evaluate` would do now; nothing is run, locked or written.
+
+    Raises:
+        EvaluatorError: as there.
+    """
+    files, no_data = _find_tracks(job)
+    return _plan(_round(job, progress, dry=True), files, no_data)
 
 
-def _runs(
-    repository: Repository, state: State, results: Results, unsandboxed: Path | None, runtime: str | None
-) -> SandboxedRuns | UnsandboxedRuns:
-    if unsandboxed:
-        return UnsandboxedRuns(unsandboxed, state)
-    return SandboxedRuns(repository.settings, state, results, runtime)
+def _round(job: Job, progress: Progress, *, dry: bool = False) -> Round:
+    settings = job.repository.settings
+    runs = (
+        UnsandboxedRuns(job.unsandboxed, job.state)
+        if job.unsandboxed
+        else SandboxedRuns(settings, job.state, job.results, job.runtime)
+    )
+    return Round(job, runs, progress, Records(job.repository, job.results, runs.hardware()), dry=dry)
 
 
-def _rank(this: Round, files: Sequence[TrackFiles], submissions_folder: Path) -> None:
+def _rank(this: Round, files: Sequence[TrackFiles]) -> None:
     """Rank the tracks on which anything has changed, among all their entries, not only those of this round."""
     changed = {
         name.rpartition(" on ")[2] for name in (*this.summary.scored, *this.summary.rescored, *this.summary.failed)
@@ -156,7 +163,7 @@ def _rank(this: Round, files: Sequence[TrackFiles], submissions_folder: Path) ->
     if not changed & {f.track.id for f in files}:
         return
     entries = {}
-    for path in submissions_folder.glob("*.yaml"):
+    for path in this.job.submissions.glob("*.yaml"):
         with suppress(SubmissionError):  # told already
             entries[path.stem] = submissions.load(path)
     for one in files:
@@ -173,8 +180,8 @@ def _clear(this: Round) -> None:
         this.progress.say(str(error))
 
 
-def _find_tracks(repository: Repository, hidden: Path, wanted: Sequence[str]) -> tuple[list[TrackFiles], list[str]]:
-    known = tracks.load_all(repository.tracks)
+def _find_tracks(job: Job) -> tuple[list[TrackFiles], list[str]]:
+    known, wanted, hidden = tracks.load_all(job.repository.tracks), job.track_ids, job.hidden
     if unknown := [t for t in wanted if t not in known]:
         raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
     if not hidden.is_dir():
@@ -184,10 +191,10 @@ def _find_tracks(repository: Repository, hidden: Path, wanted: Sequence[str]) ->
     return [f for f in found.values() if f], [track_id for track_id, f in found.items() if f is None]
 
 
-def _plan(this: Round, folder: Path, files: Sequence[TrackFiles], ids: Sequence[str], *, force: bool) -> Plan:
+def _plan(this: Round, files: Sequence[TrackFiles], no_data: list[str]) -> Plan:
     """Decide for every pair; nothing is run. What cannot run by its own fault is recorded at once."""
-    plan = Plan()
-    for entry in _submissions(this, folder, ids, plan):
+    plan = Plan(no_data=no_data)
+    for entry in _submissions(this, plan):
         entered = {t.id for t in planning.entered_tracks(entry, [f.track for f in files])}
         mine = [f for f in files if f.track.id in entered]
         image = _resolve(this, entry, mine, plan) if mine else None
@@ -196,20 +203,18 @@ def _plan(this: Round, folder: Path, files: Sequence[TrackFiles], ids: Sequence[
         for one in mine:
             task = planning.decide(
                 entry, one, image, settings=this.repository.settings, results=this.results, state=this.state,
-                sandbox=this.runs.kind, force=force,
+                sandbox=this.runs.kind, force=this.job.force,
             )  # fmt: skip
             if task.due == "current":
                 plan.unchanged.append(task.name)
             else:
                 (plan.rescore if task.due == "rescore" else plan.run).append(task)
-    this.summary.unchanged += plan.unchanged
-    this.summary.failed.update(plan.failed)
-    this.summary.ours.update(plan.ours)
     return plan
 
 
-def _submissions(this: Round, folder: Path, ids: Sequence[str], plan: Plan) -> Iterator[Submission]:
+def _submissions(this: Round, plan: Plan) -> Iterator[Submission]:
     """Every valid submission; one that is not is told, and does not stop the others."""
+    folder, ids = this.job.submissions, this.job.ids
     if missing := [i for i in ids if not (folder / f"{i}.yaml").is_file()]:
         raise EvaluatorError(f"{folder} has no {', '.join(missing)}.", "Name submissions by the stems of their files.")
     for path in sorted(folder.glob("*.yaml")):

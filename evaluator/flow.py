@@ -51,7 +51,6 @@ def gate(
     from evaluator import intake
     from evaluator.files import write_bytes, write_json
     from evaluator.gate import gate as judge
-    from evaluator.report import gate_json, gate_page
 
     repository = repository_of(context)
     found = judge(
@@ -62,11 +61,11 @@ def gate(
     if take and found.passed and found.content is not None:
         write_bytes(take / f"{found.id}.yaml", found.content)
     if report:
-        write_json(report, gate_json(found))
+        write_json(report, found.as_json())
     if page:
-        add_text(page, gate_page(found))
+        add_text(page, found.as_markdown())
     if as_json:
-        print_json(gate_json(found))
+        print_json(found.as_json())
     else:
         for problem in found.problems:
             click.echo(f"FAIL {problem}", err=True)

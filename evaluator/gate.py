@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from evaluator import submission as submissions
 from evaluator.errors import Problem, SubmissionError, UsageError
 from evaluator.git import commit_of, git
 from evaluator.intake import Intake, asks_for_runs, blob, read_at
-from evaluator.text import printable
+from evaluator.text import markdown, printable
 
 PLAIN = "100644"
 MODES = {"120000": "a symbolic link", "160000": "a submodule", "100755": "executable", "040000": "a folder"}
@@ -47,6 +48,24 @@ class Judgement:
     def passed(self) -> bool:
         """Whether the pull request may pass."""
         return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "id": self.id, "new": self.new, "new_run": self.new_run, "passed": self.passed,
+            "problems": [vars(p) for p in self.problems],
+        }  # fmt: skip
+
+    def as_markdown(self) -> str:
+        """For a page and a comment; whatever a stranger wrote is shown as plain characters."""
+        name = markdown(self.id or "this pull request")
+        if self.passed:
+            return f"## Gate: {name} may pass\n"
+        lines = [f"## Gate: {name} is refused", ""]
+        for p in self.problems:
+            where = f"{markdown(p.where)}: " if p.where else ""
+            lines.append(f"- **{markdown(p.code)}** {where}{markdown(p.what, 600)} {markdown(p.remedy, 400)}".rstrip())
+        return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -156,7 +155,7 @@ def _sha256(judged: Judgement) -> str:
 
 def _page(judged: Judgement, verdict: Verdict | None, why: str, *, passed: bool) -> str:
     if not judged.passed:
-        return gate_page(judged)
+        return judged.as_markdown()
     page = verdict.as_markdown() if verdict else f"## Check of {markdown(str(judged.id))}: no verdict\n\n{why}\n"
     if passed:
         return page + "\nThe gate and the check passed. It is evaluated on the hidden data in the next weekly round.\n"
@@ -166,23 +165,3 @@ def _page(judged: Judgement, verdict: Verdict | None, why: str, *, passed: bool)
         page
         + "\nPush a mended commit, or a mended image and an empty commit, to this branch; failed checks are free.\n"
     )
-
-
-def gate_page(judged: Judgement) -> str:
-    """What the gate found, in markdown."""
-    name = markdown(judged.id or "this pull request")
-    if judged.passed:
-        return f"## Gate: {name} may pass\n"
-    lines = [f"## Gate: {name} is refused", ""]
-    for p in judged.problems:
-        where = f"{markdown(p.where)}: " if p.where else ""
-        lines.append(f"- **{markdown(p.code)}** {where}{markdown(p.what, 600)} {markdown(p.remedy, 400)}".rstrip())
-    return "\n".join(lines) + "\n"
-
-
-def gate_json(judged: Judgement) -> dict[str, Any]:
-    """What the gate found, for programs."""
-    problems = [vars(p) for p in judged.problems]
-    return {
-        "id": judged.id, "new": judged.new, "new_run": judged.new_run, "passed": judged.passed, "problems": problems,
-    }  # fmt: skip

@@ -14,24 +14,33 @@ SHOWN = 200
 
 
 @dataclass
-class Plan:
-    """What is due, decided without running or writing anything.
+class Account:
+    """What needs no run, or cannot have one.
 
     Attributes:
-        run: pairs whose image must run.
-        rescore: pairs whose kept predictions are only scored again.
         unchanged: `submission on track` of what is up to date.
-        failed: what cannot run by its own fault: a file's code, by id.
-        ours: what cannot be decided because of us, with the reason, by id.
+        failed: what failed by its own fault, with its code, by `submission on track` or a submission's id.
+        ours: what was left out because of us, with the reason, by the same.
         no_data: tracks without hidden data here.
     """
 
-    run: list[Task] = field(default_factory=list)
-    rescore: list[Task] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     ours: dict[str, str] = field(default_factory=dict)
     no_data: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plan(Account):
+    """What is due, decided without running anything.
+
+    Attributes:
+        run: pairs whose image must run.
+        rescore: pairs whose kept predictions are only scored again.
+    """
+
+    run: list[Task] = field(default_factory=list)
+    rescore: list[Task] = field(default_factory=list)
 
     def __str__(self) -> str:
         entries = len({task.submission.id for task in self.run})
@@ -59,19 +68,20 @@ def _due(task: Task) -> dict[str, Any]:
 
 
 @dataclass
-class Summary:
-    """What a round did, by `submission on track` or a submission's id, with the reason where there is one."""
+class Summary(Account):
+    """What a round did: the plan's account, and what came of the runs."""
 
     scored: list[str] = field(default_factory=list)
     rescored: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    ours: dict[str, str] = field(default_factory=dict)
-    no_data: list[str] = field(default_factory=list)
     reaped: int = 0
     rescoring: str | None = None
     seconds: float = 0.0
     freed_bytes: int = 0
+
+    def take(self, plan: Plan) -> None:
+        """Begin with what the plan has found; a failure to resolve is already recorded by then."""
+        self.unchanged, self.failed, self.ours = plan.unchanged, {**plan.failed, **self.failed}, plan.ours
+        self.no_data = plan.no_data
 
     @property
     def exit_code(self) -> int:
