@@ -20,6 +20,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+def _example(line: str) -> str:
+    """The end of a command's help, kept as written."""
+    return f"\b\nExample:\n  {line}"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def app() -> None:
     """Reference models: fetch training data, train, and package as images that enter the benchmark.
@@ -33,7 +38,7 @@ def app() -> None:
     """
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo fetch boughter --out data/boughter_vh.csv"))
 @click.argument("name", type=click.Choice(sorted(SOURCES)))
 @click.option("--out", type=FILE, help="[default: data/<name>_vh.csv]")
 @click.option("--from", "local", type=FILE, help="A local copy, as published or as this command writes it.")
@@ -45,7 +50,7 @@ def fetch(name: str, out: Path | None, local: Path | None) -> None:
     click.echo(f"{target}: verified; cite {SOURCES[name].citation}")
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo synthetic --out train.csv --n 200"))
 @click.option("--out", type=FILE, required=True, help="Where to write sequence_id,sequence,label.")
 @click.option("--n", type=click.IntRange(20, 1_000_000), default=400, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
@@ -73,7 +78,7 @@ TESTS = click.option(
 MISSING = "The extra 'baselines' is not installed: pip install '.[baselines]'"
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo train --backbone esm1v --head logreg --data data/boughter_vh.csv"))
 @BACKBONE
 @click.option("--head", required=True, help="logreg, svm, mlp, random_forest, xgboost, voting or stacking.")
 @DATA
@@ -113,7 +118,7 @@ def train(
     click.echo(f"{folder}: {len(training.labels)} sequences of '{training.name}'")
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo test --model models/checkpoints/esm1v/logreg --test hidden/jain"))
 @click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
 @click.option(
     "--test", "tests", type=click.Path(path_type=Path), multiple=True, required=True, help="A CSV, or a folder."
@@ -139,7 +144,9 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
 
 
-@app.command()
+@app.command(
+    epilog=_example("apb-zoo matrix --backbone composition,esm1v --head logreg,svm --data train.csv --test hidden/jain")
+)
 @BACKBONE
 @click.option("--head", required=True, help="Heads, separated by commas.")
 @DATA
@@ -172,7 +179,7 @@ def matrix(
     click.echo((out / "comparison.md").read_text(encoding="utf-8"))
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo predict --model models/checkpoints/esm1v/logreg --input in.csv --output out.csv"))
 @click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
 @click.option("--input", "source", type=FILE, envvar="INPUT", required=True, help="CSV with sequence_id,sequence.")
 @click.option("--output", "target", type=FILE, envvar="OUTPUT", required=True, help="Gets predictions and scores.")
@@ -185,7 +192,7 @@ def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
     click.echo(f"{target}: {run(model, source, target, backbone=backbone, progress=True)} rows")
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo package esm1v logreg --model models/checkpoints/esm1v/logreg"))
 @click.argument("backbone")
 @click.argument("head", required=False)
 @click.option("--model", type=click.Path(path_type=Path), help="What apb-zoo train wrote: the folder, or model.json.")
@@ -225,7 +232,7 @@ def package(
     click.echo(f"{folder} laid out" if no_build else f"{packages.build(folder, base_image)} built")
 
 
-@app.command()
+@app.command(epilog=_example("apb-zoo speed --random-weights --layers 3"))
 @click.option("--num-sequences", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--num-runs", type=click.IntRange(1), default=3, show_default=True, help="Timed runs; the median counts.")
 @click.option(
