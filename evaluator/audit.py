@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from evaluator import predictions
 from evaluator.errors import SubmissionError
 from evaluator.predictions import Predictions
-from evaluator.tracks import BlindedInput, TrackData
+from evaluator.sequences import BlindedInput, Sequences
 
 TOLERANCE = 1e-4
 OTHER_ROWS = "depends on the other rows"
@@ -25,33 +26,40 @@ FAILS_ON_FEWER = "fails on fewer rows"
 RunOn = Callable[[BlindedInput], bytes]
 
 
-def audit(data: TrackData, first: Predictions, run: RunOn, seed: int) -> tuple[str, ...]:
-    """Flags of an entry, empty if it is consistent.
+class Audit(NamedTuple):
+    """What an audit found: flags, none if the entry is consistent, and whether scores were the same to the last bit."""
+
+    flags: tuple[str, ...] = ()
+    exact: bool = False
+
+
+def audit(given: Sequences, first: Predictions, run: RunOn, seed: int) -> Audit:
+    """Run an entry again on some of the rows.
 
     Args:
         first: its predictions for all rows.
         run: runs it on an input and returns the bytes that it wrote; raises SubmissionError where it fails.
         seed: decides which rows are taken, and their order.
     """
-    if not data.track.audit_rows:
-        return ()
+    if not given.audit_rows:
+        return Audit()
     rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
-    size = min(data.track.audit_rows, max(data.n - data.n // 3, 1))
-    rows = rng.sample(range(data.n), size)
-    again = data.blinded(rng.getrandbits(64), rows)
+    size = min(given.audit_rows, max(given.n - given.n // 3, 1))
+    rows = rng.sample(range(given.n), size)
+    again = given.take(rows).blinded(rng.getrandbits(64))
     try:
-        spread = _spread(first.score[rows], _scores(run, again, data))
+        spread = _spread(first.score[rows], _scores(run, again, given))
         if spread <= TOLERANCE:
-            return ()
-        if _spread(_scores(run, again, data), _scores(run, again, data)) > TOLERANCE:
-            return (f"{NOT_DETERMINISTIC}, scores differ by up to {_shown(spread)}",)
+            return Audit(exact=spread == 0)
+        if _spread(_scores(run, again, given), _scores(run, again, given)) > TOLERANCE:
+            return Audit((f"{NOT_DETERMINISTIC}, scores differ by up to {_shown(spread)}",))
     except SubmissionError:
-        return (FAILS_ON_FEWER,)
-    return (f"{OTHER_ROWS}, scores differ by up to {_shown(spread)}",)
+        return Audit((FAILS_ON_FEWER,))
+    return Audit((f"{OTHER_ROWS}, scores differ by up to {_shown(spread)}",))
 
 
-def _scores(run: RunOn, given: BlindedInput, data: TrackData) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return predictions.read(run(given), given.ids, data.track.task).score
+def _scores(run: RunOn, blinded: BlindedInput, given: Sequences) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return predictions.read(run(blinded), blinded.ids, given.task).score
 
 
 def _spread(a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:

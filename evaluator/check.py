@@ -21,11 +21,12 @@ from evaluator.metrics import estimate_json
 from evaluator.plan import Task
 from evaluator.results import Lock, Results
 from evaluator.runs import run_and_audit
+from evaluator.sequences import BlindedInput
 from evaluator.settings import Repository
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.text import printable
-from evaluator.tracks import BlindedInput, TrackFiles
+from evaluator.tracks import TrackFiles
 from evaluator.verdict import MAX_FINDINGS, MAX_TEXT, Finding, Forecast, Step, Verdict, duration
 
 SHOWN_LOG = 4000
@@ -164,7 +165,7 @@ class _Trial:
 def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
     """Run on one practice track, logs and all; then check, audit, score and time what was written."""
     task, track = trial.task, trial.task.track
-    done = run_and_audit(task, trial.once)
+    done = run_and_audit(task.data.sequences, trial.once)
     verdict.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")[:MAX_TEXT]
     if done.failure:
         raise done.failure
@@ -195,7 +196,7 @@ def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> Non
     wanted = [t for t in plan.entered_tracks(entry, known) if t.purpose == "benchmark" and t.task == task]
     second = first
     while rows := forecast.rows_for(first, second, wanted):
-        given = forecast.enlarged(trial.task.data, rows).blinded(0)
+        given = forecast.enlarged(trial.task.data, rows).sequences.blinded(0)
         run = trial.once(given)
         if run.failure:
             what = (

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from evaluator.cluster_commands import fleet_of, plan, status, worker
 from evaluator.errors import BenchmarkError
 from evaluator.flow import commit, gate, intake, report
 from evaluator.options import FILE, FOLDER, LEVEL, Command, add_text, print_json, repository_of
@@ -28,7 +29,8 @@ def app(context: click.Context, root: Path | None) -> None:
     """Antibody Polyreactivity Benchmark: check, run, score and publish predictors packed as Docker images.
 
     Contributors need `new`, `check` and `score`; maintainers `doctor`, `fetch`, `prepare`, `evaluate`, `compare`,
-    `verify` and `publish`; workflows also `gate`, `report`, `intake`, `sign` and `commit`.
+    `verify` and `publish`, on many machines also `plan`, `worker` and `status`; workflows `gate`, `report`, `intake`,
+    `sign` and `commit`.
     """
     context.obj = root
 
@@ -115,7 +117,8 @@ def _only_yaml(folder: Path) -> Path:
     cls=Command,
     examples="apb evaluate --all --hidden /srv/hidden --summary summary.md\n"
     "apb evaluate --all --hidden /srv/hidden --dry-run\n"
-    "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4",
+    "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4\n"
+    "apb evaluate --all --hidden /srv/hidden --executor dask --slurm slurm.yaml",
 )
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Look at every submission.  [default, where no ID is given]")
@@ -124,7 +127,30 @@ def _only_yaml(folder: Path) -> Path:
     help="Folder with <track>/sequences.csv and <track>/labels.csv.",
 )  # fmt: skip
 @click.option("--tracks", default="", help="Comma-separated tracks.  [default: every benchmark track]")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time, on this machine."
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Run here, or on workers: --workers, --scheduler or --slurm.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="dask: so many worker processes on this machine.")
+@click.option("--scheduler", metavar="ADDRESS", help="dask: the workers of a running cluster, tls://HOST:PORT.")
+@click.option("--slurm", type=FILE, help="dask: jobs of SLURM, as this YAML file says (docs/cluster.md).")
+@click.option("--tls", type=FOLDER, help="With --scheduler: folder with ca.pem, cert.pem and key.pem.")
+@click.option("--insecure", is_flag=True, help="With --scheduler: speak to a tcp:// address, without encryption.")
+@click.option("--images", type=FOLDER, help="dask: folder that all machines see, for tars of our own images.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="dask: give up after so long without any worker.",
+)
 @click.option("--force", is_flag=True, help="Run again what has not changed.")
 @click.option("--dry-run", is_flag=True, help="Print what would be run as JSON, and run nothing.")
 @click.option(
@@ -148,6 +174,14 @@ def evaluate(
     hidden: Path,
     tracks: str,
     jobs: int,
+    executor: str,
+    workers: int | None,
+    scheduler: str | None,
+    slurm: Path | None,
+    tls: Path | None,
+    insecure: bool,
+    images: Path | None,
+    patience: float,
     force: bool,
     dry_run: bool,
     page: Path | None,
@@ -164,14 +198,16 @@ def evaluate(
     where something is left undone because of this machine.
     """
     from evaluator import evaluate as rounds
+    from evaluator.machinery import Here
     from evaluator.progress import ProgressLines
     from evaluator.results import Results
     from evaluator.state import State
+    from evaluator.survey import Job
 
     if everything and ids:
         raise click.UsageError("Name submissions, or --all, not both.")
     repository = repository_of(context)
-    job = rounds.Job(
+    job = Job(
         repository, hidden, submissions or repository.submissions, Results(results or repository.results),
         State(state or repository.root / ".apb"), ids=ids, track_ids=[t for t in tracks.split(",") if t], force=force,
         unsandboxed=unsandboxed, runtime=runtime,
@@ -181,7 +217,20 @@ def evaluate(
             plan = rounds.dry_run(job, progress)
             print_json(plan.as_json())
             sys.exit(3 if plan.ours else 0)
-        summary = rounds.evaluate(job, progress, jobs)
+        options = {"workers": workers, "scheduler": scheduler, "slurm": slurm}
+        machinery = (
+            Here(job, jobs)
+            if executor == "local"
+            else fleet_of(
+                job,
+                {k: v for k, v in options.items() if v},
+                tls=tls,
+                insecure=insecure,
+                images=images,
+                patience=patience,
+            )
+        )
+        summary = rounds.evaluate(job, progress, machinery)
     if page:
         add_text(page, summary.as_markdown())
     if as_json:
@@ -268,7 +317,7 @@ def verify(context: click.Context, site: Path | None, hidden: Path | None, state
     sys.exit(3 if any(c.level == "FAIL" for c in checks) else 0)
 
 
-for command in (gate, report, intake, commit, sign, compare, fetch, prepare, doctor):
+for command in (gate, report, intake, commit, sign, compare, fetch, prepare, doctor, worker, status, plan):
     app.add_command(command)
 
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -52,7 +53,7 @@ def confined(*, podman: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _process_start(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """When a process began, in clock ticks since boot; None if it is not there. A pid alone may be used again."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -67,13 +68,27 @@ def _boot() -> str:
     return "unknown"
 
 
+_task: ContextVar[dict[str, str]] = ContextVar("task", default={})  # noqa: B039 - never changed in place
+
+
+@contextmanager
+def labelled(**labels: str) -> Iterator[None]:
+    """What this thread starts within the block says what for, e.g. `run` and `task`."""
+    token = _task.set({f"{LABEL}.{name}": value for name, value in labels.items()})
+    try:
+        yield
+    finally:
+        _task.reset(token)
+
+
 def owner_labels() -> dict[str, str]:
-    """Labels that say which process on which machine a container or volume belongs to."""
+    """Labels that say which process on which machine a container or volume belongs to, and what it is for."""
     pid = os.getpid()
     return {
+        **_task.get(),
         LABEL: "run",
         f"{LABEL}.host": socket.gethostname(),
-        f"{LABEL}.process": f"{_boot()}/{pid}/{_process_start(pid)}",
+        f"{LABEL}.process": f"{_boot()}/{pid}/{process_start(pid)}",
     }
 
 
@@ -82,7 +97,7 @@ def _orphaned(labels: dict[str, str]) -> bool:
         return False
     boot, _, process = labels.get(f"{LABEL}.process", "").partition("/")
     pid, _, start = process.partition("/")
-    return boot != _boot() or not pid.isdecimal() or _process_start(int(pid)) != start
+    return boot != _boot() or not pid.isdecimal() or process_start(int(pid)) != start
 
 
 def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:

@@ -48,6 +48,9 @@ class BenchmarkError(Exception):
         self.what = what
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type[BenchmarkError], tuple[object, ...]]:
+        return type(self), (self.what, self.remedy)  # errors come back from other machines
+
 
 class UsageError(BenchmarkError):
     """What was named on the command line is not there or makes no sense."""
@@ -67,6 +70,9 @@ class SubmissionError(BenchmarkError):
         super().__init__(what, remedy)
         self.code = code
         self.problems = tuple(problems) or (Problem(code, what, remedy),)
+
+    def __reduce__(self) -> tuple[type[BenchmarkError], tuple[object, ...]]:
+        return type(self), (self.code, self.what, self.remedy, self.problems)
 
     @classmethod
     def of(cls, problems: Sequence[Problem], prefix: str = "") -> SubmissionError:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from evaluator.errors import EvaluatorError
 
 LOCKS = Path(tempfile.gettempdir()) / "apb-gpus"
 
@@ -23,12 +26,28 @@ def present() -> tuple[str, ...]:
     return tuple(line.strip() for line in done.stdout.splitlines() if line.strip().startswith("GPU-"))
 
 
+def granted() -> tuple[str, ...]:
+    """Those of them that this process may use: all, or what CUDA_VISIBLE_DEVICES names, as a batch system sets it."""
+    found, visible = present(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return found
+    names = [name.strip() for name in visible.split(",")]
+    return tuple(
+        uuid for k, uuid in enumerate(found) if str(k) in names or any(n and uuid.startswith(n) for n in names)
+    )
+
+
 @contextmanager
 def one_of(uuids: tuple[str, ...], stop: threading.Event, folder: Path = LOCKS) -> Iterator[str | None]:
     """Hold one free GPU while the block runs; waits for one, and yields None only when told to stop.
 
+    Raises:
+        EvaluatorError: there are none to wait for.
+
     The locks are files that every user of the machine shares; the kernel frees them when a process dies.
     """
+    if not uuids:
+        raise EvaluatorError("A run needs a GPU, and this machine has none.", "Use a machine with a GPU.")
     folder.mkdir(mode=0o1777, exist_ok=True)
     while not stop.is_set():
         for uuid in uuids:

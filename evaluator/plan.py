@@ -16,6 +16,7 @@ from evaluator.settings import CONTRACT_VERSION, Settings
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.tracks import Track, TrackData, TrackFiles
+from evaluator.work import Work
 
 Sandbox = Literal["docker", "unsandboxed"]
 Due = Literal["run", "rescore", "current"]
@@ -31,6 +32,8 @@ class Task:
     limits: Limits
     sandbox: Sandbox
     due: Due
+    rows: range | None = None
+    """Only these rows: one part of a larger task."""
 
     @property
     def track(self) -> Track:
@@ -58,9 +61,22 @@ class Task:
         return int(self.submission.resources.gpu)
 
     @property
+    def seconds(self) -> float:
+        """How long the run may take."""
+        return self.limits.seconds
+
+    @property
     def name(self) -> str:
         """For people."""
-        return f"{self.submission.id} on {self.track.id}"
+        part = "" if self.rows is None else f", part {self.rows.start + 1} of {self.rows.step}"
+        return f"{self.submission.id} on {self.track.id}{part}"
+
+    def work(self) -> Work:
+        """What a machine is told of it: never a label."""
+        return Work(
+            self.name, self.image, self.limits, bool(self.gpus),
+            self.files.sequences_sha256, self.rows,
+        )  # fmt: skip
 
 
 def run_key(digest: str | None, sequences_sha256: str, limits: Limits, sandbox: Sandbox) -> str:

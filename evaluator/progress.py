@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from evaluator.text import printable
+
+WORTH_TELLING = 10.0
 
 
 class ProgressLines:
@@ -19,6 +22,8 @@ class ProgressLines:
         self._lock = threading.Lock()
         self._running: dict[str, float] = {}
         self._total = self._done = 0
+        self._left = ""
+        self._places: dict[str, str] = {}
 
     @contextmanager
     def shown(self) -> Iterator[ProgressLines]:
@@ -53,17 +58,28 @@ class ProgressLines:
         self._total = count
         self.say(f"{count} to run" if count else "nothing to run")
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, place: str) -> None:
         """A run has begun."""
         with self._lock:
             self._running[name] = time.monotonic()
+            self._places[name] = place
             self._draw()
 
+    def cut(self, name: str, why: str) -> None:
+        """A run has ended, and its task has not."""
+        self._running.pop(name, None)
+        self.say(f"{name}: {why}")
+
     def end(self, name: str, outcome: str) -> None:
-        """A run has ended."""
+        """A task has ended."""
         self._running.pop(name, None)
         self._done += 1
-        self.say(f"[{self._done}/{self._total}] {name}: {outcome}")
+        left = f" ({self._left} left)" if self._left and self._done < self._total else ""
+        self.say(f"[{self._done}/{self._total}] {name}: {outcome}{left}")
+
+    def forecast(self, seconds: float) -> None:
+        """How long the rest will take."""
+        self._left = f"about {timedelta(seconds=round(seconds))}" if seconds >= WORTH_TELLING else ""
 
     def _wipe(self) -> None:
         if self._live:
@@ -72,7 +88,9 @@ class ProgressLines:
     def _draw(self) -> None:
         if self._live and self._running:
             now = time.monotonic()
-            running = ", ".join(f"{name} {now - begun:.0f} s" for name, begun in list(self._running.items())[:3])
+            running = ", ".join(
+                f"{name} ({self._places[name]}) {now - begun:.0f} s" for name, begun in list(self._running.items())[:3]
+            )
             self._wipe()
             sys.stderr.write(f"{self._done}/{self._total} done; running {running}"[:150])
             sys.stderr.flush()

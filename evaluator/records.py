@@ -14,28 +14,28 @@ from evaluator.results import Counts, Hardware, ImageRecord, Result, Results, Ru
 from evaluator.scored import Scored
 from evaluator.settings import CONTRACT_VERSION, HIDDEN_DECIMALS, Repository, software_commit, software_version
 from evaluator.state import Kept
+from evaluator.work import Finished
 
 CURVE_POINTS = 200
 
 
 @dataclass(frozen=True)
 class Records:
-    """Makes the records of one round.
-
-    Attributes:
-        hardware: what its runs run on.
-    """
+    """Makes the records of one round."""
 
     repository: Repository
     results: Results
-    hardware: Hardware
 
     @cached_property
     def _commit(self) -> str | None:
         return software_commit(self.repository.root)
 
-    def scored(self, task: Task, kept: Kept, image_bytes: int | None) -> Result:
-        """The record of a run that predicted something; what a hidden track must not tell is left out."""
+    def scored(self, task: Task, kept: Kept, finished: Finished | None) -> Result:
+        """The record of a run that predicted something; what a hidden track must not tell is left out.
+
+        Args:
+            finished: what came of the run; None where nothing was run, and kept predictions are scored again.
+        """
         track, truth = task.track, task.data.truth
         hidden = track.disclosure == "hidden"
         classes = kept.prediction if track.task == "classification" else None
@@ -46,19 +46,19 @@ class Records:
             scored = Scored(truth, kept.score, classes)
             drawn = curves.coarse(scored) if hidden else curves.full(scored, CURVE_POINTS)
         return self._record(
-            task, image_bytes, status="ok", flags=kept.flags, curves=drawn,
+            task, finished, status="ok", flags=kept.flags, curves=drawn,
             runtime=Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory)),
             confusion=Counts(**vars(scores.confusion)) if scores.confusion else None,
             metrics={name: _rounded_value(value) for name, value in values.items()} if hidden else values,
         )  # fmt: skip
 
-    def failed(self, task: Task, code: str, image_bytes: int | None) -> Result:
+    def failed(self, task: Task, code: str, finished: Finished) -> Result:
         """The record of a run that failed by the submission's fault."""
-        return self._record(task, image_bytes, status="failed", failure=code)
+        return self._record(task, finished, status="failed", failure=code)
 
-    def _record(self, task: Task, image_bytes: int | None, **outcome: object) -> Result:
-        size = None if image_bytes is None else round(image_bytes / 1e6)
-        hardware = self.hardware
+    def _record(self, task: Task, finished: Finished | None, **outcome: object) -> Result:
+        size = round(finished.image_bytes / 1e6) if finished and finished.image_bytes is not None else None
+        hardware = finished.hardware if finished else Hardware()
         before = self.results.get(task.submission.id, task.track.id)
         if task.due == "rescore" and before and before.run_key == task.run_key:  # it ran then and there, not here, now
             size, hardware = before.image.size_mb, before.hardware

@@ -115,6 +115,17 @@ class Scope(BaseModel):
     level: float = 0.95
 
 
+class Timing(BaseModel):
+    """What of a record tells how long runs take; the rest is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    submission: str
+    track: str
+    n: int
+    runtime: Runtime = Runtime()
+
+
 class Standing(_Model):
     """One entry among those of its track; no tier and no ranks where the track is too small to rank."""
 
@@ -256,6 +267,16 @@ class Results:
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
         found = (_read(path, Result) for path in sorted(self.folder.glob("*/*.json")))
+        return [record for record in found if record]
+
+    def timings(self) -> list[Timing]:
+        """What every recorded run has taken."""
+        found = (_read(path, Timing) for path in sorted(self.folder.glob("*/*.json")))
+        return [record for record in found if record]
+
+    def of(self, submission: str) -> list[Result]:
+        """Every record of one submission, by track."""
+        found = (_read(path, Result) for path in sorted((self.folder / submission).glob("*.json")))
         return [record for record in found if record]
 
     def standings(self, track: str) -> Standings | None:

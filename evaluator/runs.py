@@ -1,20 +1,18 @@
-"""Two ways to run a task: in the sandbox, or, for our own reference models on a machine without an engine, plainly.
+"""How a machine runs a task in its Docker engine.
 
 A task goes out with sequences only, never a label; what comes back is a checked table or the submission's fault.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import secrets
-import subprocess
-import sys
-import tempfile
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,46 +20,37 @@ import docker
 import docker.errors
 import docker.models.images
 import requests.exceptions
-import yaml
 
-from evaluator import containers, gpus, images, predictions, sandbox
+from evaluator import containers, gpus, images, predictions, sandbox, tars
 from evaluator.audit import audit
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
-from evaluator.executors import Slots
-from evaluator.images import Image
-from evaluator.plan import Sandbox, Task
-from evaluator.predictions import Predictions
-from evaluator.results import Hardware, Lock, Results
+from evaluator.results import Hardware
 from evaluator.sandbox import GIB, Cancelled, Device, Limits, Run
+from evaluator.sequences import BlindedInput, Sequences
 from evaluator.settings import Settings
 from evaluator.state import State
-from evaluator.submission import Submission
-from evaluator.tracks import BlindedInput
+from evaluator.work import UNKNOWN, Finished, Work
 
 RETRY_AFTER = (2.0, 5.0, 15.0)
-KEEP_FREE = GIB
-"""Memory of the machine that no run is promised."""
+CLOSE_SECONDS = 4.0
 
 RunOnce = Callable[[BlindedInput], Run]
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What came of a task: `table` or `failure`, what the first run took and said, and the audit's flags."""
-
-    seed: int
-    run: Run
-    table: Predictions | None = None
-    failure: SubmissionError | None = None
-    flags: tuple[str, ...] = ()
-    image_bytes: int | None = None
-
-
-def run_and_audit(task: Task, run: RunOnce, *, image_bytes: int | None = None) -> Finished:
+def run_and_audit(
+    sequences: Sequences,
+    run: RunOnce,
+    *,
+    image_bytes: int | None = None,
+    hardware: Hardware = UNKNOWN,
+) -> Finished:
     """One run on all rows, its output checked; if all is well, the consistency audit."""
     seed = secrets.randbits(64)
-    given = task.data.blinded(seed)
+    given = sequences.blinded(seed)
     first = run(given)
+    done = Finished(
+        seed, replace(first, output=None), image_bytes=image_bytes, hardware=hardware, host=socket.gethostname()
+    )
 
     def output_of(done: Run) -> bytes:
         if done.failure:
@@ -70,11 +59,24 @@ def run_and_audit(task: Task, run: RunOnce, *, image_bytes: int | None = None) -
         return done.output
 
     try:
-        table = predictions.read(output_of(first), given.ids, task.track.task)
+        table = predictions.read(output_of(first), given.ids, sequences.task)
     except SubmissionError as error:
-        return Finished(seed, first, failure=error, image_bytes=image_bytes)
-    flags = audit(task.data, table, lambda again: output_of(run(again)), seed)
-    return Finished(seed, first, table, flags=flags, image_bytes=image_bytes)
+        return replace(done, failure=error)
+    found = audit(sequences, table, lambda again: output_of(run(again)), seed)
+    return replace(done, table=table, flags=found.flags, exact=found.exact)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What of its machine a worker may use; None for all that there is.
+
+    Attributes:
+        tars: folder with the benchmark's own images as `<hex of the image's id>.tar`, for machines without them.
+    """
+
+    memory: int | None = None
+    cpus: float | None = None
+    tars: Path | None = None
 
 
 class SandboxedRuns:
@@ -84,144 +86,127 @@ class SandboxedRuns:
         EngineError: on construction, where no engine answers.
     """
 
-    kind: Sandbox = "docker"
-
-    def __init__(self, settings: Settings, state: State, results: Results, runtime: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, state: State, runtime: str | None = None, *, label: str = "", grant: Grant = Grant()
+    ) -> None:
         self.settings = settings
         self.state = state
-        self.results = results
         self.runtime = runtime
+        self.label = label
         self.engine = images.connect()
         self.stop = threading.Event()
+        self.tars = grant.tars
         info: dict[str, Any] = self.engine.info()
-        self.cpus = int(info["NCPU"])
-        self.memory = int(info["MemTotal"])
-        self.gpus = gpus.present()
-        self._local: dict[str, Image] = {}
+        self.cpus = min(float(info["NCPU"]), grant.cpus or float(info["NCPU"]))
+        self.memory = min(int(info["MemTotal"]), grant.memory or int(info["MemTotal"]))
+        self.gpus = gpus.granted()
         self._room = threading.Lock()
-        self._spare: list[str] = []
-
-    def slots(self, jobs: int) -> Slots:
-        """What this machine can give at a time."""
-        return Slots(jobs, self.memory - KEEP_FREE, len(self.gpus))
+        self._going: set[Work] = set()
 
     def reap(self, *, mine: bool = False) -> int:
         """Remove what killed runs of this machine have left."""
         return containers.reap(self.engine, mine=mine)
 
-    def resolve(self, submission: Submission, *, lock: bool = True) -> Image:
-        """The exact image of a submission: as locked, else resolved now and locked.
-
-        Args:
-            lock: write down what a tag was resolved to.
-        """
-        reference = images.parse(submission.docker_image)
-        images.require_allowed(reference, self.settings)
-        if reference.local:
-            name = str(reference)
-            if name not in self._local:
-                self._local[name] = images.local_image(name, self.engine)
-            return self._local[name]
-        locked = self.results.lock(submission.id, submission.docker_image)
-        if locked is None:
-            image = images.resolve(reference, self.settings, self.engine)
-            locked = Lock(reference=submission.docker_image, digest=image.digest, pull=image.pull)
-            if lock:
-                self.results.put_lock(submission.id, locked)
-        return Image(locked.reference, locked.digest, locked.pull)
-
-    def spare(self, image: Image) -> None:
-        """Nothing of this round needs an image any more: it goes when room is needed, at the latest at the end.
-
-        It is not removed at once, since the next entry may be built on the same layers.
-        """
-        if image.pull:
-            with self._room:
-                self._spare.append(image.pull)
-
     def clear(self) -> int:
-        """Remove every image that was pulled for this round, or for an earlier one that was cut short; bytes freed."""
+        """Remove every image that was pulled for a round and that nobody is using; bytes freed."""
         with self._room:
             before = images.free_bytes(self.engine)
             for name in self.state.pulled():
-                if images.discard(name, self.engine):
-                    self.state.forget_pulled(name)
-            self._spare.clear()
+                self.state.give_up(name, self._discard)
             return max(images.free_bytes(self.engine) - before, 0)
 
-    def _make_room(self, image: Image) -> None:
-        """Before a pull: give up spare images, oldest first, until the reserve is free.
+    def _discard(self, name: str) -> bool:
+        return images.discard(name, self.engine)
+
+    def _make_room(self) -> None:
+        """Before a pull: give up images that nobody is using, longest unused first, until the reserve is free.
 
         Raises:
             EvaluatorError: there is nothing left to give up.
         """
-        if image.pull is None:
-            return
         reserve = self.settings.keep_free_gb * 1e9
         with self._room:
-            while images.free_bytes(self.engine) < reserve and self._spare:
-                name = self._spare.pop(0)
-                if images.discard(name, self.engine):
-                    self.state.forget_pulled(name)
-            self.state.note_pulled(image.pull)
-        if images.free_bytes(self.engine) < reserve:
-            raise EvaluatorError(
-                f"Less than {self.settings.keep_free_gb:g} GB of disk are free for images.",
-                "Free some, or lower keep_free_gb in [tool.apb].",
-            )
+            for name in self.state.pulled():
+                if images.free_bytes(self.engine) >= reserve:
+                    return
+                self.state.give_up(name, self._discard)
+            if images.free_bytes(self.engine) < reserve:
+                raise EvaluatorError(
+                    f"Less than {self.settings.keep_free_gb:g} GB of disk are free for images.",
+                    "Free some, or lower keep_free_gb in [tool.apb].",
+                )
 
-    def run(self, task: Task) -> Finished:
-        """Run a task; a fault of the engine or a registry is tried again, and is never the submission's.
+    def run(self, work: Work, sequences: Sequences) -> Finished:
+        """Do it; a fault of the engine or a registry is tried again, and is never the submission's.
+
+        Args:
+            sequences: the track's.
 
         Raises:
-            EvaluatorError: after several tries, or where this machine is not fit for the task.
+            EvaluatorError: after several tries, or where this machine is not fit for it.
             Cancelled: the round is being stopped.
         """
-        self._require_fit(task)
-        for pause in (*RETRY_AFTER, None):
-            try:
-                return self._run(task)
-            except EngineError:
-                if pause is None:
-                    raise
-                if self.stop.wait(pause):
-                    raise Cancelled from None
-        raise AssertionError("unreachable")
-
-    def _require_fit(self, task: Task) -> None:
-        if task.memory > self.memory:
-            raise EvaluatorError(
-                f"{task.name} needs {task.memory / GIB:.1f} GiB of memory, this machine has {self.memory / GIB:.1f}.",
-                "Use a larger machine, or lower max_memory_gb in [tool.apb].",
-            )
-        if task.gpus and not self.gpus:
-            raise EvaluatorError(f"{task.name} needs a GPU, and this machine has none.", "Use a machine with a GPU.")
-
-    def _run(self, task: Task) -> Finished:
-        if not images.present(task.image, self.engine):
-            self._make_room(task.image)
+        self._going.add(work)
         try:
-            image = images.ensure(task.image, self.settings, self.engine)
+            for pause in (*RETRY_AFTER, None):
+                try:
+                    with containers.labelled(run=self.label, task=work.name):
+                        return self._run(work, sequences)
+                except EngineError:
+                    if pause is None:
+                        raise
+                    if self.stop.wait(pause):
+                        raise Cancelled from None
+            raise AssertionError("unreachable")
+        finally:
+            self._going.discard(work)
+
+    def _run(self, work: Work, sequences: Sequences) -> Finished:
+        if work.image.pull is None:
+            return self._run_image(work, sequences)
+        if not images.present(work.image, self.engine):
+            self._make_room()
+        with self.state.using(work.image.pull):
+            return self._run_image(work, sequences)
+
+    def _run_image(self, work: Work, sequences: Sequences) -> Finished:
+        if work.image.pull is None and self.tars:
+            tars.load(work.image, self.tars, self.engine)
+        try:
+            image = images.ensure(work.image, self.settings, self.engine)
         except SubmissionError as error:
             return Finished(0, Run(), failure=error)
-        size = int(image.attrs["Size"])
-        limits = replace(task.limits, cpus=min(task.limits.cpus, self.cpus))
-        if not task.gpus:
-            return run_and_audit(task, self._once(task, image, limits, Device(None, self.runtime)), image_bytes=size)
+        if not work.gpu:
+            return self._on(work, sequences, image, Device(None, self.runtime))
         with gpus.one_of(self.gpus, self.stop) as uuid:
             if uuid is None:
                 raise Cancelled
-            return run_and_audit(task, self._once(task, image, limits, Device(uuid, self.runtime)), image_bytes=size)
+            return self._on(work, sequences, image, Device(uuid, self.runtime))
 
-    def _once(self, task: Task, image: docker.models.images.Image, limits: Limits, device: Device) -> RunOnce:
+    def _on(self, work: Work, sequences: Sequences, image: docker.models.images.Image, device: Device) -> Finished:
+        limits: Limits = replace(work.limits, cpus=min(work.limits.cpus, self.cpus))
+
         def once(given: BlindedInput) -> Run:
             with self.state.input_folder(given.csv) as folder:
                 return sandbox.run(
-                    self.engine, image, folder, limits, environment={"TASK": task.track.task}, device=device,
+                    self.engine, image, folder, limits, environment={"TASK": sequences.task}, device=device,
                     stop=self.stop,
                 )  # fmt: skip
 
-        return once
+        return run_and_audit(
+            sequences if work.rows is None else sequences.take(work.rows), once,
+            image_bytes=int(image.attrs["Size"]), hardware=self.hardware(),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End what is running, wait for that, and leave neither a container nor an image that was pulled."""
+        self.stop.set()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while self._going and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with suppress(EngineError):
+            self.reap(mine=True)
+            self.clear()
 
     def alive(self) -> bool:
         """Whether the engine answers."""
@@ -233,94 +218,12 @@ class SandboxedRuns:
     def hardware(self) -> Hardware:
         """What the engine's machine is."""
         cpus = min(self.cpus, self.settings.cpus)
-        return Hardware(cpu=_cpu_model(), cpus=cpus, memory_gb=round(self.memory / GIB))
+        return Hardware(cpu=cpu_model(), cpus=cpus, memory_gb=round(self.memory / GIB))
 
 
-class UnsandboxedRuns:
-    """Runs reference models, which are our own code, as plain processes; refuses everything else.
-
-    Args:
-        contexts: folder with one build context per reference image, as `apb-zoo package --context` lays them out.
-    """
-
-    kind: Sandbox = "unsandboxed"
-
-    def __init__(self, contexts: Path, state: State) -> None:
-        self.contexts = contexts
-        self.state = state
-        self.stop = threading.Event()
-
-    def slots(self, jobs: int) -> Slots:
-        """Reference models are small."""
-        return Slots(jobs, 64 * GIB, 0)
-
-    def reap(self, *, mine: bool = False) -> int:  # noqa: ARG002
-        """Nothing outlives this process's children."""
-        return 0
-
-    def spare(self, image: Image) -> None:
-        """There are no images."""
-
-    def clear(self) -> int:
-        """There are no images."""
-        return 0
-
-    def resolve(self, submission: Submission, *, lock: bool = True) -> Image:  # noqa: ARG002 - files need no lock
-        """The reference model that a submission names; its digest is a hash of its files.
-
-        Raises:
-            EvaluatorError: it is not a reference model.
-        """
-        reference = images.parse(submission.docker_image)
-        folder = self._folder(submission)
-        config = folder / "config.yaml"
-        version = yaml.safe_load(config.read_text()).get("version") if reference.local and config.is_file() else None
-        if version is None or str(version) != reference.tag:
-            raise EvaluatorError(
-                f"{submission.id} is not a reference model, and nothing else is run outside the sandbox.",
-                "Run it on a machine with a Docker engine.",
-            )
-        digest = hashlib.sha256()
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-        return Image(str(reference), f"sha256:{digest.hexdigest()}", None)
-
-    def _folder(self, submission: Submission) -> Path:
-        return self.contexts / images.parse(submission.docker_image).repository.rpartition("/")[2]
-
-    def run(self, task: Task) -> Finished:
-        """Run a reference model's predict.py on the container contract, without the container."""
-        script = (self._folder(task.submission) / "predict.py").resolve()
-
-        def once(given: BlindedInput) -> Run:
-            with self.state.input_folder(given.csv) as data, tempfile.TemporaryDirectory() as scratch:
-                output = Path(scratch) / "predictions.csv"
-                environment = {
-                    "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": scratch,
-                    "TASK": task.track.task, "PATH": os.defpath,
-                }  # fmt: skip
-                begun = time.monotonic()
-                try:
-                    done = subprocess.run(
-                        [sys.executable, "-I", script], cwd=scratch, env=environment, timeout=task.limits.seconds,
-                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
-                    )  # fmt: skip
-                    return Run(output.read_bytes(), None, time.monotonic() - begun, None, done.stdout)
-                except (OSError, subprocess.SubprocessError) as error:
-                    raise EvaluatorError(f"The reference model {script} failed: {error}", "Mend the model.") from error
-
-        return run_and_audit(task, once)
-
-    def alive(self) -> bool:
-        """There is nothing that could die."""
-        return True
-
-    def hardware(self) -> Hardware:
-        """What this machine is."""
-        return Hardware(cpu=_cpu_model(), cpus=os.cpu_count())
-
-
-def _cpu_model() -> str | None:
+@cache
+def cpu_model() -> str | None:
+    """What the processor calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -17,12 +17,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,7 @@ class State:
         """A folder with sequences.csv in it, readable by the container's user, gone afterwards."""
         parent = self.folder / "runs"
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        run = Path(tempfile.mkdtemp(dir=parent))
+        run = Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}."))
         try:
             data = run / "data"
             data.mkdir()
@@ -98,6 +98,12 @@ class State:
             yield data
         finally:
             shutil.rmtree(run, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete inputs of runs whose process is gone, where several processes share the folder."""
+        for path in (self.folder / "runs").glob("*.*"):
+            if not Path("/proc", path.name.partition(".")[0]).exists():
+                shutil.rmtree(path, ignore_errors=True)
 
     def _predictions(self, run_key: str) -> Path:
         return self.folder / "predictions" / f"{run_key}.npz"
@@ -141,19 +147,36 @@ class State:
                 path.unlink(missing_ok=True)
 
     def pulled(self) -> list[str]:
-        """Images pulled for evaluations and not yet removed, oldest first."""
-        return [
-            path.read_text(encoding="utf-8")
-            for path in sorted((self.folder / "pulled").glob("*"), key=lambda p: p.stat().st_mtime)
-        ]
+        """Images pulled for evaluations and not yet removed, longest unused first."""
+        found = {}
+        for path in (self.folder / "pulled").glob("*"):
+            with suppress(FileNotFoundError):  # just given up by another process
+                found[path.read_text(encoding="utf-8")] = path.stat().st_mtime
+        return sorted(filter(None, found), key=lambda name: found[name])
 
-    def note_pulled(self, name: str) -> None:
-        """An image is about to be pulled."""
-        write_bytes(self._pulled(name), name.encode(), mode=0o600)
+    @contextmanager
+    def using(self, name: str) -> Iterator[None]:
+        """Note that an image is pulled and in use: whoever needs room, in whatever process, lets it be meanwhile."""
+        path = self._pulled(name)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while True:
+            with path.open("a", encoding="utf-8") as marker:
+                fcntl.flock(marker, fcntl.LOCK_SH)
+                if not _is_at(marker, path):  # given up between the two lines above
+                    continue
+                path.write_text(name, encoding="utf-8")
+                yield
+                return
 
-    def forget_pulled(self, name: str) -> None:
-        """An image has been removed."""
-        self._pulled(name).unlink(missing_ok=True)
+    def give_up(self, name: str, discard: Callable[[str], bool]) -> None:
+        """Discard an image that was pulled, unless somebody is using it."""
+        with suppress(FileNotFoundError), self._pulled(name).open(encoding="utf-8") as marker:
+            try:
+                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if discard(name):
+                self._pulled(name).unlink(missing_ok=True)
 
     def _pulled(self, name: str) -> Path:
         return self.folder / "pulled" / hashlib.sha256(name.encode()).hexdigest()
@@ -163,3 +186,10 @@ class State:
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **entry}, sort_keys=True)
         with (self.folder / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
             ledger.write(line + "\n")
+
+
+def _is_at(stream: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaluator.errors import EvaluatorError
+from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.plan import Task
 from evaluator.text import markdown
 
@@ -37,10 +37,12 @@ class Plan(Account):
     Attributes:
         run: pairs whose image must run.
         rescore: pairs whose kept predictions are only scored again.
+        refused: pairs whose image cannot be had by the submission's own fault, still to be recorded.
     """
 
     run: list[Task] = field(default_factory=list)
     rescore: list[Task] = field(default_factory=list)
+    refused: list[tuple[Task, SubmissionError]] = field(default_factory=list)
 
     def __str__(self) -> str:
         entries = len({task.submission.id for task in self.run})

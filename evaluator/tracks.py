@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from evaluator.errors import EvaluatorError
 from evaluator.metrics import METRICS, Task
+from evaluator.sequences import Sequences
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 KEY_FILE = "labels.key"
@@ -78,6 +77,8 @@ class Track(_Model):
     known_problems: tuple[str, ...] = ()
     families: str | None = None
     """How the sequence families in the labels' column `family` were made; without it rows count as independent."""
+    shards: int = Field(default=1, ge=1, le=64)
+    """In how many parts a run may be split over several workers, where an entry is known to be consistent."""
     same_labels: tuple[str, ...] = ()
     """Training sets that contain this track's labels; an entry trained on one gets no rank here."""
     sha256: Hashes = Hashes()
@@ -153,30 +154,10 @@ class TrackData:
         """Number of families; None where the track declares none."""
         return None if self.families is None else int(self.families.max()) + 1
 
-    def blinded(self, seed: int, rows: Sequence[int] | None = None) -> BlindedInput:
-        """The input of one run: fresh opaque ids, shuffled rows; the same seed gives the same file.
-
-        Args:
-            rows: only these rows of the track; default all.
-        """
-        import pandas as pd  # not at the top: whoever finds nothing to do needs none of it
-
-        rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
-        n = self.n if rows is None else len(rows)
-        opaque = [f"{value:012x}" for value in rng.sample(range(16**12), n)]
-        table = pd.DataFrame(self.columns)
-        table = table if rows is None else table.iloc[list(rows)]
-        table.insert(0, "sequence_id", opaque)
-        table = table.iloc[rng.sample(range(n), n)]
-        return BlindedInput(csv=table.to_csv(index=False, lineterminator="\n").encode(), ids=tuple(opaque))
-
-
-@dataclass(frozen=True)
-class BlindedInput:
-    """What a container sees of a track: `csv`, and (kept here) the opaque id of each row."""
-
-    csv: bytes
-    ids: tuple[str, ...]
+    @cached_property
+    def sequences(self) -> Sequences:
+        """The rows without their labels."""
+        return Sequences(self.columns, self.track.task, self.track.audit_rows)
 
 
 @dataclass(frozen=True, eq=False)

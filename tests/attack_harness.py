@@ -530,7 +530,7 @@ def _hidden_text(bench: Bench, attack: Attack, work: Path) -> Iterable[str]:
     ledger = work / "state" / "ledger.jsonl"
     for line in ledger.read_text().splitlines() if ledger.is_file() else ():
         if seed := json.loads(line).get("seed"):
-            yield from data.blinded(seed).ids
+            yield from data.sequences.blinded(seed).ids
 
 
 def _lines(log: str) -> set[str]:

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from evaluator.errors import EvaluatorError
 from evaluator.metrics import METRICS
-from evaluator.tracks import BlindedInput, Track, TrackData, load_all, load_data
+from evaluator.sequences import BlindedInput
+from evaluator.tracks import Track, TrackData, load_all, load_data
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = ROOT / "test_data"
@@ -326,7 +327,7 @@ SEEDS = st.integers(0, 2**64)
 @given(st.sampled_from(PRACTICE), SEEDS)
 def test_every_row_is_there_once_with_its_own_sequence(track_id: str, seed: int) -> None:
     data = loaded(track_id)
-    blinded = data.blinded(seed)
+    blinded = data.sequences.blinded(seed)
     found = rows(blinded)
     assert len(found) == len(blinded.ids) == data.n
     assert {row["sequence_id"]: row["sequence"] for row in found} == dict(
@@ -338,7 +339,7 @@ def test_every_row_is_there_once_with_its_own_sequence(track_id: str, seed: int)
 @given(SEEDS, SEEDS)
 def test_same_seed_same_bytes_other_seed_other_ids_and_order(one: int, two: int) -> None:
     data = loaded("smoke")
-    first, again, second = data.blinded(one), data.blinded(one), data.blinded(two)
+    first, again, second = data.sequences.blinded(one), data.sequences.blinded(one), data.sequences.blinded(two)
     assert first == again
     if one != two:
         assert not set(first.ids) & set(second.ids)
@@ -349,7 +350,7 @@ def test_same_seed_same_bytes_other_seed_other_ids_and_order(one: int, two: int)
 @given(st.sampled_from(PRACTICE), SEEDS)
 def test_ids_and_order_tell_nothing(track_id: str, seed: int) -> None:
     data = loaded(track_id)
-    blinded = data.blinded(seed)
+    blinded = data.sequences.blinded(seed)
     text = blinded.csv.decode()
     assert not any(original in text for original in data.ids)
     assert all(re.fullmatch(r"[0-9a-f]{12}", i) for i in blinded.ids)
@@ -363,8 +364,8 @@ def test_ids_and_order_tell_nothing(track_id: str, seed: int) -> None:
 def test_classes_are_not_in_blocks(seed: int) -> None:
     """A published order that puts all positives first must not survive."""
     data = loaded("smoke")
-    truth = dict(zip(data.blinded(seed).ids, data.truth.tolist(), strict=True))
-    order = [truth[row["sequence_id"]] for row in rows(data.blinded(seed))]
+    truth = dict(zip(data.sequences.blinded(seed).ids, data.truth.tolist(), strict=True))
+    order = [truth[row["sequence_id"]] for row in rows(data.sequences.blinded(seed))]
     assert order not in (sorted(order), sorted(order, reverse=True))
 
 
@@ -373,7 +374,7 @@ def test_labels_and_notes_beside_the_sequences_never_leave(tmp_path: Path) -> No
     secret = "\n".join([f"{lines[0]},label,origin", *(f"{line},1,SECRET" for line in lines[1:])]) + "\n"
     data = load(tmp_path, sequences=secret)
     assert data is not None
-    text = data.blinded(7).csv.decode()
+    text = data.sequences.blinded(7).csv.decode()
     assert text.splitlines()[0] == "sequence_id,sequence"
     assert "SECRET" not in text
     assert "label" not in text
@@ -381,7 +382,7 @@ def test_labels_and_notes_beside_the_sequences_never_leave(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("track_id", PRACTICE)
 def test_single_chain_input_has_the_two_columns_of_the_contract(track_id: str) -> None:
-    header, *lines = loaded(track_id).blinded(1).csv.decode().splitlines()
+    header, *lines = loaded(track_id).sequences.blinded(1).csv.decode().splitlines()
     assert header == "sequence_id,sequence"
     assert all(re.fullmatch(r"[0-9a-f]{12},[A-Z]+", line) for line in lines)
 
@@ -390,7 +391,7 @@ def test_paired_input_has_the_light_chain_beside_its_heavy_chain(tmp_path: Path)
     data = load(tmp_path, PAIRED, "sequence_id,label\na,0\nb,1\n", **PAIR)
     assert data is not None
     for seed in range(20):
-        blinded = data.blinded(seed)
+        blinded = data.sequences.blinded(seed)
         assert list(rows(blinded)[0]) == ["sequence_id", "sequence", "light_sequence"]
         assert {(r["sequence_id"], r["sequence"], r["light_sequence"]) for r in rows(blinded)} == {
             (blinded.ids[0], "QVQL", "DIQM"),
@@ -402,7 +403,7 @@ def test_paired_input_has_the_light_chain_beside_its_heavy_chain(tmp_path: Path)
 @pytest.mark.parametrize("track_id", ["jain", "shehata"])
 def test_real_paired_input_has_the_light_chains(track_id: str) -> None:
     data = loaded(track_id, REAL)
-    blinded = data.blinded(3)
+    blinded = data.sequences.blinded(3)
     found = {row["sequence_id"]: (row["sequence"], row["light_sequence"]) for row in rows(blinded)}
     pairs = zip(data.columns["sequence"], data.columns["light_sequence"], strict=True)
     assert found == dict(zip(blinded.ids, pairs, strict=True))
@@ -412,7 +413,7 @@ def test_real_paired_input_has_the_light_chains(track_id: str) -> None:
 def test_some_rows_only_are_those_rows() -> None:
     data = loaded("smoke")
     chosen = [5, 3, 40]
-    blinded = data.blinded(11, chosen)
+    blinded = data.sequences.take(chosen).blinded(11)
     found = {row["sequence_id"]: row["sequence"] for row in rows(blinded)}
     assert [found[i] for i in blinded.ids] == [data.columns["sequence"][row] for row in chosen]
     assert len(found) == 3

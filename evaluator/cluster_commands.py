@@ -1,0 +1,189 @@
+"""Commands for rounds on many machines: a worker, how a round goes, and how large one will be."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaluator.errors import EvaluatorError, UsageError
+from evaluator.options import FOLDER, Command, print_json, repository_of
+from evaluator.text import printable
+
+if TYPE_CHECKING:
+    from evaluator.fleet import Fleet
+    from evaluator.survey import Job
+
+
+def fleet_of(job: Job, source: dict[str, Any], **options: Any) -> Fleet:
+    """The workers that the options of `apb evaluate` name.
+
+    Args:
+        source: one of `workers`, `scheduler` and `slurm`; none for two workers here.
+
+    Raises:
+        UsageError: more than one of them, or no encryption.
+        EvaluatorError: the libraries for it are not installed.
+    """
+    if len(source) > 1:
+        raise UsageError(f"Name one of {', '.join(f'--{name}' for name in source)}.")
+    try:
+        from evaluator import fleet, slurm
+    except ImportError as error:
+        raise EvaluatorError(f"--executor dask needs a library: {error}", "pip install -e '.[cluster]'") from error
+    if "slurm" in source:
+        source["slurm"] = slurm.load(source["slurm"])
+    return fleet.Fleet(job, fleet.Options(**(source or {"workers": 2}), **options))
+
+
+@click.command(
+    cls=Command,
+    examples="apb worker tls://head:8786 --tls certificates\n"
+    "apb worker tls://head:8786 --tls certificates --slots 4 --memory-gb 120",
+)
+@click.argument("address")
+@click.option("--tls", type=FOLDER, help="Folder with ca.pem, cert.pem and key.pem.")
+@click.option("--tls-ca-file", "ca", hidden=True)
+@click.option("--tls-cert", "cert", hidden=True)
+@click.option("--tls-key", "key", hidden=True)
+@click.option("--insecure", is_flag=True, help="Speak to a tcp:// address, without encryption.")
+@click.option("--slots", type=click.IntRange(1, 256), help="Tasks at a time.  [default: one per GPU, at least 1]")
+@click.option("--memory-gb", type=click.FloatRange(0, min_open=True), help="For all tasks.  [default: the machine's]")
+@click.option(
+    "--cpus", type=click.FloatRange(0, min_open=True), help="Cores per task at most.  [default: the machine's]"
+)
+@click.option("--images", type=FOLDER, help="Folder with tars of the benchmark's own images.")
+@click.option(
+    "--state", type=FOLDER, help="Folder on a local disk for inputs of runs.  [default: in the temporary one]"
+)
+@click.option("--host", help="Address by which others reach this machine.  [default: found out]")
+@click.option("--runtime", help="OCI runtime that rounds will ask for, such as runsc: is it here?")
+@click.option("--once", is_flag=True, help="End when the scheduler goes, instead of waiting for it to come back.")
+@click.option("--death-timeout", type=float, hidden=True)
+@click.option("--name", hidden=True)
+@click.option(  # dask-jobqueue says these to every worker; ours knows better
+    "--nthreads",
+    "--memory-limit",
+    "--protocol",
+    "--interface",
+    "--local-directory",
+    "_ignored",
+    multiple=True,
+    hidden=True,
+)
+def worker(
+    address: str,
+    tls: Path | None,
+    ca: str | None,
+    cert: str | None,
+    key: str | None,
+    insecure: bool,
+    slots: int | None,
+    memory_gb: float | None,
+    cpus: float | None,
+    images: Path | None,
+    state: Path | None,
+    host: str | None,
+    runtime: str | None,
+    once: bool,
+    death_timeout: float | None,
+    name: str | None,
+    _ignored: tuple[str, ...],
+) -> None:
+    """Offer this machine to the scheduler at ADDRESS, after a look at whether it is fit.
+
+    It works for every round of that scheduler until it is stopped, and never sees a label.
+    """
+    from evaluator import gpus
+    from evaluator.doctor import require_fit
+    from evaluator.fleet import security, security_of
+    from evaluator.workers import Station, default_state, gigabytes, serve
+
+    certificates = security(ca, cert, key) if ca and cert and key else security_of(tls, address, insecure=insecure)
+    require_fit(runtime)
+    end = os.environ.get("SLURM_JOB_END_TIME", "")
+    folder = state or default_state()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    station = Station(
+        address, certificates, slots or max(len(gpus.granted()), 1), folder.resolve(), gigabytes(memory_gb), cpus,
+        images, name, 30.0 if once and death_timeout is None else death_timeout,
+        float(end) if end.isdecimal() else None, host,
+    )  # fmt: skip
+    click.echo(f"{station.slots} at a time for {address}; Ctrl-C ends it", err=True)
+    if not serve(station):
+        raise EvaluatorError(
+            f"No scheduler answered at {address}.", "Is it there, and does it have the same certificates?"
+        )
+
+
+@click.command(cls=Command, examples="apb status\napb status --state /srv/state --json")
+@click.option("--state", type=FOLDER, envvar="APB_STATE", help="The round's private state.  [default: <root>/.apb]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def status(context: click.Context, state: Path | None, as_json: bool) -> None:
+    """How is the round going, or how did the last one end? Exit status 3 where it was cut short."""
+    from evaluator.state import State
+    from evaluator.watch import as_text, last_round
+
+    found = last_round(State(state or repository_of(context).root / ".apb"))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(printable(as_text(found), 100_000, keep="\n"))
+    sys.exit(3 if found["cut_short"] else 0)
+
+
+@click.command(
+    cls=Command,
+    examples="apb plan --hidden /srv/hidden\napb plan --hidden /srv/hidden --workers 8 --json\n"
+    "apb plan --entries 100 --seconds-per-1000 30     (100 entries on every track, nothing looked at)",
+)
+@click.option("--hidden", type=FOLDER, envvar="APB_HIDDEN", show_envvar=True, help="Hidden data: plans what is due.")
+@click.option("--entries", type=click.IntRange(1), help="Plan so many new entries on every track instead.")
+@click.option("--gpu", is_flag=True, help="With --entries: they need a GPU.")
+@click.option(
+    "--seconds-per-1000", type=click.FloatRange(0, min_open=True), help="Per 1,000 rows, in place of what was measured."
+)
+@click.option("--workers", type=click.IntRange(1), help="How long so many at a time take.  [default: 1, 2, 4, ... 64]")
+@click.option("--tracks", default="", help="Comma-separated tracks.  [default: every benchmark track]")
+@click.option("--state", type=FOLDER, envvar="APB_STATE", help="Private state.  [default: <root>/.apb]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def plan(
+    context: click.Context,
+    hidden: Path | None,
+    entries: int | None,
+    gpu: bool,
+    seconds_per_1000: float | None,
+    workers: int | None,
+    tracks: str,
+    state: Path | None,
+    as_json: bool,
+) -> None:
+    """How large is the next round: entries x rows x seconds, hours of CPU and GPU, and how long it takes."""
+    from evaluator import sizing
+    from evaluator.results import Results
+    from evaluator.state import State
+    from evaluator.survey import Job
+
+    if (hidden is None) == (entries is None):
+        raise UsageError("Name --hidden, for what is due, or --entries.", "apb plan --help has examples.")
+    repository = repository_of(context)
+    wanted = [t for t in tracks.split(",") if t]
+    if entries is None:
+        assert hidden is not None
+        job = Job(
+            repository, hidden, repository.submissions, Results(repository.results),
+            State(state or repository.root / ".apb"), track_ids=wanted,
+        )  # fmt: skip
+        size = sizing.of_due(job, seconds_per_1000)
+    else:
+        size = sizing.of_new(repository, wanted, entries, seconds_per_1000, gpu=gpu)
+    counts = [workers] if workers else [1, 2, 4, 8, 16, 32, 64]
+    if as_json:
+        print_json(size.as_json(counts))
+    else:
+        click.echo(size.as_text(counts))

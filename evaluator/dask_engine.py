@@ -1,0 +1,201 @@
+"""Runs tasks on the workers of a Dask cluster: places them, fetches what came of them, and notices who is gone."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import distributed
+from distributed import Client
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
+from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.scheduler import KilledWorker
+
+from evaluator.errors import EvaluatorError
+from evaluator.executors import HasNeeds, LostError, Place
+
+PLUGIN = "apb"
+"""By which a round's equipment is known to every worker."""
+LOOK_EVERY = 0.5
+STOP_SECONDS = 15.0
+
+Task = TypeVar("Task", bound=HasNeeds)
+Order = TypeVar("Order")
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(eq=False)
+class _Flight(Generic[Outcome]):
+    address: str
+    remote: distributed.Future[Outcome]
+    outcome: Future[Outcome]
+    missing: bool = False
+
+
+class DaskEngine(Generic[Task, Order, Outcome]):
+    """One task at a time on each worker.
+
+    Every task is bound to one worker: Dask would queue it behind others, and count their deaths as its own. What has to
+    be run again is decided by the loop.
+
+    Args:
+        client: of a cluster whose workers are made by `apb worker`.
+        perform: done by a worker with what `order` makes of a task; importable there.
+        equipment: given to every worker first, and taken away at the end.
+        prospects: places that are still to come.
+        patience: seconds to wait for a worker where there is none.
+    """
+
+    heartbeat: float | None = LOOK_EVERY
+
+    def __init__(
+        self,
+        client: Client,
+        perform: Callable[[Order], Outcome],
+        order: Callable[[Task], Order],
+        *,
+        equipment: WorkerPlugin | None = None,
+        prospects: Callable[[], Collection[Place]] = tuple,
+        patience: float = 60.0,
+    ) -> None:
+        self._client = client
+        self._perform = perform
+        self._order = order
+        self._prospects = prospects
+        self._patience = patience
+        self._equipment = equipment
+        self._flights: dict[str, _Flight[Outcome]] = {}
+        self._names: dict[str, str] = {}
+        self._useless: set[str] = set()
+        self._places: dict[str, Place] = {}
+        self._looked = -math.inf
+        self._seen = time.monotonic()
+        self._prefix = uuid.uuid4().hex[:8]
+        self._count = 0
+        if equipment is not None:
+            client.register_plugin(equipment)
+
+    def places(self) -> Mapping[str, Place]:
+        """Every worker that is there, by name.
+
+        Raises:
+            EvaluatorError: the scheduler has gone, or there has been no worker for too long.
+        """
+        now = time.monotonic()
+        if now - self._looked < LOOK_EVERY:
+            return self._places
+        workers = self._workers()
+        self._looked = time.monotonic()
+        self._names = {str(w["name"]): address for address, w in workers.items()}
+        self._places = {name: _place(name, workers[a]["resources"]) for name, a in self._names.items()}
+        for name, flight in list(self._flights.items()):
+            if self._names.get(name) == flight.address:
+                flight.missing = False
+            elif flight.missing:  # twice: what it has done may be on its way
+                self._settle(name, flight, LostError("it has gone"))
+            else:
+                flight.missing = True
+        if self._places:
+            self._seen = now
+        elif now - self._seen > self._patience:
+            raise EvaluatorError(
+                f"There has been no worker for {self._patience:g} s.",
+                "Start one with apb worker, and look at its log; then run apb evaluate again: it goes on from here.",
+            )
+        return self._places
+
+    def prospects(self) -> Collection[Place]:
+        """Workers that will still come."""
+        return self._prospects()
+
+    def _workers(self) -> dict[str, Any]:
+        try:
+            if self._client.status != "running":
+                raise OSError(f"the connection is {self._client.status}")
+            found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, TimeoutError, CommClosedError) as error:
+            raise EvaluatorError(
+                f"The scheduler does not answer: {error}",
+                "Start it again with its workers, and run apb evaluate again: it goes on from here.",
+            ) from error
+        return {
+            address: worker
+            for address, worker in found.items()
+            if worker.get("status") == "running" and address not in self._useless and "MEMORY" in worker["resources"]
+        }
+
+    def submit(self, task: Task, place: str) -> Future[Outcome]:
+        """Begin a task on a worker."""
+        self._count += 1
+        address = self._names[place]
+        remote = self._client.submit(
+            self._perform, self._order(task), key=f"{self._prefix}-{self._count}", workers=[address], retries=0,
+            allow_other_workers=False, pure=False,
+        )  # fmt: skip
+        flight = _Flight(address, remote, Future[Outcome]())
+        self._flights[place] = flight
+        remote.add_done_callback(lambda _: self._landed(place, flight))
+        return flight.outcome
+
+    def _landed(self, place: str, flight: _Flight[Outcome]) -> None:
+        """Fetch an outcome at once: as long as only its worker has it, it can still be lost."""
+        try:
+            self._settle(place, flight, flight.remote.result(timeout=STOP_SECONDS))
+        except LostError as error:
+            self._useless.add(flight.address)
+            self._settle(place, flight, error)
+        except (KilledWorker, FutureCancelledError, TimeoutError) as error:
+            self._settle(place, flight, LostError(f"{type(error).__name__}: {error}"[:300]))
+        except Exception as error:  # noqa: BLE001 - it is the task's, and is handed over as such
+            self._settle(place, flight, error)
+
+    def _settle(self, place: str, flight: _Flight[Outcome], outcome: Outcome | Exception) -> None:
+        """The first word on a task counts."""
+        with suppress(InvalidStateError):
+            if isinstance(outcome, Exception):
+                flight.outcome.set_exception(outcome)
+            else:
+                flight.outcome.set_result(outcome)
+        if self._flights.get(place) is flight:
+            del self._flights[place]
+        flight.remote.release()
+
+    def dismiss(self, place: str) -> None:
+        """Let a worker go whose time is nearly over."""
+        self._useless.add(self._names[place])
+        self._looked = -math.inf
+        self._client.retire_workers([self._names[place]], close_workers=True)
+
+    def stop(self) -> None:
+        """End every run, and take back what the workers were equipped with."""
+        for place, flight in list(self._flights.items()):
+            self._settle(place, flight, LostError("the round was stopped"))
+        if self._equipment is None:
+            return
+        with suppress(Exception):  # whoever is gone cannot be told
+            self._client.sync(
+                self._client._unregister_worker_plugin,
+                name=PLUGIN,
+                callback_timeout=STOP_SECONDS,
+            )
+
+
+def _place(name: str, resources: Mapping[str, float]) -> Place:
+    return Place(
+        name.partition(":")[0], int(resources["MEMORY"]), int(resources.get("GPU", 0)),
+        resources.get("UNTIL", math.inf),
+    )  # fmt: skip
+
+
+def quiet() -> None:
+    """Dask tells at length of every lost connection; the loop tells what it means."""
+    for name in ("distributed", "distributed.client", "distributed.core", "distributed.scheduler", "distributed.comm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

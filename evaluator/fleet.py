@@ -1,0 +1,250 @@
+"""Other machines in place of this one: a cluster of our own, one that is running, or jobs of a batch system."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask.config
+from distributed import Client, LocalCluster, Security
+
+from evaluator import containers, images, slurm, tars
+from evaluator.dask_engine import LOOK_EVERY, DaskEngine, quiet
+from evaluator.doctor import require_fit
+from evaluator.errors import EngineError, EvaluatorError, UsageError
+from evaluator.executors import Place
+from evaluator.pinning import Pinning
+from evaluator.plan import Task
+from evaluator.slurm import Slurm
+from evaluator.survey import Job
+from evaluator.work import Finished, Work
+from evaluator.workers import NO_PAGES, Bench, perform
+
+START_SECONDS = 60.0
+TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+Say = Callable[[str], None]
+
+
+def security_of(folder: Path | None, address: str, *, insecure: bool) -> Security:
+    """The certificates in a folder, for whichever side.
+
+    Raises:
+        UsageError: the address or the folder would leave the connection open to everybody.
+    """
+    if not address.startswith("tls://"):
+        if insecure:
+            return Security()
+        raise UsageError(
+            f"{address} is not encrypted: whoever reaches it could run code on every machine.",
+            "Use a tls:// address with --tls, or say --insecure on a network that is yours alone.",
+        )
+    missing = [name for name in TLS_FILES if folder is None or not (folder / name).is_file()]
+    if folder is None or missing:
+        raise UsageError(
+            f"{address} needs certificates: {', '.join(TLS_FILES)} in the folder that --tls names; "
+            f"missing: {', '.join(missing)}.", "docs/cluster.md says how to make them.",
+        )  # fmt: skip
+    ca, cert, key = (str((folder / name).resolve()) for name in TLS_FILES)
+    return security(ca, cert, key)
+
+
+def security(ca: str, cert: str, key: str) -> Security:
+    """The same certificate for whichever side."""
+    roles = {
+        f"tls_{role}_{kind}": path
+        for role in ("client", "scheduler", "worker")
+        for kind, path in (("cert", cert), ("key", key))
+    }
+    return Security(require_encryption=True, tls_ca_file=ca, **roles)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a round gets its workers: by one of the first three.
+
+    Attributes:
+        workers: processes of a cluster of our own on this machine.
+        scheduler: address of a running cluster.
+        slurm: jobs of a batch system.
+        tls: folder with the certificates of the running cluster.
+        insecure: a running cluster may do without.
+        images: folder that all machines see, for tars of the benchmark's own images.
+        patience: seconds to wait for a worker where there is none.
+    """
+
+    workers: int = 0
+    scheduler: str = ""
+    slurm: Slurm | None = None
+    tls: Path | None = None
+    insecure: bool = False
+    images: Path | None = None
+    patience: float = 300.0
+
+
+class Fleet:
+    """Machinery elsewhere.
+
+    Raises:
+        UsageError: a running cluster would be spoken to without encryption.
+    """
+
+    def __init__(self, job: Job, options: Options) -> None:
+        self._job = job
+        self._options = options
+        self._settings = job.repository.settings
+        self.resolver = Pinning(self._settings, job.results)
+        self._security = Security()
+        if options.scheduler:
+            self._security = security_of(options.tls, options.scheduler, insecure=options.insecure)
+            self.where = f"the workers of {options.scheduler}"
+        elif options.slurm:
+            self.where = f"up to {options.slurm.jobs} jobs of SLURM"
+        else:
+            self.where = f"{options.workers} workers on this machine"
+
+    def require_fit(self) -> None:
+        """Of this machine, where it works itself; others are looked at by `apb worker`."""
+        if self._options.workers:
+            require_fit(self._job.runtime)
+
+    def reap(self) -> int:
+        """What killed runs have left on this machine, if it has an engine."""
+        with suppress(EngineError):
+            return containers.reap(images.connect())
+        return 0
+
+    def alive(self) -> bool:
+        """The engine itself notices when all are gone."""
+        return True
+
+    def clear(self, say: Say) -> int:  # noqa: ARG002
+        """Workers clear up after themselves; what a killed one has left here goes now."""
+        self.reap()
+        return 0
+
+    @contextmanager
+    def engine(self, due: Sequence[Task], say: Say) -> Iterator[DaskEngine[Task, Work, Finished]]:
+        """The workers, equipped with the sequences of what is due, and with no label.
+
+        Raises:
+            EvaluatorError: they do not come.
+        """
+        self._save_images(due)
+        label = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        sequences = {task.files.sequences_sha256: task.data.sequences for task in due}
+        bench = Bench(label, self._settings, sequences, self._job.runtime)
+        quiet()
+        with dask.config.set(NO_PAGES), self._client(len(due)) as (client, prospects):
+            engine: DaskEngine[Task, Work, Finished] = DaskEngine(
+                client, perform, Task.work, equipment=bench, prospects=prospects, patience=self._options.patience
+            )
+            try:
+                say(f"round {label} on {self.where}")
+                while not engine.places():
+                    time.sleep(LOOK_EVERY)
+                yield engine
+            finally:
+                engine.stop()
+
+    def _save_images(self, due: Sequence[Task]) -> None:
+        folder = self._options.images or (self._options.slurm.shared_folder / "images" if self._options.slurm else None)
+        own = {task.image for task in due if task.image.pull is None}
+        if folder and own:
+            engine = images.connect()
+            for image in own:
+                tars.save(image, folder, engine)
+
+    @contextmanager
+    def _client(self, due: int) -> Iterator[tuple[Client, Callable[[], Collection[Place]]]]:
+        options = self._options
+        if options.scheduler:
+            with _connected(options.scheduler, self._security) as client:
+                yield client, tuple
+        elif options.slurm:
+            plan = options.slurm
+            jobs = min(plan.jobs, due)
+            with slurm.cluster(plan, jobs) as cluster, Client(cluster) as client:
+                try:
+                    yield client, lambda: [plan.place()] * jobs
+                finally:
+                    with suppress(Exception):  # jobs that are gone cannot be told; SLURM ends the others
+                        client.retire_workers()
+        else:
+            with self._own(options.workers) as client:
+                yield client, tuple
+
+    @contextmanager
+    def _own(self, workers: int) -> Iterator[Client]:
+        """A scheduler in this process, and workers as processes of this machine."""
+        certificates = Security.temporary()
+        folder = Path(tempfile.mkdtemp(dir=self._job.state.folder, prefix="tls-"))
+        try:
+            for name, content in zip(
+                TLS_FILES,
+                (certificates.tls_ca_file, certificates.tls_worker_cert, certificates.tls_worker_key),
+                strict=True,
+            ):
+                with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                    file.write(str(content))
+            with LocalCluster(
+                n_workers=0, protocol="tls://", host="127.0.0.1", security=certificates, silence_logs="CRITICAL",
+                dashboard_address="127.0.0.1:0", scheduler_port=0,
+            ) as cluster:  # fmt: skip
+                command = [
+                    sys.executable, "-m", "evaluator", "worker", cluster.scheduler_address, "--tls", str(folder),
+                    "--slots", str(workers), "--once", "--state", str(self._job.state.folder / "workers"),
+                ]  # fmt: skip
+                with _started(command, self._job.state.folder / "workers.log") as process, Client(cluster) as client:
+                    _wait_for(client, workers, process, self._job.state.folder / "workers.log")
+                    yield client
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _connected(address: str, certificates: Security) -> Iterator[Client]:
+    try:
+        client = Client(address, security=certificates, timeout=20)
+    except (OSError, TimeoutError) as error:
+        raise EvaluatorError(
+            f"No scheduler answers at {address}: {error}", "Start it, and see that it uses the same certificates."
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _started(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of its own session: Ctrl-C is for this one, which ends the other in its own time."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(client: Client, workers: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while len(client.scheduler_info(n_workers=-1)["workers"]) < workers:
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = " ".join(log.read_text(errors="replace").splitlines()[-3:])
+            raise EvaluatorError(f"The workers did not start: {tail}", f"Look at {log}.")
+        time.sleep(0.1)

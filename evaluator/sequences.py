@@ -1,0 +1,54 @@
+"""A track's rows without their labels: all of a track that ever leaves the maintainer's own process."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from evaluator.metrics import Task
+
+
+@dataclass(frozen=True)
+class BlindedInput:
+    """What a container sees of a track: `csv`, and (kept here) the opaque id of each row."""
+
+    csv: bytes
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Rows in the order of the track's sequences.csv.
+
+    Attributes:
+        columns: `sequence`, and `light_sequence` on a paired track; n strings each.
+        task: what is to be predicted of them.
+        audit_rows: how many rows an entry is run on again to see whether it is consistent; 0 for no audit.
+    """
+
+    columns: dict[str, tuple[str, ...]]
+    task: Task
+    audit_rows: int
+
+    @cached_property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.columns["sequence"])
+
+    def take(self, rows: Sequence[int]) -> Sequences:
+        """These rows alone, in this order."""
+        columns = {name: tuple(chains[row] for row in rows) for name, chains in self.columns.items()}
+        return Sequences(columns, self.task, self.audit_rows)
+
+    def blinded(self, seed: int) -> BlindedInput:
+        """The input of one run: fresh opaque ids, shuffled rows; the same seed gives the same file."""
+        import pandas as pd  # not at the top: whoever finds nothing to do needs none of it
+
+        rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
+        opaque = [f"{value:012x}" for value in rng.sample(range(16**12), self.n)]
+        table = pd.DataFrame(self.columns)
+        table.insert(0, "sequence_id", opaque)
+        table = table.iloc[rng.sample(range(self.n), self.n)]
+        return BlindedInput(csv=table.to_csv(index=False, lineterminator="\n").encode(), ids=tuple(opaque))

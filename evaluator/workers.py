@@ -1,0 +1,209 @@
+"""A machine that works for a round elsewhere: a Dask worker, and what a round equips it with.
+
+A worker is given sequences and images, never a label. It pulls by digest within the same limits as the maintainer's own
+machine, and none of its containers outlives its task: they end when the worker is told to stop, is terminated, or loses
+its scheduler; what a killed one leaves is removed by the one that follows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.config
+from distributed import Nanny, Security, Worker, get_worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from evaluator import gpus, images
+from evaluator.dask_engine import PLUGIN
+from evaluator.errors import EngineError, EvaluatorError
+from evaluator.executors import LostError
+from evaluator.runs import Grant, SandboxedRuns
+from evaluator.sandbox import GIB, Cancelled
+from evaluator.sequences import Sequences
+from evaluator.settings import Settings
+from evaluator.state import State
+from evaluator.work import Finished, Work
+
+STATE, TARS, CPUS, MEMORY = "APB_WORKER_STATE", "APB_WORKER_IMAGES", "APB_WORKER_CPUS", "APB_WORKER_MEMORY"
+CLOSE_SECONDS = 20.0
+RECONNECT_SECONDS = 5.0
+NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+"""Dask's own web pages name tasks to whoever asks: there are none."""
+
+
+class Bench(WorkerPlugin):
+    """What a round equips every worker with, also those that join later.
+
+    Args:
+        label: the round's name, on every container.
+        sequences: of each track that is run, by their sha256.
+        runtime: an OCI runtime of the workers' engines.
+    """
+
+    name = PLUGIN
+
+    def __init__(
+        self, label: str, settings: Settings, sequences: Mapping[str, Sequences], runtime: str | None = None
+    ) -> None:
+        self._label = label
+        self._settings = settings
+        self._sequences = dict(sequences)
+        self._runtime = runtime
+        self._runs: SandboxedRuns | None = None
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002
+        """Connect to this machine's engine, and remove what was left in it."""
+        state = State(Path(os.environ[STATE]))
+        grant = Grant(
+            memory=int(os.environ[MEMORY]), cpus=float(os.environ[CPUS]),
+            tars=Path(os.environ[TARS]) if os.environ.get(TARS) else None,
+        )  # fmt: skip
+        self._runs = SandboxedRuns(self._settings, state, self._runtime, label=self._label, grant=grant)
+        state.sweep()
+        self._runs.reap()
+
+    def teardown(self, worker: Worker) -> None:  # noqa: ARG002
+        """End what is running, and leave nothing: no container, no image, no sequence."""
+        runs, self._runs = self._runs, None
+        self._sequences.clear()
+        if runs is not None:
+            runs.close()
+
+    def perform(self, work: Work) -> Finished:
+        """Do it.
+
+        Raises:
+            EvaluatorError: it cannot be done here.
+            LostError: this worker is of no more use to the round.
+        """
+        runs, sequences = self._runs, self._sequences.get(work.sequences)
+        if runs is None or sequences is None:
+            raise LostError("it has left the round")
+        try:
+            return runs.run(work, sequences)
+        except Cancelled:
+            raise LostError("it was stopped") from None
+        except EngineError as error:
+            if runs.alive():
+                raise
+            raise LostError(f"its Docker engine does not answer: {error}") from error
+
+
+def perform(work: Work) -> Finished:
+    """What a worker does with a task; see `Bench.perform`."""
+    bench = get_worker().plugins.get(PLUGIN)
+    if not isinstance(bench, Bench):
+        raise LostError("it has left the round")
+    return bench.perform(work)
+
+
+@dataclass(frozen=True)
+class Station:
+    """One machine's offer of work, as `apb worker` makes it.
+
+    Attributes:
+        address: of the scheduler.
+        slots: tasks at a time, each in a process of its own.
+        memory: bytes that all tasks together may use; None for all that the machine has.
+        cpus: cores that a task may use; None for all.
+        tars: folder with tars of the benchmark's own images.
+        name: by which the cluster knows it; default the host's, with the process.
+        once: end when the scheduler has gone, or does not answer for so many seconds; None to wait for it for ever.
+        until: when the machine will be taken away, in seconds of `time.time`.
+    """
+
+    address: str
+    security: Security
+    slots: int
+    state: Path
+    memory: int | None = None
+    cpus: float | None = None
+    tars: Path | None = None
+    name: str | None = None
+    once: float | None = None
+    until: float | None = None
+    host: str | None = None
+
+
+def default_state() -> Path:
+    """Where a worker keeps inputs of runs: on a local disk, since the engine must be able to mount it.
+
+    Raises:
+        EvaluatorError: somebody else has made that folder.
+    """
+    folder = Path(tempfile.gettempdir()) / f"apb-worker-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise EvaluatorError(f"{folder} belongs to somebody else.", "Name another folder with --state.")
+    folder.chmod(0o700)
+    return folder
+
+
+def serve(station: Station) -> bool:
+    """Work until told to stop; whether the scheduler was ever reached.
+
+    Raises:
+        EngineError: no engine answers here.
+    """
+    info = images.connect().info()
+    memory = min(int(info["MemTotal"]), station.memory or int(info["MemTotal"]))
+    resources: dict[str, float] = {"MEMORY": memory, "GPU": len(gpus.granted())}
+    if station.until is not None:
+        resources["UNTIL"] = station.until
+    environment = {
+        STATE: str(station.state), TARS: str(station.tars or ""), CPUS: str(station.cpus or info["NCPU"]),
+        MEMORY: str(memory),
+    }  # fmt: skip
+    with dask.config.set({**NO_PAGES, "distributed.comm.timeouts.connect": "10s"}):
+        return asyncio.run(_serve(station, resources, environment))
+
+
+async def _serve(station: Station, resources: dict[str, float], environment: dict[str, str]) -> bool:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    pool = station.name or f"{os.uname().nodename}-{os.getpid()}"
+    names = [pool] if station.slots == 1 else [f"{pool}:{k}" for k in range(station.slots)]
+    served = await asyncio.gather(*(_slot(station, name, resources, environment, stop) for name in names))
+    return any(served)
+
+
+async def _slot(
+    station: Station, name: str, resources: dict[str, float], environment: dict[str, str], stop: asyncio.Event
+) -> bool:
+    """One process that works, started again when it dies and when the scheduler comes back."""
+    reached, silent_since = False, time.monotonic()
+    while not stop.is_set():
+        try:
+            nanny = Nanny(
+                station.address, nthreads=1, name=name, security=station.security, resources=resources,
+                memory_limit=0, env=environment, dashboard_address="127.0.0.1:0", death_timeout=station.once,
+                local_directory=str(station.state / "dask"), silence_logs="ERROR", host=station.host,
+            )  # fmt: skip
+            async with nanny:
+                reached = True
+                await asyncio.wait(
+                    [asyncio.create_task(nanny.finished()), asyncio.create_task(stop.wait())],
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                await nanny.close(timeout=CLOSE_SECONDS)
+            silent_since = time.monotonic()
+        except (OSError, TimeoutError, RuntimeError):
+            pass  # no scheduler there, or none that takes our certificate
+        if station.once is not None and (reached or time.monotonic() - silent_since > station.once):
+            return reached
+        await asyncio.wait([asyncio.create_task(stop.wait())], timeout=RECONNECT_SECONDS)
+    return reached
+
+
+def gigabytes(memory: float | None) -> int | None:
+    """Bytes."""
+    return None if memory is None else int(memory * GIB)
