@@ -1,8 +1,9 @@
 """`make bench`: ratios measured side by side in one run; absolute times are of this machine only."""
 
-from benchmarks import embedding, rounds, scoring, site
+from benchmarks import cluster, embedding, rounds, scoring, site
 
 scoring.main()
 rounds.main()
+cluster.main()
 embedding.main()
 site.main()

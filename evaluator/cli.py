@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from evaluator.cluster_commands import fleet_of, plan, status, worker
+from evaluator.cluster_commands import machinery_of, plan, status, worker
 from evaluator.errors import BenchmarkError
 from evaluator.flow import commit, gate, intake, report
 from evaluator.options import FILE, FOLDER, LEVEL, Command, add_text, print_json, repository_of
@@ -198,7 +198,6 @@ def evaluate(
     where something is left undone because of this machine.
     """
     from evaluator import evaluate as rounds
-    from evaluator.machinery import Here
     from evaluator.progress import ProgressLines
     from evaluator.results import Results
     from evaluator.state import State
@@ -217,19 +216,10 @@ def evaluate(
             plan = rounds.dry_run(job, progress)
             print_json(plan.as_json())
             sys.exit(3 if plan.ours else 0)
-        options = {"workers": workers, "scheduler": scheduler, "slurm": slurm}
-        machinery = (
-            Here(job, jobs)
-            if executor == "local"
-            else fleet_of(
-                job,
-                {k: v for k, v in options.items() if v},
-                tls=tls,
-                insecure=insecure,
-                images=images,
-                patience=patience,
-            )
-        )
+        machinery = machinery_of(
+            job, executor, jobs, workers=workers, scheduler=scheduler, slurm=slurm, tls=tls, insecure=insecure,
+            images=images, patience=patience,
+        )  # fmt: skip
         summary = rounds.evaluate(job, progress, machinery)
     if page:
         add_text(page, summary.as_markdown())

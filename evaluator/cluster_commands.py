@@ -14,29 +14,39 @@ from evaluator.options import FOLDER, Command, print_json, repository_of
 from evaluator.text import printable
 
 if TYPE_CHECKING:
-    from evaluator.fleet import Fleet
+    from evaluator.machinery import Machinery
     from evaluator.survey import Job
 
 
-def fleet_of(job: Job, source: dict[str, Any], **options: Any) -> Fleet:
-    """The workers that the options of `apb evaluate` name.
+def machinery_of(job: Job, executor: str, jobs: int, **options: Any) -> Machinery:
+    """What the options of `apb evaluate` name: this machine, or workers.
 
     Args:
-        source: one of `workers`, `scheduler` and `slurm`; none for two workers here.
+        options: of `fleet.Options`, but `slurm` is a file.
 
     Raises:
-        UsageError: more than one of them, or no encryption.
+        UsageError: options that contradict each other, or no encryption.
         EvaluatorError: the libraries for it are not installed.
     """
-    if len(source) > 1:
-        raise UsageError(f"Name one of {', '.join(f'--{name}' for name in source)}.")
+    from evaluator.machinery import Here
+
+    sources = [name for name in ("workers", "scheduler", "slurm") if options[name]]
+    if executor == "local":
+        if sources:
+            raise UsageError(f"--{sources[0]} needs --executor dask.")
+        return Here(job, jobs)
+    if len(sources) > 1 or job.unsandboxed:
+        raise UsageError(
+            f"Name one of {', '.join(f'--{n}' for n in [*sources, *['unsandboxed'] * bool(job.unsandboxed)])}."
+        )
     try:
         from evaluator import fleet, slurm
     except ImportError as error:
         raise EvaluatorError(f"--executor dask needs a library: {error}", "pip install -e '.[cluster]'") from error
-    if "slurm" in source:
-        source["slurm"] = slurm.load(source["slurm"])
-    return fleet.Fleet(job, fleet.Options(**(source or {"workers": 2}), **options))
+    named = {name: value for name, value in options.items() if value is not None}
+    if "slurm" in named:
+        named["slurm"] = slurm.load(named["slurm"])
+    return fleet.Fleet(job, fleet.Options(**(named if sources else {**named, "workers": 2})))
 
 
 @click.command(

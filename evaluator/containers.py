@@ -26,6 +26,7 @@ LABEL = "antibody-polyreactivity-benchmark"
 ENGINE_FAULTS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
 
+@cache
 def is_podman(engine: docker.DockerClient) -> bool:
     """Whether the Docker socket is in truth Podman's."""
     components = engine.version().get("Components") or []
@@ -54,11 +55,12 @@ def confined(*, podman: bool = False) -> dict[str, Any]:
 
 
 def process_start(pid: int) -> str | None:
-    """When a process began, in clock ticks since boot; None if it is not there. A pid alone may be used again."""
+    """When a process began, in clock ticks since boot; None if it is dead. A pid alone may be used again."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    return None if fields[0] == "Z" else fields[19]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -150,6 +151,7 @@ def _run_all(
         engine, consistent=partial(_consistent, this), expected=watch.expected, begun=watch.begun, lost=watch.lost,
         part=partial(_part, this, watch),
     )  # fmt: skip
+    threading.Thread(target=metrics.prepare, daemon=True).start()  # while the first container runs
     with closing(dispatch.run(due)) as outcomes:
         for task, outcome in outcomes:
             if isinstance(outcome, Finished):
@@ -212,7 +214,8 @@ def _record_failure(this: Round, watch: Watch, task: Task, error: SubmissionErro
 
 def _note(this: Round, task: Task, finished: Finished, outcome: str) -> None:
     this.state.note(
-        event="run" if task.rows is None else "part", submission=task.submission.id, track=task.track.id,
-        outcome=outcome, image=task.image.digest, run_key=task.run_key, seed=finished.seed, host=finished.host,
-        seconds=round(finished.run.seconds, 3), peak_memory=finished.run.peak_memory, scorer=SCORER_VERSION,
+        event="part" if task.rows else "joined" if finished.seed is None else "run", submission=task.submission.id,
+        track=task.track.id, outcome=outcome, image=task.image.digest, run_key=task.run_key, seed=finished.seed,
+        host=finished.host, seconds=round(finished.run.seconds, 3), peak_memory=finished.run.peak_memory,
+        scorer=SCORER_VERSION,
     )  # fmt: skip

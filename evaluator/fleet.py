@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from evaluator.errors import EngineError, EvaluatorError, UsageError
 from evaluator.executors import Place
 from evaluator.pinning import Pinning
 from evaluator.plan import Task
+from evaluator.sequences import Sequences
 from evaluator.slurm import Slurm
 from evaluator.survey import Job
 from evaluator.work import Finished, Work
@@ -141,20 +143,21 @@ class Fleet:
         """
         self._save_images(due)
         label = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-        sequences = {task.files.sequences_sha256: task.data.sequences for task in due}
-        bench = Bench(label, self._settings, sequences, self._job.runtime)
         quiet()
-        with dask.config.set(NO_PAGES), self._client(len(due)) as (client, prospects):
-            engine: DaskEngine[Task, Work, Finished] = DaskEngine(
-                client, perform, Task.work, equipment=bench, prospects=prospects, patience=self._options.patience
-            )
-            try:
-                say(f"round {label} on {self.where}")
-                while not engine.places():
-                    time.sleep(LOOK_EVERY)
-                yield engine
-            finally:
-                engine.stop()
+        with ThreadPoolExecutor(max_workers=1) as beside, dask.config.set(NO_PAGES):
+            sequences = beside.submit(_sequences_of, due)  # parsed while the workers start
+            with self._client(len(due)) as (client, prospects):
+                bench = Bench(label, self._settings, sequences.result(), self._job.runtime)
+                engine: DaskEngine[Task, Work, Finished] = DaskEngine(
+                    client, perform, Task.work, equipment=bench, prospects=prospects, patience=self._options.patience
+                )
+                try:
+                    say(f"round {label} on {self.where}")
+                    while not engine.places():
+                        time.sleep(LOOK_EVERY)
+                    yield engine
+                finally:
+                    engine.stop()
 
     def _save_images(self, due: Sequence[Task]) -> None:
         folder = self._options.images or (self._options.slurm.shared_folder / "images" if self._options.slurm else None)
@@ -180,35 +183,44 @@ class Fleet:
                     with suppress(Exception):  # jobs that are gone cannot be told; SLURM ends the others
                         client.retire_workers()
         else:
-            with self._own(options.workers) as client:
+            with own_cluster(self._job.state.folder, options.workers) as client:
                 yield client, tuple
 
-    @contextmanager
-    def _own(self, workers: int) -> Iterator[Client]:
-        """A scheduler in this process, and workers as processes of this machine."""
-        certificates = Security.temporary()
-        folder = Path(tempfile.mkdtemp(dir=self._job.state.folder, prefix="tls-"))
-        try:
-            for name, content in zip(
-                TLS_FILES,
-                (certificates.tls_ca_file, certificates.tls_worker_cert, certificates.tls_worker_key),
-                strict=True,
-            ):
-                with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                    file.write(str(content))
-            with LocalCluster(
-                n_workers=0, protocol="tls://", host="127.0.0.1", security=certificates, silence_logs="CRITICAL",
-                dashboard_address="127.0.0.1:0", scheduler_port=0,
-            ) as cluster:  # fmt: skip
-                command = [
-                    sys.executable, "-m", "evaluator", "worker", cluster.scheduler_address, "--tls", str(folder),
-                    "--slots", str(workers), "--once", "--state", str(self._job.state.folder / "workers"),
-                ]  # fmt: skip
-                with _started(command, self._job.state.folder / "workers.log") as process, Client(cluster) as client:
-                    _wait_for(client, workers, process, self._job.state.folder / "workers.log")
-                    yield client
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+
+def _sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
+    return {task.files.sequences_sha256: task.data.sequences for task in due}
+
+
+@contextmanager
+def own_cluster(folder: Path, workers: int) -> Iterator[Client]:
+    """A scheduler in this process, and workers as processes of this machine; only they have its certificate.
+
+    Args:
+        folder: private; for certificates, inputs of runs, and the workers' log.
+
+    Raises:
+        EvaluatorError: the workers do not start.
+    """
+    certificates, log = Security.temporary(), folder / "workers.log"
+    private = Path(tempfile.mkdtemp(dir=folder, prefix="tls-"))
+    contents = (certificates.tls_ca_file, certificates.tls_worker_cert, certificates.tls_worker_key)
+    try:
+        for name, content in zip(TLS_FILES, contents, strict=True):
+            with os.fdopen(os.open(private / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(str(content))
+        with LocalCluster(
+            n_workers=0, protocol="tls://", host="127.0.0.1", security=certificates, silence_logs="CRITICAL",
+            dashboard_address="127.0.0.1:0", scheduler_port=0,
+        ) as cluster:  # fmt: skip
+            command = [
+                sys.executable, "-m", "evaluator", "worker", cluster.scheduler_address, "--tls", str(private),
+                "--slots", str(workers), "--once", "--state", str(folder / "workers"),
+            ]  # fmt: skip
+            with _started(command, log) as process, Client(cluster) as client:
+                _wait_for(client, workers, process, log)
+                yield client
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 @contextmanager

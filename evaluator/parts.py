@@ -47,4 +47,4 @@ def join(task: Task, done: Mapping[Task, Finished]) -> Finished | None:
         log=b"".join(f"---- {part.name}\n".encode() + f.run.log for part, f in done.items()),
     )  # fmt: skip
     hosts = ", ".join(dict.fromkeys(f.host for f in done.values()))
-    return replace(first, run=run, table=Predictions(score, prediction if classes else None), host=hosts)
+    return replace(first, seed=None, run=run, table=Predictions(score, prediction if classes else None), host=hosts)

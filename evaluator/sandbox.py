@@ -23,6 +23,7 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 from evaluator import accounts
 from evaluator.containers import ENGINE_FAULTS, confined, is_podman, removed
 from evaluator.errors import EngineError, SubmissionError
+from evaluator.memory import Peak, sampled
 from evaluator.output import HOLDER, holder, output_mount, output_volume, read_output, require_alive
 from evaluator.settings import MAX_OUTPUT_BYTES
 from evaluator.text import clean_path, printable
@@ -255,12 +256,17 @@ def _supervise(
         if job.attrs["State"].get("ExitCode") in (126, 127):  # runc's own codes for a command that is not there
             return Run(failure=_cannot_start())
         raise
-    begun, pause, peak = time.monotonic(), 0.01, None
+    with sampled(engine, job) as peak:
+        return _wait(job, limits, stop, peak)
+
+
+def _wait(job: docker.models.containers.Container, limits: Limits, stop: threading.Event, peak: Peak) -> Run:
+    begun, pause = time.monotonic(), 0.01
     while True:
         job.reload()
         elapsed = time.monotonic() - begun
         if not job.attrs["State"]["Running"]:
-            return _verdict(job, elapsed, peak)
+            return _verdict(job, elapsed, peak.bytes)
         if elapsed > limits.seconds or stop.is_set():
             with suppress(docker.errors.APIError):  # it may have ended this instant
                 job.kill("SIGKILL")
@@ -270,8 +276,7 @@ def _supervise(
                 "TIMEOUT", f"The run was not done after {limits.seconds:g} seconds.",
                 "Make it faster, or ask for more resources.timeout_minutes.",
             )  # fmt: skip
-            return Run(None, failure, elapsed, peak, _log(job))
-        peak = max(filter(None, (peak, _memory(engine, job))), default=None)
+            return Run(None, failure, elapsed, peak.bytes, _log(job))
         stop.wait(pause)
         pause = min(pause * 1.5, 0.25)
 
@@ -316,14 +321,6 @@ def _cannot_start() -> SubmissionError:
         "IMAGE_COMMAND", "The image's command was not found or cannot be executed.",
         "Check CMD and ENTRYPOINT, the executable bit, the first line of scripts, and the architecture.",
     )  # fmt: skip
-
-
-def _memory(engine: docker.DockerClient, job: docker.models.containers.Container) -> int | None:
-    """Bytes in use now, or the kernel's own high-water mark where the engine passes it on (cgroup v1)."""
-    with suppress(*ENGINE_FAULTS, ValueError):  # a measurement is not worth a run
-        memory = engine.api.stats(str(job.id), stream=False, one_shot=True).get("memory_stats", {})
-        return int(memory.get("max_usage") or memory.get("usage") or 0) or None
-    return None
 
 
 def _log(job: docker.models.containers.Container) -> bytes:

@@ -37,12 +37,12 @@ class Finished:
     """What came of it: `table` or `failure`, what the first run took and said, and the audit's flags.
 
     Attributes:
-        seed: of the ids and the order of rows that the container saw.
+        seed: of the ids and the order of rows that the container saw; None where it is joined from several runs.
         exact: the audit took place and found not the least difference.
         host: name of the machine.
     """
 
-    seed: int
+    seed: int | None
     run: Run
     table: Predictions | None = None
     failure: SubmissionError | None = None

@@ -88,6 +88,7 @@ class Bench(WorkerPlugin):
         if runs is None or sequences is None:
             raise LostError("it has left the round")
         try:
+            runs.reap()  # a worker of this machine may have been killed with all that looked after it
             return runs.run(work, sequences)
         except Cancelled:
             raise LostError("it was stopped") from None

@@ -1,7 +1,7 @@
 """What the benchmark needs of a machine, installed and started where that is possible; nothing is done twice.
 
-`python -m scripts.machine engine registry browser` brings up what is named. A running engine is used as it is. Packages
-are installed only by root on Debian or Ubuntu; elsewhere one paragraph says what to install.
+`python -m scripts.machine engine registry browser cluster` brings up what is named. A running engine is used as it is.
+Packages are installed only by root on Debian or Ubuntu; elsewhere one paragraph says what to install.
 """
 
 from __future__ import annotations
@@ -132,6 +132,17 @@ def npm() -> str:
     return _program("npm", "npm")
 
 
+def ip() -> str:
+    """The path of ip, for tests with two network namespaces."""
+    return _program("ip", "iproute2")
+
+
+def slurm() -> str:
+    """The path of slurmctld, and with it all of SLURM and munge, for the tests."""
+    _program("munged", "munge")
+    return _program("slurmctld", "slurm-wlm")
+
+
 def _program(name: str, package: str) -> str:
     if not shutil.which(name):
         if not _may_install():
@@ -172,6 +183,9 @@ def main(wanted: list[str]) -> int:
             registry()
         if "browser" in wanted:
             browser()
+        if "cluster" in wanted:
+            ip()
+            slurm()
     except Missing as error:
         print(error, file=sys.stderr)
         return 3

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import docker
 import pytest
+import yaml
 
-from tests.conftest import REAL_DATA, ROOT, LocalRegistry
+from evaluator import slurm
+from evaluator.slurm import Slurm
+from tests.conftest import HONEST, REAL_DATA, ROOT, Build, LocalRegistry
 from tests.test_fetch import Quiet
 from tests.test_gate import commit, git
 from tests.test_workflows import BIN
@@ -103,3 +106,37 @@ def test_the_maintainers_guide_leads_to_a_verified_site(fork: Path) -> None:
     assert "FAIL" not in printed
     assert (fork / "hidden" / "vhh48" / "labels.csv").is_file()
     assert (fork / "leaderboard" / "site" / "index.html").is_file()
+
+
+def test_the_cluster_guide_leads_to_a_round_on_workers(fork: Path, build: Build, engine: docker.DockerClient) -> None:
+    for path in (fork / "submissions").glob("*.yaml"):
+        path.unlink()
+    image = build("guide-cluster", HONEST)
+    (fork / "submissions" / "entry.yaml").write_text(f"name: Entry\ndocker_image: {image}\nauthor: t\n")
+    rows = "".join(f"ab{k},EVQLVESGGGLVQPGG{'RK' * (k % 5)}SLRLSCAAS,{int(k % 5 > 2)}\n" for k in range(20))
+    (fork / "panel.csv").write_text(f"sequence_id,sequence,label\n{rows}")
+    script = "apb prepare --new our-panel --from panel.csv --hidden hidden\ntrap 'kill $(jobs -p); wait' EXIT\n"
+    again = "rm -rf leaderboard/results .apb\n"
+    for block in commands("docs/cluster.md"):
+        if "--slurm" in block:  # tests/test_slurm.py
+            continue
+        stays = block.startswith(("dask scheduler", "apb worker"))
+        script += block.rstrip() + (" &\n" if stays else "\n")
+        script += again if "--workers" in block else ""
+    script = script.replace("head:8786", "127.0.0.1:8786").replace("--port 8786", "--host 127.0.0.1 --port 8786")
+    for line in ("openssl req", "apb worker tls://", "apb evaluate --all --hidden hidden --executor dask --scheduler"):
+        assert line in script
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    printed = shell(script, fork, environment)
+    assert printed.count("1 scored") == 2
+    assert "1 of 1 done" in printed
+    [tar] = (fork / "images").glob("*.tar")
+    assert tar.stem in str(engine.images.get(image).id)
+
+
+def test_the_cluster_guides_file_for_slurm_is_valid(tmp_path: Path) -> None:
+    [text] = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/cluster.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "slurm.yaml").write_text(text)
+    found = slurm.load(tmp_path / "slurm.yaml")
+    assert found.walltime_seconds == 8 * 3600
+    assert set(yaml.safe_load(text)) <= set(Slurm.model_fields)

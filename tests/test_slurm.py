@@ -1,0 +1,185 @@
+"""A round through a real SLURM of two nodes, one of which is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import pytest
+import yaml
+
+from scripts import machine
+from tests.conftest import HONEST, Build, Workspace, leftovers
+from tests.test_cluster import (
+    change_track,
+    dask,
+    jobs_of,
+    ledger,
+    local_copy,
+    predictions,
+    records,
+    running,
+    submit,
+    until,
+)
+
+CONFIGURATION = """
+ClusterName=apb
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmctldPort={port}
+AuthType=auth/munge
+AuthInfo=cred_expire=5
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+SlurmdTimeout=10
+KillWait=3
+ReturnToService=2
+GresTypes=gpu
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=2 RealMemory=4000 Gres=gpu:1
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=2 RealMemory=4000 Gres=gpu:1
+PartitionName=main Nodes=n1,n2 Default=YES DefMemPerCPU=500
+"""
+
+
+@dataclass
+class Cluster:
+    """Two nodes on this machine."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    def run(self, *command: str) -> str:
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+
+    def start(self) -> None:
+        host = socket.gethostname().partition(".")[0]
+        for name in ("state", "spool-n1", "spool-n2"):
+            (self.folder / name).mkdir()
+        ports = []
+        for _ in range(3):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                ports.append(probe.getsockname()[1])
+        text = CONFIGURATION.format(host=host, folder=self.folder, port=ports[0], first=ports[1], second=ports[2])
+        (self.folder / "slurm.conf").write_text(text)
+        (self.folder / "gres.conf").write_text("NodeName=n1,n2 Name=gpu Count=1 File=/dev/null\n")
+        if not Path("/run/munge/munge.socket.2").is_socket():
+            subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", "755", "/run/munge"], check=True)
+        with suppress(subprocess.CalledProcessError):  # it is running already
+            self.run("setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups", "munged")
+        self.run("slurmctld", "-c", "-f", str(self.folder / "slurm.conf"))
+        for node in ("n1", "n2"):
+            self.run("slurmd", "-f", str(self.folder / "slurm.conf"), "-N", node)
+        until(lambda: self.run("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == "2")
+
+    def pid(self, name: str) -> int:
+        return int((self.folder / f"{name}.pid").read_text())
+
+    def stop(self) -> None:
+        with suppress(subprocess.CalledProcessError):
+            self.run("scancel", "--user", "root")
+        for name in ("slurmd-n1", "slurmd-n2", "slurmctld"):
+            with suppress(OSError, ValueError):
+                os.kill(self.pid(name), signal.SIGTERM)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Iterator[Cluster]:
+    machine.slurm()
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+def descendants(pid: int) -> set[int]:
+    """A process, and all that it has started."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def job_of(worker: int) -> int:
+    """The process of SLURM that looks after the job of a worker."""
+    while "slurmstepd" not in (Path("/proc") / str(worker) / "comm").read_text():
+        worker = int((Path("/proc") / str(worker) / "stat").read_text().rpartition(")")[2].split()[1])
+    return worker
+
+
+def test_a_round_through_slurm_survives_the_death_of_a_node(
+    workspace: Workspace, build: Build, engine: docker.DockerClient, slurm: Cluster, tmp_path: Path
+) -> None:
+    change_track(workspace, audit_rows=0)
+    slow = build("slurm-slow", "import time; time.sleep(1.5)\n" + HONEST.replace("\n    ", "\n"))
+    names = [f"entry-{k}" for k in range(12)]
+    submit(workspace, slow, *names)
+    shared = tmp_path / "shared"
+    settings = tmp_path / "slurm.yaml"
+    settings.write_text(
+        yaml.safe_dump(
+            {
+                "partition": "main", "walltime": "00:30:00", "jobs": 2, "cpus": 1, "memory_gb": 2, "gpus": 1,
+                "shared_folder": str(shared), "local_folder": str(tmp_path / "node"), "host": "127.0.0.1",
+            }
+        )
+    )  # fmt: skip
+    command = dask(workspace, "--slurm", str(settings), "--patience", "60")
+    with running(command, cwd=workspace.root, env=slurm.environment) as round_:
+        until(lambda: len(jobs_of(engine)) == 2)
+        [(task, worker), _] = jobs_of(engine)
+        stepd = job_of(worker)
+        node = "n1" if runs_on(slurm, stepd, "n1") else "n2"
+        for pid in (slurm.pid(f"slurmd-{node}"), *descendants(stepd)):
+            os.kill(pid, signal.SIGKILL)
+        said, _ = round_.communicate(timeout=120)
+    assert round_.returncode == 0, said
+    events = Counter((e["event"], e["submission"]) for e in ledger(workspace))
+    lost = task.partition(" on ")[0]
+    assert events == {**{("run", name): 1 for name in names}, ("lost", lost): 1}, said
+    local = local_copy(workspace, tmp_path)
+    assert records(workspace) == records(local)
+    assert predictions(workspace) == predictions(local)
+    assert leftovers(engine) == []
+    assert not list(shared.glob(".dask*")), "TLS keys are left on the shared disk"
+    until(lambda: not slurm.run("squeue", "-h", "-t", "running").strip(), 30)
+
+
+def runs_on(slurm: Cluster, stepd: int, node: str) -> bool:
+    """Whether the job of a step is on that node."""
+    job = next(
+        part.partition("[")[2].partition(".")[0]
+        for part in (Path("/proc") / str(stepd) / "cmdline").read_text().split("\0")
+        if "[" in part
+    )
+    return node in slurm.run("squeue", "-h", "-j", job, "-o", "%N")
