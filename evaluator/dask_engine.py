@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -26,6 +26,8 @@ PLUGIN = "apb"
 """By which a round's equipment is known to every worker."""
 LOOK_EVERY = 0.5
 STOP_SECONDS = 15.0
+FETCHES = 16
+"""Outcomes fetched at a time; Dask itself would fetch one after the other."""
 
 Task = TypeVar("Task", bound=HasNeeds)
 Order = TypeVar("Order")
@@ -80,8 +82,11 @@ class DaskEngine(Generic[Task, Order, Outcome]):
         self._seen = time.monotonic()
         self._prefix = uuid.uuid4().hex[:8]
         self._count = 0
+        self._fetchers = ThreadPoolExecutor(max_workers=FETCHES, thread_name_prefix="apb-fetch")
         if equipment is not None:
             client.register_plugin(equipment)
+        if client.scheduler_comm is not None:  # Dask collects messages for 10 ms; there is hardly one to wait for
+            client.scheduler_comm.interval = 0.001
 
     def places(self) -> Mapping[str, Place]:
         """Every worker that is there, by name.
@@ -142,7 +147,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
         )  # fmt: skip
         flight = _Flight(address, remote, Future[Outcome]())
         self._flights[place] = flight
-        remote.add_done_callback(lambda _: self._landed(place, flight))
+        remote.add_done_callback(lambda _: self._fetchers.submit(self._landed, place, flight))
         return flight.outcome
 
     def _landed(self, place: str, flight: _Flight[Outcome]) -> None:
@@ -178,6 +183,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
         """End every run, and take back what the workers were equipped with."""
         for place, flight in list(self._flights.items()):
             self._settle(place, flight, LostError("the round was stopped"))
+        self._fetchers.shutdown(wait=False, cancel_futures=True)
         if self._equipment is None:
             return
         with suppress(Exception):  # whoever is gone cannot be told

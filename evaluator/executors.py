@@ -211,8 +211,9 @@ class _Loop(Generic[Task, Outcome]):
     def impossible(self, places: Mapping[str, Place]) -> list[Task]:
         """Tasks for which no place is large enough, nor will be."""
         known = {*places.values(), *self.engine.prospects()}
-        possible = {shape: any(_could(shape, place) for place in known) for shape in {_shape(t) for t in self.queue}}
-        return [task for task in self.queue if not possible[_shape(task)]]
+        shapes = {_shape(task) for task in self.queue}
+        hopeless = {shape for shape in shapes if not any(_could(shape, place) for place in known)}
+        return [task for task in self.queue if _shape(task) in hopeless] if hopeless else []
 
     def choose(self, places: Mapping[str, Place]) -> tuple[Task, str] | None:
         """The first task of the queue for which a place is free, and that place."""

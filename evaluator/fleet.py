@@ -176,7 +176,7 @@ class Fleet:
         elif options.slurm:
             plan = options.slurm
             jobs = min(plan.jobs, due)
-            with slurm.cluster(plan, jobs) as cluster, Client(cluster) as client:
+            with slurm.cluster(plan, jobs) as cluster, Client(cluster, direct_to_workers=True) as client:
                 try:
                     yield client, lambda: [plan.place()] * jobs
                 finally:
@@ -216,7 +216,7 @@ def own_cluster(folder: Path, workers: int) -> Iterator[Client]:
                 sys.executable, "-m", "evaluator", "worker", cluster.scheduler_address, "--tls", str(private),
                 "--slots", str(workers), "--once", "--state", str(folder / "workers"),
             ]  # fmt: skip
-            with _started(command, log) as process, Client(cluster) as client:
+            with _started(command, log) as process, Client(cluster, direct_to_workers=True) as client:
                 _wait_for(client, workers, process, log)
                 yield client
     finally:

@@ -110,10 +110,11 @@ class SandboxedRuns:
     def clear(self) -> int:
         """Remove every image that was pulled for a round and that nobody is using; bytes freed."""
         with self._room:
-            before = images.free_bytes(self.engine)
-            for name in self.state.pulled():
+            pulled = self.state.pulled()
+            before = images.free_bytes(self.engine) if pulled else 0
+            for name in pulled:
                 self.state.give_up(name, self._discard)
-            return max(images.free_bytes(self.engine) - before, 0)
+            return max(images.free_bytes(self.engine) - before, 0) if pulled else 0
 
     def _discard(self, name: str) -> bool:
         return images.discard(name, self.engine)
