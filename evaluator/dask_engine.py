@@ -128,7 +128,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
             found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         except (OSError, TimeoutError, CommClosedError) as error:
             raise EvaluatorError(
-                f"The scheduler does not answer: {error}",
+                f"The scheduler does not answer: {error}.",
                 "Start it again with its workers, and run apb evaluate again: it goes on from here.",
             ) from error
         return {
@@ -158,7 +158,8 @@ class DaskEngine(Generic[Task, Order, Outcome]):
             self._useless.add(flight.address)
             self._settle(place, flight, error)
         except (KilledWorker, FutureCancelledError, TimeoutError) as error:
-            self._settle(place, flight, LostError(f"{type(error).__name__}: {error}"[:300]))
+            if self._client.status == "running":  # else it is the scheduler that has gone, as `places` will tell
+                self._settle(place, flight, LostError(f"{type(error).__name__}: {error}"[:300]))
         except Exception as error:  # noqa: BLE001 - it is the task's, and is handed over as such
             self._settle(place, flight, error)
 
@@ -184,7 +185,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
         for place, flight in list(self._flights.items()):
             self._settle(place, flight, LostError("the round was stopped"))
         self._fetchers.shutdown(wait=False, cancel_futures=True)
-        if self._equipment is None:
+        if self._equipment is None or self._client.status != "running":
             return
         with suppress(Exception):  # whoever is gone cannot be told
             self._client.sync(
