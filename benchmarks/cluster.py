@@ -190,7 +190,7 @@ def many(work: Path) -> None:
     quiet()
     begun = time.monotonic()
     (work / "many").mkdir()
-    with fleet.own_cluster(work / "many", WORKERS) as client:
+    with fleet.own_cluster(work / "many", WORKERS) as (client, _):
         started = time.monotonic() - begun
         remote: DaskEngine[Job, str, str] = DaskEngine(client, nothing, lambda job: job.name)
         taken = seconds(remote)

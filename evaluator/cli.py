@@ -131,26 +131,28 @@ def _only_yaml(folder: Path) -> Path:
     "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at a time, on this machine."
 )
 @click.option(
-    "--executor",
-    type=click.Choice(["local", "dask"]),
-    default="local",
-    show_default=True,
-    help="Run here, or on workers: --workers, --scheduler or --slurm.",
-)
+    "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True, envvar="APB_EXECUTOR",
+    help="Run here, or on workers: --workers, --scheduler or --slurm; without these on two workers here.",
+)  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 256), help="dask: so many worker processes on this machine.")
-@click.option("--scheduler", metavar="ADDRESS", help="dask: the workers of a running cluster, tls://HOST:PORT.")
-@click.option("--slurm", type=FILE, help="dask: jobs of SLURM, as this YAML file says (docs/cluster.md).")
-@click.option("--tls", type=FOLDER, help="With --scheduler: folder with ca.pem, cert.pem and key.pem.")
-@click.option("--insecure", is_flag=True, help="With --scheduler: speak to a tcp:// address, without encryption.")
-@click.option("--images", type=FOLDER, help="dask: folder that all machines see, for tars of our own images.")
 @click.option(
-    "--patience",
-    type=click.FloatRange(0),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="dask: give up after so long without any worker.",
+    "--scheduler", metavar="ADDRESS", envvar="APB_SCHEDULER",
+    help="dask: the workers of a running cluster, tls://HOST:PORT.",
+)  # fmt: skip
+@click.option(
+    "--slurm", type=FILE, envvar="APB_SLURM", help="dask: jobs of SLURM, as this YAML file says (docs/cluster.md)."
 )
+@click.option(
+    "--tls", type=FOLDER, envvar="APB_TLS", help="With --scheduler: folder with ca.pem, cert.pem and key.pem."
+)
+@click.option("--insecure", is_flag=True, help="With --scheduler: speak to a tcp:// address, without encryption.")
+@click.option(
+    "--images", type=FOLDER, envvar="APB_IMAGES", help="dask: folder that all machines see, for tars of our own images."
+)
+@click.option(
+    "--patience", type=click.FloatRange(0), metavar="SECONDS",
+    help="dask: give up after so long without any worker.  [default: 300; with --slurm never]",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Run again what has not changed.")
 @click.option("--dry-run", is_flag=True, help="Print what would be run as JSON, and run nothing.")
 @click.option(
@@ -181,7 +183,7 @@ def evaluate(
     tls: Path | None,
     insecure: bool,
     images: Path | None,
-    patience: float,
+    patience: float | None,
     force: bool,
     dry_run: bool,
     page: Path | None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,19 @@ from evaluator.errors import EvaluatorError, UsageError
 from evaluator.options import FOLDER, Command, print_json, repository_of
 from evaluator.text import printable
 
+ONCE_SECONDS = 30.0
+
 if TYPE_CHECKING:
     from evaluator.machinery import Machinery
     from evaluator.survey import Job
+
+
+@contextmanager
+def _cluster_libraries() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise EvaluatorError(f"This needs libraries: {error}.", "pip install -e '.[cluster]'") from error
 
 
 def machinery_of(job: Job, executor: str, jobs: int, **options: Any) -> Machinery:
@@ -30,23 +42,25 @@ def machinery_of(job: Job, executor: str, jobs: int, **options: Any) -> Machiner
     """
     from evaluator.machinery import Here
 
-    sources = [name for name in ("workers", "scheduler", "slurm") if options[name]]
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    sources = [name for name in ("workers", "scheduler", "slurm") if name in given]
     if executor == "local":
-        if sources:
-            raise UsageError(f"--{sources[0]} needs --executor dask.")
+        if given:
+            raise UsageError(f"--{next(iter(given))} needs --executor dask.")
         return Here(job, jobs)
-    if len(sources) > 1 or job.unsandboxed:
+    if len(sources) > 1:
+        raise UsageError(f"Name one of {', '.join(f'--{name}' for name in sources)}.")
+    if jobs != 1 or job.unsandboxed:
         raise UsageError(
-            f"Name one of {', '.join(f'--{n}' for n in [*sources, *['unsandboxed'] * bool(job.unsandboxed)])}."
+            f"{'--unsandboxed' if job.unsandboxed else '--jobs'} is for this machine, not for --executor dask."
         )
-    try:
+    if ("tls" in given or "insecure" in given) and "scheduler" not in given:
+        raise UsageError("--tls and --insecure are for --scheduler; other connections have certificates of their own.")
+    with _cluster_libraries():
         from evaluator import fleet, slurm
-    except ImportError as error:
-        raise EvaluatorError(f"--executor dask needs a library: {error}", "pip install -e '.[cluster]'") from error
-    named = {name: value for name, value in options.items() if value is not None}
-    if "slurm" in named:
-        named["slurm"] = slurm.load(named["slurm"])
-    return fleet.Fleet(job, fleet.Options(**(named if sources else {**named, "workers": 2})))
+    if "slurm" in given:
+        given["slurm"] = slurm.load(given["slurm"])
+    return fleet.Fleet(job, fleet.Options(**(given if sources else {**given, "workers": 2})))
 
 
 @click.command(
@@ -65,14 +79,17 @@ def machinery_of(job: Job, executor: str, jobs: int, **options: Any) -> Machiner
 @click.option(
     "--cpus", type=click.FloatRange(0, min_open=True), help="Cores per task at most.  [default: the machine's]"
 )
+@click.option("--gpus", type=click.IntRange(0), help="GPUs for all tasks, one each.  [default: all that are visible]")
 @click.option("--images", type=FOLDER, help="Folder with tars of the benchmark's own images.")
 @click.option(
     "--state", type=FOLDER, help="Folder on a local disk for inputs of runs.  [default: in the temporary one]"
 )
 @click.option("--host", help="Address by which others reach this machine.  [default: found out]")
+@click.option("--ports", metavar="FIRST:LAST", help="Where others reach it.  [default: any]")
 @click.option("--runtime", help="OCI runtime that rounds will ask for, such as runsc: is it here?")
 @click.option("--once", is_flag=True, help="End when the scheduler goes, instead of waiting for it to come back.")
 @click.option("--death-timeout", type=float, hidden=True)
+@click.option("--walltime", type=float, hidden=True)
 @click.option("--name", hidden=True)
 @click.option(  # dask-jobqueue says these to every worker; ours knows better
     "--nthreads",
@@ -94,12 +111,15 @@ def worker(
     slots: int | None,
     memory_gb: float | None,
     cpus: float | None,
+    gpus: int | None,
     images: Path | None,
     state: Path | None,
     host: str | None,
+    ports: str | None,
     runtime: str | None,
     once: bool,
     death_timeout: float | None,
+    walltime: float | None,
     name: str | None,
     _ignored: tuple[str, ...],
 ) -> None:
@@ -107,23 +127,25 @@ def worker(
 
     It works for every round of that scheduler until it is stopped, and never sees a label.
     """
-    from evaluator import gpus
     from evaluator.doctor import require_fit
-    from evaluator.fleet import security, security_of
-    from evaluator.workers import Station, default_state, gigabytes, serve
+    from evaluator.gpus import granted
+
+    with _cluster_libraries():
+        from evaluator.certificates import security, security_of
+        from evaluator.workers import Station, default_state, serve
 
     certificates = security(ca, cert, key) if ca and cert and key else security_of(tls, address, insecure=insecure)
     require_fit(runtime)
-    end = os.environ.get("SLURM_JOB_END_TIME", "")
     folder = state or default_state()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     station = Station(
-        address, certificates, slots or max(len(gpus.granted()), 1), folder.resolve(), gigabytes(memory_gb), cpus,
-        images, name, 30.0 if once and death_timeout is None else death_timeout,
-        float(end) if end.isdecimal() else None, host,
+        address=address, security=certificates, slots=slots or max(len(granted()[:gpus]), 1), state=folder.resolve(),
+        memory_gb=memory_gb, cpus=cpus, gpus=gpus, tars=images, name=name,
+        once=ONCE_SECONDS if once and death_timeout is None else death_timeout,
+        until=None if walltime is None else time.time() + walltime, host=host, ports=ports,
     )  # fmt: skip
     click.echo(f"{station.slots} at a time for {address}; Ctrl-C ends it", err=True)
-    if not serve(station):
+    if not serve(station, lambda line: click.echo(printable(line, 500), err=True)):
         raise EvaluatorError(
             f"No scheduler answered at {address}.", "Is it there, and does it have the same certificates?"
         )
@@ -179,8 +201,10 @@ def plan(
     from evaluator.state import State
     from evaluator.survey import Job
 
-    if (hidden is None) == (entries is None):
-        raise UsageError("Name --hidden, for what is due, or --entries.", "apb plan --help has examples.")
+    if entries is None and (hidden is None or gpu):
+        raise UsageError(
+            "Name --hidden, for what is due, or --entries, perhaps with --gpu.", "apb plan --help has more."
+        )
     repository = repository_of(context)
     wanted = [t for t in tracks.split(",") if t]
     if entries is None:
@@ -196,4 +220,4 @@ def plan(
     if as_json:
         print_json(size.as_json(counts))
     else:
-        click.echo(size.as_text(counts))
+        click.echo(printable(size.as_text(counts), 100_000, keep="\n"))

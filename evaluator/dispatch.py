@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from evaluator import executors
 from evaluator.executors import Engine
-from evaluator.parts import join, split
+from evaluator.parts import join, split, sure
 from evaluator.plan import Task
 from evaluator.work import Finished
 
@@ -28,6 +28,8 @@ class Dispatch:
         begun: told of each run and the place where it begins.
         lost: told of each run whose place was lost, of the place, and why.
         part: told what came of each part of a task.
+        divided: told of a task that is run in parts, and of them.
+        undivided: told that it is not, after all.
     """
 
     engine: Engine[Task, Finished]
@@ -36,6 +38,8 @@ class Dispatch:
     begun: Callable[[Task, str], None]
     lost: Callable[[Task, str, str], None]
     part: Callable[[Task, Outcome], None]
+    divided: Callable[[Task, list[Task]], None]
+    undivided: Callable[[Task, list[Task]], None]
     _queue: list[Task] = field(default_factory=list)
     _held: list[Task] = field(default_factory=list)
     _splits: dict[Task, _Split] = field(default_factory=dict)
@@ -75,30 +79,28 @@ class Dispatch:
             if not known:
                 self._queue.append(task)
                 continue
-            whole = _Split(task, split(task, min(task.track.shards, places)))
+            whole = _Split(task, split(task, min(task.track.shards, places, task.track.n)))
             self._splits.update(dict.fromkeys(whole.parts, whole))
             self._queue.extend(whole.parts)
+            self.divided(task, whole.parts)
 
     def _join(self, whole: _Split, part: Task, outcome: Outcome) -> tuple[Task, Outcome] | None:
         """Take in a part; the whole task with its outcome where that is known by now."""
         self.part(part, outcome)
         if whole.over:
             return None
-        if isinstance(outcome, Finished):
+        if isinstance(outcome, Finished) and sure(outcome):
             whole.done[part] = outcome
-            sure = outcome.exact and not outcome.flags
-            if sure and len(whole.done) < len(whole.parts):
+            if len(whole.done) < len(whole.parts):
                 return None
-            joined = join(whole.task, whole.done) if sure else None
         whole.over = True
+        if len(whole.done) == len(whole.parts) and (joined := join(whole.task, whole.done)) is not None:
+            return whole.task, joined
         for other in whole.parts:
             if other in self._queue:
                 self._queue.remove(other)
-        if isinstance(outcome, Exception):
-            return whole.task, outcome
-        if joined is not None:
-            return whole.task, joined
-        self._queue.insert(0, whole.task)
+        self.undivided(whole.task, whole.parts)
+        self._queue.insert(0, whole.task)  # in one piece, whatever was wrong with the parts
         return None
 
 

@@ -4,7 +4,8 @@ BenchmarkError
 ├── UsageError        exit status 2   what was asked for cannot be done
 ├── SubmissionError   exit status 1   a stable code, what went wrong, how to mend it
 └── EvaluatorError    exit status 3   our machine, our data, our engine
-    └── EngineError                   the Docker engine or a registry did not answer; worth another try
+    ├── EngineError                   the Docker engine or a registry did not answer; worth another try
+    └── MachineError                  this machine is not fit for a task; another one may be
 """
 
 from __future__ import annotations
@@ -86,6 +87,10 @@ class SubmissionError(BenchmarkError):
 
 class EvaluatorError(BenchmarkError):
     """Our fault: nothing is recorded against any submission."""
+
+
+class MachineError(EvaluatorError):
+    """This machine cannot do what another one may be able to."""
 
 
 class EngineError(EvaluatorError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,6 @@ from evaluator.pinning import Pinning
 from evaluator.plan import Task
 from evaluator.records import Records
 from evaluator.results import Change, Results
-from evaluator.sandbox import Run
 from evaluator.settings import Repository
 from evaluator.state import Kept, State
 from evaluator.summary import Plan, Summary
@@ -29,9 +28,7 @@ from evaluator.survey import Job, Resolver, find_tracks, survey
 from evaluator.tracks import TrackFiles
 from evaluator.unsandboxed import UnsandboxedRuns
 from evaluator.watch import Progress, Watch
-from evaluator.work import Finished
-
-NOTHING_RAN = Finished(0, Run())
+from evaluator.work import NOTHING_RAN, Finished
 
 
 @dataclass(frozen=True)
@@ -83,15 +80,15 @@ def evaluate(job: Job, progress: Progress, machinery: Machinery) -> Summary:
         this.summary.take(plan)
         progress.say(f"plan: {plan}")
         watch = Watch(job.state, progress, Durations.of(this.results.timings() if plan.run else ()), machinery.where)
+        watch.start(plan.run, len(plan.refused))
         for task, error in plan.refused:
             _record_failure(this, watch, task, error, NOTHING_RAN)
-        watch.start(plan.run)
         try:
             _score_again(this, plan.rescore)
             if plan.run:
                 with machinery.engine(plan.run, progress.say) as engine:
                     watch.places = lambda: len(engine.places())
-                    _run_all(this, plan.run, engine, watch, machinery.alive)
+                    _run_all(this, plan.run, engine, watch, machinery)
         finally:
             watch.close()
             this.summary.freed_bytes = machinery.clear(progress.say)
@@ -145,15 +142,16 @@ def _score_again(this: Round, tasks: Sequence[Task]) -> None:
 
 
 def _run_all(
-    this: Round, due: Sequence[Task], engine: Engine[Task, Finished], watch: Watch, alive: Callable[[], bool]
+    this: Round, due: Sequence[Task], engine: Engine[Task, Finished], watch: Watch, machinery: Machinery
 ) -> None:
     dispatch = Dispatch(
         engine, consistent=partial(_consistent, this), expected=watch.expected, begun=watch.begun, lost=watch.lost,
-        part=partial(_part, this, watch),
+        part=partial(_part, this, watch), divided=watch.split, undivided=watch.whole,
     )  # fmt: skip
     threading.Thread(target=metrics.prepare, daemon=True).start()  # while the first container runs
     with closing(dispatch.run(due)) as outcomes:
-        for task, outcome in outcomes:
+        for task, told in outcomes:
+            outcome = told if isinstance(told, Exception) else machinery.confirmed(task, told)
             if isinstance(outcome, Finished):
                 _finish(this, watch, task, outcome)
                 continue
@@ -162,7 +160,7 @@ def _run_all(
             this.summary.ours[task.name] = why
             this.state.note(event="interrupted", submission=task.submission.id, track=task.track.id, why=why)
             watch.end(task, "ours", f"not done, and not its fault: {why}")
-            if isinstance(outcome, EngineError) and not alive():
+            if isinstance(outcome, EngineError) and not machinery.alive():
                 raise EngineError(
                     "The Docker engine is gone.", "Start it and run apb evaluate again; it goes on from here."
                 )
@@ -213,9 +211,9 @@ def _record_failure(this: Round, watch: Watch, task: Task, error: SubmissionErro
 
 
 def _note(this: Round, task: Task, finished: Finished, outcome: str) -> None:
+    kind = "part" if task.rows is not None else "joined" if finished.joined else "run"
     this.state.note(
-        event="part" if task.rows else "joined" if finished.seed is None else "run", submission=task.submission.id,
-        track=task.track.id, outcome=outcome, image=task.image.digest, run_key=task.run_key, seed=finished.seed,
-        host=finished.host, seconds=round(finished.run.seconds, 3), peak_memory=finished.run.peak_memory,
-        scorer=SCORER_VERSION,
+        event=kind, submission=task.submission.id, track=task.track.id, outcome=outcome, image=task.image.digest,
+        run_key=task.run_key, seed=finished.seed, host=finished.host, seconds=round(finished.run.seconds, 3),
+        peak_memory=finished.run.peak_memory, scorer=SCORER_VERSION,
     )  # fmt: skip

@@ -169,6 +169,8 @@ def run(
         while queue or this.flying:
             places = engine.places()
             for task in this.impossible(places):
+                if task not in queue:  # whoever took the outcome before this one has withdrawn it
+                    continue
                 queue.remove(task)
                 yield task, NoPlaceError(_too_much(task, [*places.values(), *engine.prospects()]))
             while (chosen := this.choose(places)) is not None:
@@ -182,21 +184,8 @@ def run(
                 time.sleep(engine.heartbeat or 0)
             done, _ = wait(this.flying, timeout=engine.heartbeat, return_when=FIRST_COMPLETED)
             for future in done:
-                task, place = this.flying.pop(future)
-                error = future.exception()
-                if isinstance(error, LostError):
-                    lost(task, place, str(error))
-                    this.losses[task].append(places[place].pool if place in places else place)
-                    if len(this.losses[task]) <= RETRIES:
-                        queue.insert(0, task)
-                        continue
-                    error = InterruptedRunError(
-                        f"{task.name} was tried {RETRIES + 1} times, and each time its worker was lost: {error}",
-                        "See what became of the workers, and run apb evaluate again.",
-                    )
-                elif error is not None and not isinstance(error, Exception):
-                    raise error
-                yield task, future.result() if error is None else error
+                if (known := this.landed(future, places, lost)) is not None:
+                    yield known
     finally:
         engine.stop()
 
@@ -207,6 +196,26 @@ class _Loop(Generic[Task, Outcome]):
     engine: Engine[Task, Outcome]
     flying: dict[Future[Outcome], tuple[Task, str]] = field(default_factory=dict)
     losses: defaultdict[Task, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def landed(
+        self, future: Future[Outcome], places: Mapping[str, Place], lost: Callable[[Task, str, str], None]
+    ) -> tuple[Task, Outcome | Exception] | None:
+        """A task with its outcome; None where its place was lost and it is to be tried elsewhere."""
+        task, place = self.flying.pop(future)
+        error = future.exception()
+        if isinstance(error, LostError):
+            lost(task, place, str(error))
+            self.losses[task].append(places[place].pool if place in places else place)
+            if len(self.losses[task]) <= RETRIES:
+                self.queue.insert(0, task)
+                return None
+            error = InterruptedRunError(
+                f"{task.name} was tried {RETRIES + 1} times, and each time its worker was lost: {error}",
+                "See what became of the workers, and run apb evaluate again.",
+            )
+        elif error is not None and not isinstance(error, Exception):
+            raise error
+        return task, future.result() if error is None else error
 
     def impossible(self, places: Mapping[str, Place]) -> list[Task]:
         """Tasks for which no place is large enough, nor will be."""
@@ -269,12 +278,13 @@ def _could(shape: tuple[int, int, float], place: Place) -> bool:
 
 def _too_much(task: HasNeeds, places: Collection[Place]) -> str:
     best = max(places, default=None, key=lambda p: (p.gpus, p.memory))
-    there = (
-        "there is no worker"
-        if best is None
-        else f"the largest here has {best.memory / GIB:.1f} GiB and {best.gpus} GPU"
-    )
+    if best is None:
+        there = "there is no worker"
+    else:
+        left = "" if best.until == math.inf else f" and {max(best.until - time.time(), 0) / 60:.0f} minutes left"
+        there = f"the largest here has {best.memory / GIB:.1f} GiB, {best.gpus} GPU{left}"
     return (
         f"{task.name} needs {task.memory / GIB:.1f} GiB of memory, {task.gpus} GPU and up to {task.seconds / 60:g} "
-        f"minutes; {there}. Use a larger machine, or lower max_memory_gb or max_timeout_minutes in [tool.apb]."
+        f"minutes; {there}. Use a larger machine or a longer walltime, or lower max_memory_gb or max_timeout_minutes "
+        "in [tool.apb]."
     )

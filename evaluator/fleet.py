@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -17,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dask.config
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster, Lock, Security
 
 from evaluator import containers, images, slurm, tars
+from evaluator.certificates import TLS_FILES, security_of
 from evaluator.dask_engine import LOOK_EVERY, DaskEngine, quiet
 from evaluator.doctor import require_fit
-from evaluator.errors import EngineError, EvaluatorError, UsageError
+from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.executors import Place
 from evaluator.pinning import Pinning
 from evaluator.plan import Task
@@ -33,41 +35,11 @@ from evaluator.work import Finished, Work
 from evaluator.workers import NO_PAGES, Bench, perform
 
 START_SECONDS = 60.0
-TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+NOT_SEEN = ("IMAGE_NOT_FOUND", "IMAGE_NOT_PUBLIC")
+"""What a registry's answer to one machine alone may mean."""
+PATIENCE = 300.0
+ALONE_SECONDS = 45.0
 Say = Callable[[str], None]
-
-
-def security_of(folder: Path | None, address: str, *, insecure: bool) -> Security:
-    """The certificates in a folder, for whichever side.
-
-    Raises:
-        UsageError: the address or the folder would leave the connection open to everybody.
-    """
-    if not address.startswith("tls://"):
-        if insecure:
-            return Security()
-        raise UsageError(
-            f"{address} is not encrypted: whoever reaches it could run code on every machine.",
-            "Use a tls:// address with --tls, or say --insecure on a network that is yours alone.",
-        )
-    missing = [name for name in TLS_FILES if folder is None or not (folder / name).is_file()]
-    if folder is None or missing:
-        raise UsageError(
-            f"{address} needs certificates: {', '.join(TLS_FILES)} in the folder that --tls names; "
-            f"missing: {', '.join(missing)}.", "docs/cluster.md says how to make them.",
-        )  # fmt: skip
-    ca, cert, key = (str((folder / name).resolve()) for name in TLS_FILES)
-    return security(ca, cert, key)
-
-
-def security(ca: str, cert: str, key: str) -> Security:
-    """The same certificate for whichever side."""
-    roles = {
-        f"tls_{role}_{kind}": path
-        for role in ("client", "scheduler", "worker")
-        for kind, path in (("cert", cert), ("key", key))
-    }
-    return Security(require_encryption=True, tls_ca_file=ca, **roles)
 
 
 @dataclass(frozen=True)
@@ -81,7 +53,7 @@ class Options:
         tls: folder with the certificates of the running cluster.
         insecure: a running cluster may do without.
         images: folder that all machines see, for tars of the benchmark's own images.
-        patience: seconds to wait for a worker where there is none.
+        patience: seconds to wait for a worker where there is none; None for five minutes, with SLURM for ever.
     """
 
     workers: int = 0
@@ -90,7 +62,7 @@ class Options:
     tls: Path | None = None
     insecure: bool = False
     images: Path | None = None
-    patience: float = 300.0
+    patience: float | None = None
 
 
 class Fleet:
@@ -125,6 +97,19 @@ class Fleet:
             return containers.reap(images.connect())
         return 0
 
+    def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:
+        """A registry that refuses one worker, behind whatever proxy, says nothing of an image that we can see."""
+        failure, pull = finished.failure, task.image.pull
+        if failure is None or pull is None or failure.code not in NOT_SEEN:
+            return finished
+        try:
+            images.from_registry(images.parse(pull), self._settings)
+        except SubmissionError:
+            return finished
+        except EvaluatorError as error:
+            return error
+        return EvaluatorError(f"{finished.host} cannot get an image that is there: {failure}", "See to that machine.")
+
     def alive(self) -> bool:
         """The engine itself notices when all are gone."""
         return True
@@ -141,27 +126,37 @@ class Fleet:
         Raises:
             EvaluatorError: they do not come.
         """
-        self._save_images(due)
+        self._save_images(due, say)
         label = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         quiet()
         with ThreadPoolExecutor(max_workers=1) as beside, dask.config.set(NO_PAGES):
             sequences = beside.submit(_sequences_of, due)  # parsed while the workers start
-            with self._client(len(due)) as (client, prospects):
+            with self._client(sum(task.track.shards for task in due)) as (client, prospects):
                 bench = Bench(label, self._settings, sequences.result(), self._job.runtime)
                 engine: DaskEngine[Task, Work, Finished] = DaskEngine(
-                    client, perform, Task.work, equipment=bench, prospects=prospects, patience=self._options.patience
+                    client, perform, Task.work, equipment=bench, prospects=prospects, patience=self._patience()
                 )
                 try:
                     say(f"round {label} on {self.where}")
                     while not engine.places():
+                        engine.prospects()
                         time.sleep(LOOK_EVERY)
                     yield engine
                 finally:
-                    engine.stop()
+                    engine.stop()  # also where no task was ever begun
 
-    def _save_images(self, due: Sequence[Task]) -> None:
+    def _patience(self) -> float:
+        if self._options.patience is not None:
+            return self._options.patience
+        return math.inf if self._options.slurm else PATIENCE
+
+    def _save_images(self, due: Sequence[Task], say: Say) -> None:
         folder = self._options.images or (self._options.slurm.shared_folder / "images" if self._options.slurm else None)
         own = {task.image for task in due if task.image.pull is None}
+        if own and self._options.scheduler and not folder:
+            say(
+                f"{len(own)} of our own images: workers must have them already, since --images names no folder for them"
+            )
         if folder and own:
             engine = images.connect()
             for image in own:
@@ -171,20 +166,21 @@ class Fleet:
     def _client(self, due: int) -> Iterator[tuple[Client, Callable[[], Collection[Place]]]]:
         options = self._options
         if options.scheduler:
-            with _connected(options.scheduler, self._security) as client:
+            with _connected(options.scheduler, self._security) as client, _alone():
                 yield client, tuple
         elif options.slurm:
-            plan = options.slurm
-            jobs = min(plan.jobs, due)
-            with slurm.cluster(plan, jobs) as cluster, Client(cluster, direct_to_workers=True) as client:
+            with (
+                slurm.cluster(options.slurm, min(options.slurm.jobs, due)) as (cluster, jobs),
+                Client(cluster, direct_to_workers=True) as client,
+            ):
                 try:
-                    yield client, lambda: [plan.place()] * jobs
+                    yield client, jobs.prospects
                 finally:
                     with suppress(Exception):  # jobs that are gone cannot be told; SLURM ends the others
                         client.retire_workers()
         else:
-            with own_cluster(self._job.state.folder, options.workers) as client:
-                yield client, tuple
+            with own_cluster(self._job.state.folder, options.workers) as (client, prospects):
+                yield client, prospects
 
 
 def _sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
@@ -192,8 +188,10 @@ def _sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
 
 
 @contextmanager
-def own_cluster(folder: Path, workers: int) -> Iterator[Client]:
+def own_cluster(folder: Path, workers: int) -> Iterator[tuple[Client, Callable[[], Collection[Place]]]]:
     """A scheduler in this process, and workers as processes of this machine; only they have its certificate.
+
+    What it gives beside the client is to be called now and then: it raises EvaluatorError where the workers have ended.
 
     Args:
         folder: private; for certificates, inputs of runs, and the workers' log.
@@ -218,7 +216,13 @@ def own_cluster(folder: Path, workers: int) -> Iterator[Client]:
             ]  # fmt: skip
             with _started(command, log) as process, Client(cluster, direct_to_workers=True) as client:
                 _wait_for(client, workers, process, log)
-                yield client
+
+                def prospects() -> Collection[Place]:
+                    if process.poll() is not None:
+                        raise EvaluatorError("The process of the workers has ended.", f"Look at {log}.")
+                    return ()
+
+                yield client, prospects
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
@@ -233,6 +237,19 @@ def _connected(address: str, certificates: Security) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One round at a time on a cluster: two would each count on the same memory."""
+    lock = Lock("apb-round")
+    if not lock.acquire(timeout=ALONE_SECONDS):  # the lock of a round that was killed is free after half a minute
+        raise EvaluatorError("Another round is using this scheduler.", "Wait for it, or start a scheduler of your own.")
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # a scheduler that is gone needs no telling
+            lock.release()
 
 
 @contextmanager

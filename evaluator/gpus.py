@@ -37,6 +37,13 @@ def granted() -> tuple[str, ...]:
     )
 
 
+def _openable(lock: Path) -> Path:
+    """To lock a file it is enough to read it, which whoever made it leaves to everybody."""
+    if not lock.exists():
+        lock.touch(mode=0o644)
+    return lock
+
+
 @contextmanager
 def one_of(uuids: tuple[str, ...], stop: threading.Event, folder: Path = LOCKS) -> Iterator[str | None]:
     """Hold one free GPU while the block runs; waits for one, and yields None only when told to stop.
@@ -48,10 +55,12 @@ def one_of(uuids: tuple[str, ...], stop: threading.Event, folder: Path = LOCKS) 
     """
     if not uuids:
         raise EvaluatorError("A run needs a GPU, and this machine has none.", "Use a machine with a GPU.")
-    folder.mkdir(mode=0o1777, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)  # mkdir's own mode is cut by the umask
     while not stop.is_set():
         for uuid in uuids:
-            with (folder / uuid).open("a") as lock:
+            with _openable(folder / uuid).open() as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:

@@ -186,11 +186,13 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
         EngineError: it cannot be pulled now.
     """
     name = image.pull or image.digest
-    try:
-        found = engine.images.get(name)
-    except docker.errors.ImageNotFound:
+    found = _get(name, engine)
+    if found is None:
         if image.pull is None:
-            raise EngineError(f"The image {printable(image.reference, 200)} has gone from the local engine.") from None
+            raise EngineError(
+                f"The image {printable(image.reference, 200)} is not in the local engine.",
+                "Build it here, or hand it over as a tar: apb evaluate --images.",
+            )
         from_registry(parse(image.pull), settings)  # still there, still small enough: asked before a layer is pulled
         found = _pull(image.pull, settings, engine)
     try:
@@ -228,13 +230,16 @@ def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.
 
 def present(image: Image, engine: docker.DockerClient) -> bool:
     """Whether the engine has an image already."""
+    return _get(image.pull or image.digest, engine) is not None
+
+
+def _get(name: str, engine: docker.DockerClient) -> docker.models.images.Image | None:
     try:
-        engine.images.get(image.pull or image.digest)
+        return engine.images.get(name)
     except docker.errors.ImageNotFound:
-        return False
+        return None
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise EngineError(f"The Docker engine does not answer: {printable(str(error), 200)}") from error
-    return True
 
 
 def folder_of(engine: docker.DockerClient) -> Path:

@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from evaluator.doctor import require_fit
-from evaluator.errors import EngineError
+from evaluator.errors import EngineError, EvaluatorError
 from evaluator.executors import Engine, Local
 from evaluator.pinning import Pinning
 from evaluator.plan import Task
 from evaluator.runs import SandboxedRuns
+from evaluator.sequences import rows_of
 from evaluator.survey import Job, Resolver
 from evaluator.unsandboxed import UnsandboxedRuns
 from evaluator.work import Finished
@@ -42,6 +43,9 @@ class Machinery(Protocol):
 
     def engine(self, due: Sequence[Task], say: Say) -> AbstractContextManager[Engine[Task, Finished]]:
         """What runs these tasks, as long as the block lasts."""
+
+    def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:
+        """What a run says of its submission, or whose fault it is if that cannot be so."""
 
     def alive(self) -> bool:
         """Whether it makes sense to go on."""
@@ -85,12 +89,16 @@ class Here:
         runs = self._runs
 
         def run(task: Task) -> Finished:
-            return runs.run(task.work(), task.data.sequences)
+            return runs.run(task.work(), rows_of(task.data.sequences, task.rows))
 
         yield Local(
             run, jobs=self._jobs, memory=runs.memory,
             gpus=len(runs.gpus), halt=runs.stop,
         )  # fmt: skip
+
+    def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:  # noqa: ARG002
+        """What this machine has seen is so."""
+        return finished
 
     def alive(self) -> bool:
         """Whether the engine answers."""

@@ -7,7 +7,7 @@ the last bit; whatever else happens, the task is run again in one piece, and tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,28 +23,44 @@ def split(task: Task, parts: int) -> list[Task]:
     return [replace(task, rows=range(k, task.track.n, parts)) for k in range(parts)]
 
 
+def sure(part: Finished) -> bool:
+    """Whether a part predicted what the run in one piece would have, as far as its audit can tell."""
+    return part.failure is None and not part.flags and part.exact
+
+
 def join(task: Task, done: Mapping[Task, Finished]) -> Finished | None:
     """What the run in one piece would have given; None where that cannot be said for sure.
 
-    Its seconds are those of all parts together: time limits hold for the work, not for how it is spread.
+    Its seconds are those of all parts together, and so is the memory that must suffice: limits hold for the work, not
+    for how it is spread.
+
+    Args:
+        done: every part, each of them `sure`.
     """
-    done = dict(sorted(done.items(), key=lambda item: item[0].name))
-    seconds = sum(f.run.seconds for f in done.values())
-    if any(f.failure or f.flags or not f.exact for f in done.values()) or seconds > task.limits.seconds:
+    parts = sorted(done.items(), key=lambda item: item[0].rows.start if item[0].rows else 0)
+    runs = [finished.run for _, finished in parts]
+    seconds = sum(run.seconds for run in runs)
+    if seconds > task.limits.seconds or _memory([finished for _, finished in parts]) > task.limits.memory:
         return None
     score = np.empty(task.track.n, dtype=np.float64)
     prediction = np.empty(task.track.n, dtype=np.int8)
-    classes = False
-    for part, finished in done.items():
+    for part, finished in parts:
         assert finished.table is not None
-        assert part.rows is not None
         score[part.rows] = finished.table.score
         if finished.table.prediction is not None:
-            prediction[part.rows], classes = finished.table.prediction, True
-    first = next(iter(done.values()))
+            prediction[part.rows] = finished.table.prediction
+    first = parts[0][1]
+    assert first.table is not None
     run = Run(
-        seconds=seconds, peak_memory=max(f.run.peak_memory or 0 for f in done.values()) or None,
-        log=b"".join(f"---- {part.name}\n".encode() + f.run.log for part, f in done.items()),
+        seconds=seconds, peak_memory=max(run.peak_memory or 0 for run in runs) or None,
+        log=b"".join(f"---- {part.name}\n".encode() + finished.run.log for part, finished in parts),
     )  # fmt: skip
-    hosts = ", ".join(dict.fromkeys(f.host for f in done.values()))
-    return replace(first, seed=None, run=run, table=Predictions(score, prediction if classes else None), host=hosts)
+    table = Predictions(score, None if first.table.prediction is None else prediction)
+    hosts = ", ".join(dict.fromkeys(finished.host for _, finished in parts))
+    return replace(first, seed=None, joined=True, run=run, table=table, host=hosts)
+
+
+def _memory(parts: Sequence[Finished]) -> int:
+    """Bytes that the run in one piece would have used: what some rows take, and what each part took beyond."""
+    floor = min(finished.few_rows_memory or 0 for finished in parts)
+    return floor + sum(max((finished.run.peak_memory or 0) - floor, 0) for finished in parts)

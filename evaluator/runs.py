@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,13 +23,13 @@ import requests.exceptions
 
 from evaluator import containers, gpus, images, predictions, sandbox, tars
 from evaluator.audit import audit
-from evaluator.errors import EngineError, EvaluatorError, SubmissionError
+from evaluator.errors import EngineError, MachineError, SubmissionError
 from evaluator.results import Hardware
-from evaluator.sandbox import GIB, Cancelled, Device, Limits, Run
+from evaluator.sandbox import GIB, Cancelled, Device, Run
 from evaluator.sequences import BlindedInput, Sequences
 from evaluator.settings import Settings
 from evaluator.state import State
-from evaluator.work import UNKNOWN, Finished, Work
+from evaluator.work import NOTHING_RAN, UNKNOWN, Finished, Work
 
 RETRY_AFTER = (2.0, 5.0, 15.0)
 CLOSE_SECONDS = 4.0
@@ -62,8 +62,16 @@ def run_and_audit(
         table = predictions.read(output_of(first), given.ids, sequences.task)
     except SubmissionError as error:
         return replace(done, failure=error)
-    found = audit(sequences, table, lambda again: output_of(run(again)), seed)
-    return replace(done, table=table, flags=found.flags, exact=found.exact)
+    few: list[int | None] = []
+
+    def run_again(again: BlindedInput) -> bytes:
+        run_done = run(again)
+        few.append(run_done.peak_memory)
+        return output_of(run_done)
+
+    found = audit(sequences, table, run_again, seed)
+    few_rows_memory = max(filter(None, few), default=None)
+    return replace(done, table=table, flags=found.flags, exact=found.exact, few_rows_memory=few_rows_memory)
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ class SandboxedRuns:
         """Before a pull: give up images that nobody is using, longest unused first, until the reserve is free.
 
         Raises:
-            EvaluatorError: there is nothing left to give up.
+            MachineError: there is nothing left to give up.
         """
         reserve = self.settings.keep_free_gb * 1e9
         with self._room:
@@ -132,7 +140,7 @@ class SandboxedRuns:
                     return
                 self.state.give_up(name, self._discard)
             if images.free_bytes(self.engine) < reserve:
-                raise EvaluatorError(
+                raise MachineError(
                     f"Less than {self.settings.keep_free_gb:g} GB of disk are free for images.",
                     "Free some, or lower keep_free_gb in [tool.apb].",
                 )
@@ -141,7 +149,7 @@ class SandboxedRuns:
         """Do it; a fault of the engine or a registry is tried again, and is never the submission's.
 
         Args:
-            sequences: the track's.
+            sequences: the rows that it is about.
 
         Raises:
             EvaluatorError: after several tries, or where this machine is not fit for it.
@@ -163,41 +171,41 @@ class SandboxedRuns:
             self._going.discard(work)
 
     def _run(self, work: Work, sequences: Sequences) -> Finished:
-        if work.image.pull is None:
-            return self._run_image(work, sequences)
-        if not images.present(work.image, self.engine):
-            self._make_room()
-        with self.state.using(work.image.pull):
-            return self._run_image(work, sequences)
-
-    def _run_image(self, work: Work, sequences: Sequences) -> Finished:
-        if work.image.pull is None and self.tars:
-            tars.load(work.image, self.tars, self.engine)
-        try:
-            image = images.ensure(work.image, self.settings, self.engine)
-        except SubmissionError as error:
-            return Finished(0, Run(), failure=error)
-        if not work.gpu:
-            return self._on(work, sequences, image, Device(None, self.runtime))
-        with gpus.one_of(self.gpus, self.stop) as uuid:
-            if uuid is None:
+        with ExitStack() as held:
+            if work.image.pull is not None:
+                held.enter_context(self.state.using(work.image.pull))
+            try:
+                image = self._image(work)
+            except SubmissionError as error:
+                return replace(NOTHING_RAN, failure=error, host=socket.gethostname())
+            uuid = held.enter_context(gpus.one_of(self.gpus, self.stop)) if work.gpu else None
+            if work.gpu and uuid is None:
                 raise Cancelled
-            return self._on(work, sequences, image, Device(uuid, self.runtime))
+            limits = replace(work.limits, cpus=min(work.limits.cpus, self.cpus))
+            device = Device(uuid, self.runtime)
 
-    def _on(self, work: Work, sequences: Sequences, image: docker.models.images.Image, device: Device) -> Finished:
-        limits: Limits = replace(work.limits, cpus=min(work.limits.cpus, self.cpus))
+            def once(given: BlindedInput) -> Run:
+                with self.state.input_folder(given.csv) as folder:
+                    return sandbox.run(
+                        self.engine, image, folder, limits, environment={"TASK": sequences.task}, device=device,
+                        stop=self.stop,
+                    )  # fmt: skip
 
-        def once(given: BlindedInput) -> Run:
-            with self.state.input_folder(given.csv) as folder:
-                return sandbox.run(
-                    self.engine, image, folder, limits, environment={"TASK": sequences.task}, device=device,
-                    stop=self.stop,
-                )  # fmt: skip
+            size = int(image.attrs["Size"])
+            return run_and_audit(sequences, once, image_bytes=size, hardware=self.hardware())
 
-        return run_and_audit(
-            sequences if work.rows is None else sequences.take(work.rows), once,
-            image_bytes=int(image.attrs["Size"]), hardware=self.hardware(),
-        )  # fmt: skip
+    def _image(self, work: Work) -> docker.models.images.Image:
+        """The image, brought here if need be; one at a time, since a pull is judged by how the disk fills meanwhile."""
+        if not images.present(work.image, self.engine):
+            with self.state.fetching(self.stop) as allowed:
+                if not allowed:
+                    raise Cancelled
+                if work.image.pull is not None:
+                    self._make_room()
+                elif self.tars:
+                    tars.load(work.image, self.tars, self.engine)
+                return images.ensure(work.image, self.settings, self.engine)
+        return images.ensure(work.image, self.settings, self.engine)
 
     def close(self) -> None:
         """End what is running, wait for that, and leave neither a container nor an image that was pulled."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,11 +46,16 @@ class Sequences:
 
     def blinded(self, seed: int) -> BlindedInput:
         """The input of one run: fresh opaque ids, shuffled rows; the same seed gives the same file."""
-        import pandas as pd  # not at the top: whoever finds nothing to do needs none of it
-
         rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
         opaque = [f"{value:012x}" for value in rng.sample(range(16**12), self.n)]
-        table = pd.DataFrame(self.columns)
-        table.insert(0, "sequence_id", opaque)
-        table = table.iloc[rng.sample(range(self.n), self.n)]
-        return BlindedInput(csv=table.to_csv(index=False, lineterminator="\n").encode(), ids=tuple(opaque))
+        rows = list(zip(opaque, *self.columns.values(), strict=True))
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sequence_id", *self.columns])
+        writer.writerows(rows[k] for k in rng.sample(range(self.n), self.n))
+        return BlindedInput(csv=text.getvalue().encode(), ids=tuple(opaque))
+
+
+def rows_of(sequences: Sequences, rows: range | None) -> Sequences:
+    """The rows that a task is about; None for all."""
+    return sequences if rows is None else sequences.take(rows)

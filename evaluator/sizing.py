@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -38,9 +38,10 @@ class Runs:
 
 @dataclass(frozen=True)
 class Size:
-    """A round's size."""
+    """A round's size, and what it leaves out because of this machine, with the reasons."""
 
     runs: tuple[Runs, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def makespan(self, workers: int) -> float:
         """Hours that so many workers need, each of which can run everything; the audit's short runs are not counted."""
@@ -58,7 +59,7 @@ class Size:
             ],
             "cpu_hours": round(sum(r.hours for r in self.runs if not r.gpu), 4),
             "gpu_hours": round(sum(r.hours for r in self.runs if r.gpu), 4),
-            "hours_by_workers": {str(n): round(self.makespan(n), 4) for n in workers},
+            "left_out": self.left_out, "hours_by_workers": {str(n): round(self.makespan(n), 4) for n in workers},
         }  # fmt: skip
 
     def as_text(self, workers: Sequence[int]) -> str:
@@ -73,6 +74,7 @@ class Size:
         lines.append(f"together {sum(r.hours for r in self.runs) - gpu:,.2f} CPU hours and {gpu:,.2f} GPU hours")
         lines.append("workers  " + "".join(f"{n:>9}" for n in workers))
         lines.append("hours    " + "".join(f"{self.makespan(n):>9,.2f}" for n in workers))
+        lines += [f"left out: {name}: {why}" for name, why in self.left_out.items()]
         return "\n".join(lines)
 
 
@@ -97,7 +99,7 @@ def of_due(job: Job, seconds_per_1000: float | None = None) -> Size:
         )
         kinds.setdefault((task.track.id, bool(task.gpus)), []).append(expected)
     by_id = {f.track.id: f.track for f in files}
-    return Size(tuple(_runs(by_id[track], gpu, found) for (track, gpu), found in sorted(kinds.items())))
+    return Size(tuple(_runs(by_id[track], gpu, found) for (track, gpu), found in sorted(kinds.items())), due.ours)
 
 
 def of_new(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evaluator.errors import EvaluatorError
 from evaluator.executors import GIB, Place
 
-ADAPT_EVERY = "2s"
+LOOK_SECONDS = 10.0
+DEATHS = 3
+"""So many times each job may end before it has become a worker, as long as no other has."""
+TO_START = 60.0
+"""Seconds of a job that are left for its start and its end."""
 
 
 class Slurm(BaseModel):
@@ -42,6 +47,8 @@ class Slurm(BaseModel):
     """On a node's own disk, for inputs of runs; default below /tmp."""
     host: str | None = None
     """Address of the head that nodes can reach; default what its name stands for."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """On the head, where nodes reach it; 0 for any."""
     python: str = sys.executable
     """Interpreter on the nodes that has this package."""
     directives: tuple[str, ...] = ()
@@ -59,7 +66,7 @@ class Slurm(BaseModel):
     def place(self) -> Place:
         """What a fresh job can take."""
         memory = int(self.memory_gb * GIB)
-        return Place("a fresh job", memory, self.gpus, time.time() + self.walltime_seconds - 60)
+        return Place("a fresh job", memory, self.gpus, time.time() + self.walltime_seconds - 2 * TO_START)
 
 
 def load(path: Path) -> Slurm:
@@ -74,35 +81,97 @@ def load(path: Path) -> Slurm:
         raise EvaluatorError(f"{path} is not valid: {error}", "docs/cluster.md says what it may hold.") from error
 
 
+class Jobs:
+    """The jobs of one round: those that end before their time are begun again.
+
+    dask-jobqueue itself begins again only what has once been a worker, and never looks into the queue.
+
+    Args:
+        cluster: a `SLURMCluster`.
+        count: how many there are to be.
+    """
+
+    def __init__(self, cluster: Any, slurm: Slurm, count: int) -> None:
+        self._cluster = cluster
+        self._slurm = slurm
+        self._count = count
+        self._deaths = 0
+        self._looked = time.monotonic()
+        _run(
+            ["sbatch", "--test-only"],
+            "See partition, walltime, memory and directives in the file.",
+            cluster.job_script(),
+        )
+        cluster.scale(jobs=count)
+
+    def prospects(self) -> list[Place]:
+        """A fresh job for each, sooner or later.
+
+        Raises:
+            EvaluatorError: jobs end again and again before they have become workers.
+        """
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._look()
+            self._looked = time.monotonic()
+        return [self._slurm.place()] * self._count
+
+    def _look(self) -> None:
+        working = {str(worker.name) for worker in list(self._cluster.scheduler.workers.values())}
+        missing = {name: job.job_id for name, job in list(self._cluster.workers.items()) if name not in working}
+        self._deaths = 0 if working else self._deaths
+        if not missing:
+            return
+        queue = _run(["squeue", "--me", "--noheader", "--format=%i"], "Is SLURM up?").split()
+        for name in (name for name, job_id in missing.items() if str(job_id) not in queue):
+            self._deaths += 1
+            self._cluster.loop.add_callback(self._cluster.workers.pop, name, None)
+        if self._deaths > DEATHS * self._count:
+            raise EvaluatorError(
+                f"{self._deaths} jobs have ended before they became workers.",
+                f"Their logs are in {self._slurm.shared_folder / 'logs'}; apb doctor on a node says whether it is fit.",
+            )
+        self._cluster.scale(jobs=self._count)
+
+
+def _run(command: list[str], remedy: str, script: str = "") -> str:
+    try:
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", "") or error
+        raise EvaluatorError(f"{' '.join(command)} failed: {said}", remedy) from error
+    return done.stdout
+
+
 @contextmanager
-def cluster(slurm: Slurm, jobs: int) -> Iterator[Any]:
-    """A scheduler in this process, and so many jobs, replaced when they are lost.
+def cluster(slurm: Slurm, jobs: int) -> Iterator[tuple[Any, Jobs]]:
+    """A scheduler in this process, and so many jobs.
 
     Raises:
-        EvaluatorError: SLURM or the library for it is not here, or the folder cannot be used.
+        EvaluatorError: SLURM or the library for it is not here, it refuses such jobs, or the folder cannot be used.
     """
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
-        raise EvaluatorError(f"--slurm needs a library: {error}", "Install it: pip install '.[cluster]'") from error
+        raise EvaluatorError(f"--slurm needs a library: {error}", "Install it: pip install -e '.[cluster]'") from error
     logs = slurm.shared_folder / "logs"
     try:
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EvaluatorError(f"{slurm.shared_folder} cannot be used: {error}", "Name another shared_folder.") from error
     folder = [] if slurm.local_folder is None else ["--state", str(slurm.local_folder)]
+    host = {"host": slurm.host} if slurm.host else {}
     with SLURMCluster(
         queue=slurm.partition, walltime=slurm.walltime, cores=1, processes=1, job_cpu=slurm.cpus,
         memory=f"{math.ceil(slurm.memory_gb * 1024)}MiB", python=f"exec {slurm.python}",
         worker_command="evaluator worker",
         worker_extra_args=[
-            "--memory-gb", f"{slurm.memory_gb:g}", "--cpus", str(slurm.cpus),
+            "--walltime", f"{slurm.walltime_seconds - TO_START:g}", "--memory-gb", f"{slurm.memory_gb:g}",
+            "--cpus", str(slurm.cpus), "--slots", "1", "--gpus", str(slurm.gpus),
             "--images", str(slurm.shared_folder / "images"), *folder,
         ],
         job_extra_directives=[*([f"--gres=gpu:{slurm.gpus}"] if slurm.gpus else []), "--no-requeue", *slurm.directives],
         job_script_prologue=list(slurm.prologue), log_directory=str(logs), local_directory=None, job_name="apb-worker",
-        scheduler_options={"dashboard_address": "127.0.0.1:0", **({"host": slurm.host} if slurm.host else {})},
+        scheduler_options={"dashboard_address": "127.0.0.1:0", "port": slurm.port, **host},
         security=True, protocol="tls://", shared_temp_directory=str(slurm.shared_folder), silence_logs="critical",
     ) as found:  # fmt: skip
-        found.adapt(minimum_jobs=jobs, maximum_jobs=jobs, interval=ADAPT_EVERY)
-        yield found
+        yield found, Jobs(found, slurm, jobs)

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ import numpy.typing as npt
 
 from evaluator.errors import EvaluatorError
 from evaluator.files import write_bytes
+
+FETCH_EVERY = 0.2
+"""Seconds between two tries to be the one who fetches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +172,21 @@ class State:
                 yield
                 return
 
+    @contextmanager
+    def fetching(self, stop: threading.Event) -> Iterator[bool]:
+        """Hold what only one process at a time may do: bring an image here; False when told to stop meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "fetching").open("a") as lock:
+            while not stop.is_set():
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    stop.wait(FETCH_EVERY)
+                    continue
+                yield True
+                return
+        yield False
+
     def give_up(self, name: str, discard: Callable[[str], bool]) -> None:
         """Discard an image that was pulled, unless somebody is using it."""
         with suppress(FileNotFoundError), self._pulled(name).open(encoding="utf-8") as marker:
@@ -175,7 +194,7 @@ class State:
                 fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-            if discard(name):
+            if _is_at(marker, self._pulled(name)) and discard(name):
                 self._pulled(name).unlink(missing_ok=True)
 
     def _pulled(self, name: str) -> Path:

@@ -37,9 +37,11 @@ class Finished:
     """What came of it: `table` or `failure`, what the first run took and said, and the audit's flags.
 
     Attributes:
-        seed: of the ids and the order of rows that the container saw; None where it is joined from several runs.
+        seed: of the ids and the order of rows that the container saw; None where there were none, or several.
         exact: the audit took place and found not the least difference.
         host: name of the machine.
+        few_rows_memory: bytes that the audit's runs used; None where it was not seen.
+        joined: it is made of several parts.
     """
 
     seed: int | None
@@ -51,3 +53,8 @@ class Finished:
     image_bytes: int | None = None
     hardware: Hardware = UNKNOWN
     host: str = ""
+    few_rows_memory: int | None = None
+    joined: bool = False
+
+
+NOTHING_RAN = Finished(None, Run())

@@ -8,27 +8,31 @@ its scheduler; what a killed one leaves is removed by the one that follows it.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dask.config
+import distributed
 from distributed import Nanny, Security, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from evaluator import gpus, images
+from evaluator import containers, gpus, images
 from evaluator.dask_engine import PLUGIN
-from evaluator.errors import EngineError, EvaluatorError
+from evaluator.errors import EngineError, EvaluatorError, MachineError
 from evaluator.executors import LostError
 from evaluator.runs import Grant, SandboxedRuns
 from evaluator.sandbox import GIB, Cancelled
-from evaluator.sequences import Sequences
-from evaluator.settings import Settings
+from evaluator.sequences import Sequences, rows_of
+from evaluator.settings import Settings, software_version
 from evaluator.state import State
 from evaluator.work import Finished, Work
 
@@ -58,17 +62,30 @@ class Bench(WorkerPlugin):
         self._sequences = dict(sequences)
         self._runtime = runtime
         self._runs: SandboxedRuns | None = None
+        self._fault = "it has left the round"
+        self._versions = versions()
 
     def setup(self, worker: Worker) -> None:  # noqa: ARG002
         """Connect to this machine's engine, and remove what was left in it."""
+        # Whoever stops the machine tells the process above as well, which ends this one in order.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            if self._versions != versions():
+                raise EvaluatorError(f"it has {versions()}, the head has {self._versions}")
+            self._runs = self._connected()
+        except Exception as error:  # noqa: BLE001 - raised here, one bad machine would end the round for all
+            self._fault = f"{type(error).__name__}: {error}"
+
+    def _connected(self) -> SandboxedRuns:
         state = State(Path(os.environ[STATE]))
         grant = Grant(
             memory=int(os.environ[MEMORY]), cpus=float(os.environ[CPUS]),
             tars=Path(os.environ[TARS]) if os.environ.get(TARS) else None,
         )  # fmt: skip
-        self._runs = SandboxedRuns(self._settings, state, self._runtime, label=self._label, grant=grant)
+        runs = SandboxedRuns(self._settings, state, self._runtime, label=self._label, grant=grant)
         state.sweep()
-        self._runs.reap()
+        runs.reap()
+        return runs
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002
         """End what is running, and leave nothing: no container, no image, no sequence."""
@@ -86,16 +103,24 @@ class Bench(WorkerPlugin):
         """
         runs, sequences = self._runs, self._sequences.get(work.sequences)
         if runs is None or sequences is None:
-            raise LostError("it has left the round")
+            raise LostError(self._fault)
         try:
             runs.reap()  # a worker of this machine may have been killed with all that looked after it
-            return runs.run(work, sequences)
+            return runs.run(work, rows_of(sequences, work.rows))
         except Cancelled:
             raise LostError("it was stopped") from None
         except EngineError as error:
             if runs.alive():
                 raise
             raise LostError(f"its Docker engine does not answer: {error}") from error
+        except (MachineError, OSError) as error:  # such as a full disk
+            raise LostError(f"it is not fit: {error}") from error
+
+
+def versions() -> str:
+    """What must be the same on all machines, since they exchange Python objects."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"benchmark {software_version()}, Python {python}, distributed {distributed.__version__}"
 
 
 def perform(work: Work) -> Finished:
@@ -112,26 +137,33 @@ class Station:
 
     Attributes:
         address: of the scheduler.
+        security: certificates for it.
         slots: tasks at a time, each in a process of its own.
-        memory: bytes that all tasks together may use; None for all that the machine has.
+        state: folder on a local disk, for inputs of runs and notes of what was pulled.
+        memory_gb: that all tasks together may use; None for all that the machine has.
         cpus: cores that a task may use; None for all.
+        gpus: how many of them tasks may use; None for all.
         tars: folder with tars of the benchmark's own images.
         name: by which the cluster knows it; default the host's, with the process.
         once: end when the scheduler has gone, or does not answer for so many seconds; None to wait for it for ever.
         until: when the machine will be taken away, in seconds of `time.time`.
+        host: address by which others reach this machine; None to find out.
+        ports: `FIRST:LAST`, where others reach it; None for any.
     """
 
     address: str
     security: Security
     slots: int
     state: Path
-    memory: int | None = None
+    memory_gb: float | None = None
     cpus: float | None = None
+    gpus: int | None = None
     tars: Path | None = None
     name: str | None = None
     once: float | None = None
     until: float | None = None
     host: str | None = None
+    ports: str | None = None
 
 
 def default_state() -> Path:
@@ -148,63 +180,78 @@ def default_state() -> Path:
     return folder
 
 
-def serve(station: Station) -> bool:
+def serve(station: Station, say: Callable[[str], None]) -> bool:
     """Work until told to stop; whether the scheduler was ever reached.
+
+    Args:
+        say: told when the scheduler is reached, and why not.
 
     Raises:
         EngineError: no engine answers here.
     """
-    info = images.connect().info()
-    memory = min(int(info["MemTotal"]), station.memory or int(info["MemTotal"]))
-    resources: dict[str, float] = {"MEMORY": memory, "GPU": len(gpus.granted())}
+    engine = images.connect()
+    info = engine.info()
+    memory = int(min(info["MemTotal"], math.inf if station.memory_gb is None else station.memory_gb * GIB))
+    granted = gpus.granted()[: station.gpus]
+    resources: dict[str, float] = {"MEMORY": memory, "GPU": len(granted)}
     if station.until is not None:
         resources["UNTIL"] = station.until
+    # What a round brings along is unpacked in the process that works, which knows nothing but its environment.
     environment = {
         STATE: str(station.state), TARS: str(station.tars or ""), CPUS: str(station.cpus or info["NCPU"]),
-        MEMORY: str(memory),
+        MEMORY: str(memory), "CUDA_VISIBLE_DEVICES": ",".join(granted),
     }  # fmt: skip
-    with dask.config.set({**NO_PAGES, "distributed.comm.timeouts.connect": "10s"}):
-        return asyncio.run(_serve(station, resources, environment))
+    try:
+        with dask.config.set({**NO_PAGES, "distributed.comm.timeouts.connect": "10s"}):
+            return asyncio.run(_serve(station, resources, environment, say))
+    finally:
+        containers.reap(engine)
 
 
-async def _serve(station: Station, resources: dict[str, float], environment: dict[str, str]) -> bool:
+async def _serve(
+    station: Station, resources: dict[str, float], environment: dict[str, str], say: Callable[[str], None]
+) -> bool:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = station.name or f"{os.uname().nodename}-{os.getpid()}"
     names = [pool] if station.slots == 1 else [f"{pool}:{k}" for k in range(station.slots)]
-    served = await asyncio.gather(*(_slot(station, name, resources, environment, stop) for name in names))
+    served = await asyncio.gather(*(_slot(station, name, resources, environment, stop, say) for name in names))
     return any(served)
 
 
 async def _slot(
-    station: Station, name: str, resources: dict[str, float], environment: dict[str, str], stop: asyncio.Event
+    station: Station,
+    name: str,
+    resources: dict[str, float],
+    environment: dict[str, str],
+    stop: asyncio.Event,
+    say: Callable[[str], None],
 ) -> bool:
     """One process that works, started again when it dies and when the scheduler comes back."""
-    reached, silent_since = False, time.monotonic()
+    reached, silent_since, said = False, time.monotonic(), ""
     while not stop.is_set():
         try:
             nanny = Nanny(
                 station.address, nthreads=1, name=name, security=station.security, resources=resources,
                 memory_limit=0, env=environment, dashboard_address="127.0.0.1:0", death_timeout=station.once,
                 local_directory=str(station.state / "dask"), silence_logs="ERROR", host=station.host,
+                port=station.ports, worker_port=station.ports,
             )  # fmt: skip
             async with nanny:
-                reached = True
-                await asyncio.wait(
-                    [asyncio.create_task(nanny.finished()), asyncio.create_task(stop.wait())],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+                reached, said = True, ""
+                say(f"{name} works for {station.address}")
+                ended, told = asyncio.create_task(nanny.finished()), asyncio.create_task(stop.wait())
+                await asyncio.wait([ended, told], return_when=asyncio.FIRST_COMPLETED)
+                told.cancel()
                 await nanny.close(timeout=CLOSE_SECONDS)
             silent_since = time.monotonic()
-        except (OSError, TimeoutError, RuntimeError):
-            pass  # no scheduler there, or none that takes our certificate
+        except (OSError, TimeoutError, RuntimeError) as error:
+            cause = error.__cause__ or error
+            if said != (said := f"{type(cause).__name__}: {cause}"):
+                say(f"no scheduler at {station.address} ({said}): is it up, its port open, its certificate the same?")
         if station.once is not None and (reached or time.monotonic() - silent_since > station.once):
             return reached
-        await asyncio.wait([asyncio.create_task(stop.wait())], timeout=RECONNECT_SECONDS)
+        with suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(stop.wait(), RECONNECT_SECONDS)
     return reached
-
-
-def gigabytes(memory: float | None) -> int | None:
-    """Bytes."""
-    return None if memory is None else int(memory * GIB)

@@ -30,7 +30,7 @@ FLOORS = [
         "sequences",
         "__init__",
     },
-    {"containers", "slurm", "dask_engine"},
+    {"containers", "slurm", "dask_engine", "certificates"},
     {"output", "memory"},
     {"accounts"},
     {"submission", "tracks", "images", "sandbox", "predictions", "results", "state", "ranking"},
