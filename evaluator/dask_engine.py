@@ -27,7 +27,7 @@ from evaluator.executors import HasNeeds, LostError, Place
 PLUGIN = "apb"
 """By which a round's equipment is known to every worker."""
 LOOK_EVERY = 0.5
-ANSWER_SECONDS = 20.0
+ASK_SECONDS, ANSWER_SECONDS = 2.0, 45.0
 STOP_SECONDS = 15.0
 FETCHES = 16
 """Outcomes fetched at a time; Dask itself would fetch one after the other."""
@@ -161,12 +161,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
 
     def _workers(self) -> dict[str, Any]:
         try:
-            if self._cut or self._client.status != "running" or self._client.scheduler is None:
-                raise OSError("the connection was cut")
-            # Not `scheduler_info`, which keeps an old answer where there is no new one.
-            found: Mapping[str, Any] = self._client.sync(
-                self._client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS
-            )["workers"]
+            identity = self._identity()
         except UNREACHABLE as error:
             raise EvaluatorError(
                 f"The scheduler does not answer: {error}.",
@@ -174,9 +169,25 @@ class DaskEngine(Generic[Task, Order, Outcome]):
             ) from error
         return {
             address: worker
-            for address, worker in found.items()
+            for address, worker in identity["workers"].items()
             if worker.get("status") == "running" and address not in self._useless and "MEMORY" in worker["resources"]
         }
+
+    def _identity(self) -> dict[str, Any]:
+        """The scheduler's own account; not `scheduler_info`, which keeps an old answer where there is no new one."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            if self._cut or self._client.status != "running" or self._client.scheduler is None:
+                raise OSError("the connection was cut")
+            try:
+                found: dict[str, Any] = self._client.sync(
+                    self._client.scheduler.identity, n_workers=-1, callback_timeout=ASK_SECONDS
+                )
+            except TimeoutError:  # a link that is down for a while, unless the connection is seen to be cut
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return found
 
     def submit(self, task: Task, place: str) -> Future[Outcome]:
         """Begin a task on a worker."""

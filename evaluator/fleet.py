@@ -130,7 +130,7 @@ class Fleet:
         label = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         quiet()
         with ThreadPoolExecutor(max_workers=1) as beside, dask.config.set(NO_PAGES):
-            sequences = beside.submit(_sequences_of, due)  # parsed while the workers start
+            sequences = beside.submit(sequences_of, due)  # parsed while the workers start
             with self._client(sum(task.track.shards for task in due)) as (client, prospects):
                 bench = Bench(label, self._settings, sequences.result(), self._job.runtime)
                 engine: DaskEngine[Task, Work, Finished] = DaskEngine(
@@ -166,7 +166,7 @@ class Fleet:
     def _client(self, due: int) -> Iterator[tuple[Client, Callable[[], Collection[Place]]]]:
         options = self._options
         if options.scheduler:
-            with _connected(options.scheduler, self._security) as client, _alone():
+            with _connected(options.scheduler, self._security) as client, _alone(client):
                 yield client, tuple
         elif options.slurm:
             with (
@@ -183,7 +183,8 @@ class Fleet:
                 yield client, prospects
 
 
-def _sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
+def sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
+    """All that workers are told of the tracks of these tasks, by the sha256 of their sequences."""
     return {task.files.sequences_sha256: task.data.sequences for task in due}
 
 
@@ -240,7 +241,7 @@ def _connected(address: str, certificates: Security) -> Iterator[Client]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(client: Client) -> Iterator[None]:
     """One round at a time on a cluster: two would each count on the same memory."""
     lock = Lock("apb-round")
     if not lock.acquire(timeout=ALONE_SECONDS):  # the lock of a round that was killed is free after half a minute
@@ -248,7 +249,7 @@ def _alone() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(Exception):  # a scheduler that is gone needs no telling
+        if client.status == "running":  # one that is gone would be waited for
             lock.release()
 
 

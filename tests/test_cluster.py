@@ -22,10 +22,13 @@ import docker.errors
 import numpy as np
 import pytest
 import yaml
+from distributed import Client
 
 from evaluator import plan, sandbox, tracks
 from evaluator import submission as submissions
+from evaluator.certificates import security_of
 from evaluator.containers import LABEL
+from evaluator.fleet import sequences_of
 from evaluator.images import Image
 from evaluator.settings import Settings
 from evaluator.workers import Bench
@@ -150,6 +153,17 @@ def test_a_killed_worker_costs_nothing_but_time(
     assert len({e["record"] for e in map(json.loads, (bench.results / "chain.jsonl").open())}) == 3
 
 
+def test_the_only_worker_comes_back_and_goes_on(bench: Workspace, slow: str, engine: docker.DockerClient) -> None:
+    submit(bench, slow, "entry-1", "entry-2", "entry-3")
+    with running(dask(bench, "--workers", "1"), cwd=bench.root) as round_:
+        [(_, worker)] = until(lambda: jobs_of(engine))
+        os.kill(worker, signal.SIGKILL)
+        said, _ = round_.communicate(timeout=90)
+    assert round_.returncode == 0, said
+    assert Counter(e["event"] for e in ledger(bench)) == {"run": 3, "lost": 1}, said
+    assert leftovers(engine) == []
+
+
 def test_a_poison_task_does_not_take_its_neighbours_down(
     bench: Workspace, quick: str, slow: str, engine: docker.DockerClient
 ) -> None:
@@ -218,7 +232,6 @@ def workers_of(workspace: Workspace) -> list[int]:
 
 def test_what_no_worker_can_ever_do_is_told_at_once(bench: Workspace, quick: str) -> None:
     submit(bench, quick, "usual")
-    submit(bench, quick, "huge", memory_gb=30)
     submit(bench, quick, "graphic", gpu=True)
     (bench.root / "pyproject.toml").write_text("[tool.apb]\nmax_memory_gb = 100000\n")
     bench.submit("huge", quick, resources="{memory_gb: 1024}")
@@ -311,6 +324,26 @@ def test_a_round_whose_scheduler_is_killed_goes_on_when_it_is_back(
     assert not list((tmp_path / "worker" / "runs").glob("*"))
 
 
+def test_a_head_that_is_killed_takes_its_containers_along(
+    bench: Workspace, slow: str, engine: docker.DockerClient, certificates: Path, tmp_path: Path
+) -> None:
+    submit(bench, slow, "entry-1", "entry-2")
+    port = free_port()
+    address = f"tls://127.0.0.1:{port}"
+    with (
+        running(scheduler_command(certificates, "127.0.0.1", port)),
+        running(worker_command(address, certificates, tmp_path / "worker")) as worker,
+    ):
+        with running(dask(bench, *on(address, certificates)), cwd=bench.root) as round_:
+            until(lambda: jobs_of(engine))
+            round_.kill()
+            until(lambda: not leftovers(engine), 5)
+        with Client(address, security=security_of(certificates, address, insecure=False)) as client:
+            assert list(client.run(lambda dask_worker: "apb" in dask_worker.plugins).values()) == [False]
+        worker.terminate()
+        assert worker.wait(timeout=30) == 0
+
+
 def test_without_the_certificate_nobody_takes_part(
     bench: Workspace, quick: str, certificates: Path, tmp_path: Path
 ) -> None:
@@ -361,7 +394,7 @@ def test_a_worker_is_given_sequences_and_never_a_label(bench: Workspace) -> None
     entry = submissions.load(bench.root / "submissions" / "entry.yaml")
     image = Image("apb/x:1", "sha256:" + "0" * 64, None)
     task = plan.Task(entry, files, image, sandbox.Limits(60.0), "docker", "run")
-    sent = pickle.dumps((Bench("round", Settings(), {"x": task.data.sequences}), task.work()))
+    sent = pickle.dumps((Bench("round", Settings(), sequences_of([task])), task.work()))
     assert task.data.columns["sequence"][0].encode() in sent
     assert files.labels not in sent
     assert task.data.truth.tobytes() not in sent

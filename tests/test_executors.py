@@ -44,6 +44,8 @@ class Stub:
 
     known: dict[str, Place]
     coming: list[Place] = field(default_factory=list)
+    away: int = 0
+    """Looks at which no place is there, though they will be back."""
     heartbeat: float | None = 0.0
     flying: dict[str, tuple[Job, Future[str]]] = field(default_factory=dict)
     visits: list[tuple[str, str]] = field(default_factory=list)
@@ -60,10 +62,11 @@ class Stub:
                 future.set_exception(ValueError(job.name))
             else:
                 future.set_result(job.name)
-        return self.known
+        self.away -= 1
+        return {} if self.away >= 0 else self.known
 
     def prospects(self) -> Collection[Place]:
-        return self.coming
+        return [*self.coming, *(self.known.values() if self.away >= 0 else ())]
 
     def dismiss(self, place: str) -> None:
         self.dismissed.append(place)
@@ -176,3 +179,21 @@ def test_local_tasks_are_told_to_stop_when_the_round_is_left() -> None:
         next(outcomes)
     assert halt.is_set()
     assert time.monotonic() - started < 10
+
+
+def test_a_moment_without_places_drops_nothing() -> None:
+    engine = Stub({"a": Place("a", 8 * GIB, 0)}, away=5)
+    handed_over = run([Job("one"), Job("two"), Job("huge", memory=64 * GIB)], engine)
+    outcomes = {job.name: outcome for job, outcome in handed_over}
+    assert (outcomes["one"], outcomes["two"]) == ("one", "two")
+    assert isinstance(outcomes["huge"], NoPlaceError)
+
+
+def test_impossible_tasks_may_be_withdrawn_while_they_are_told() -> None:
+    queue = [Job(f"part {k}", memory=64 * GIB) for k in range(3)]
+    told = []
+    for job, outcome in run(queue, Stub({"a": Place("a", 8 * GIB, 0)})):
+        told.append(job.name)
+        assert isinstance(outcome, NoPlaceError)
+        queue.clear()
+    assert told == ["part 0"]

@@ -142,7 +142,7 @@ def test_a_round_through_slurm_survives_the_death_of_a_node(
 ) -> None:
     change_track(workspace, audit_rows=0)
     slow = build("slurm-slow", "import time; time.sleep(1.5)\n" + HONEST.replace("\n    ", "\n"))
-    names = [f"entry-{k}" for k in range(12)]
+    names = [f"entry-{k}" for k in range(12)]  # a round of 12 tasks
     submit(workspace, slow, *names)
     shared = tmp_path / "shared"
     settings = tmp_path / "slurm.yaml"
@@ -154,6 +154,14 @@ def test_a_round_through_slurm_survives_the_death_of_a_node(
             }
         )
     )  # fmt: skip
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(settings.read_text().replace("partition: main", "partition: nowhere"))
+    refused = subprocess.run(
+        dask(workspace, "--slurm", str(wrong)), cwd=workspace.root, env=slurm.environment, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 3
+    assert "sbatch" in refused.stderr and "partition" in refused.stderr
     command = dask(workspace, "--slurm", str(settings), "--patience", "60")
     with running(command, cwd=workspace.root, env=slurm.environment) as round_:
         until(lambda: len(jobs_of(engine)) == 2)
