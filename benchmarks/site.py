@@ -57,6 +57,7 @@ def _visit(page: Page, path: Path) -> int:
     page.on("request", lambda request: loaded.append(Path(request.url.removeprefix("file://"))))
     page.goto(path.as_uri())
     page.wait_for_load_state()
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")  # a moment later
     return sum(p.stat().st_size for p in loaded)
 
 

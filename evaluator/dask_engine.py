@@ -120,9 +120,12 @@ class DaskEngine(Generic[Task, Order, Outcome]):
             try:
                 client.register_plugin(Guard(client.id))
                 client.register_plugin(equipment)
-            except UNREACHABLE as error:
+            except Exception as error:
                 self.stop()
-                raise EvaluatorError(f"A worker could not be equipped: {error}.", "Start the round again.") from error
+                raise EvaluatorError(
+                    f"The workers could not be equipped: {type(error).__name__}: {error}.",
+                    "See that scheduler and workers have this very version of the package, and start the round again.",
+                ) from error
 
     def places(self) -> Mapping[str, Place]:
         """Every worker that is there, by name.

@@ -40,6 +40,7 @@ class Round:
     records: Records
     summary: Summary = field(default_factory=Summary)
     rescored: list[Change] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
 
     @property
     def repository(self) -> Repository:
@@ -192,7 +193,10 @@ def _finish(this: Round, watch: Watch, task: Task, finished: Finished) -> None:
         return
     assert table is not None
     kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0, finished.flags)
+    if task.run_key in this.kept:  # another entry with the same image: the first word counts for both
+        kept = this.state.predictions(task.run_key) or kept
     this.state.keep_predictions(task.run_key, kept)
+    this.kept.add(task.run_key)
     result = this.records.scored(task, kept, finished)
     this.results.put(result)
     this.summary.scored.append(task.name)

@@ -30,7 +30,7 @@ from evaluator.pinning import Pinning
 from evaluator.plan import Task
 from evaluator.sequences import Sequences
 from evaluator.slurm import Slurm
-from evaluator.survey import Job
+from evaluator.survey import Job, Say
 from evaluator.work import Finished, Work
 from evaluator.workers import NO_PAGES, Bench, perform
 
@@ -39,7 +39,6 @@ NOT_SEEN = ("IMAGE_NOT_FOUND", "IMAGE_NOT_PUBLIC")
 """What a registry's answer to one machine alone may mean."""
 PATIENCE = 300.0
 ALONE_SECONDS = 45.0
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -13,11 +13,9 @@ from evaluator.pinning import Pinning
 from evaluator.plan import Task
 from evaluator.runs import SandboxedRuns
 from evaluator.sequences import rows_of
-from evaluator.survey import Job, Resolver
+from evaluator.survey import Job, Resolver, Say
 from evaluator.unsandboxed import UnsandboxedRuns
 from evaluator.work import Finished
-
-Say = Callable[[str], None]
 
 
 class Machinery(Protocol):

@@ -32,7 +32,7 @@ class UnsandboxedRuns:
         contexts: folder with one build context per reference image, as `apb-zoo package --context` lays them out.
     """
 
-    memory = 64 * GIB
+    memory = 64 * GIB  # whatever entries ask for: these models are small
     gpus: tuple[str, ...] = ()
 
     def __init__(self, contexts: Path, state: State) -> None:

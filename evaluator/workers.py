@@ -68,7 +68,8 @@ class Bench(WorkerPlugin):
     def setup(self, worker: Worker) -> None:  # noqa: ARG002
         """Connect to this machine's engine, and remove what was left in it."""
         # Whoever stops the machine tells the process above as well, which ends this one in order.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with suppress(ValueError):  # only the main thread may say so, and in a process of ours it is this one
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             if self._versions != versions():
                 raise EvaluatorError(f"it has {versions()}, the head has {self._versions}")
