@@ -32,7 +32,8 @@ from evaluator.fleet import sequences_of
 from evaluator.images import Image
 from evaluator.settings import Settings
 from evaluator.workers import Bench
-from tests.conftest import HONEST, Build, Workspace, leftovers
+from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
+from tests.test_check import push, settings
 
 TIMES = {"evaluated_at", "hardware", "runtime"}
 SECONDS = 2
@@ -86,15 +87,17 @@ def ledger(workspace: Workspace) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (workspace.state / "ledger.jsonl").read_text().splitlines()]
 
 
-def local_copy(workspace: Workspace, to: Path) -> Workspace:
-    """The same benchmark, evaluated on this machine alone."""
+def same_as_local(workspace: Workspace, to: Path, names: list[str]) -> None:
+    """All these entries, of one image, have what the first of them has when this machine alone evaluates it."""
     copy = Workspace(to / "local")
     subprocess.run(["cp", "-r", str(workspace.root), str(copy.root)], check=True)
     for path in (copy.state, copy.results):
         subprocess.run(["rm", "-rf", str(path)], check=True)
-    done = copy.evaluate("--jobs", "2")
+    done = copy.evaluate(names[0])
     assert done.returncode == 0, done.stderr
-    return copy
+    found, [local] = records(workspace), records(copy).values()
+    assert found == {name: {**local, "submission": name} for name in names}
+    assert predictions(workspace) == predictions(copy)
 
 
 def jobs_of(engine: docker.DockerClient, task: str = "") -> list[tuple[str, int]]:
@@ -147,9 +150,7 @@ def test_a_killed_worker_costs_nothing_but_time(
     lost = first.partition(" on ")[0]
     assert events == {**{("run", name): 1 for name in names}, ("lost", lost): 1}, said
     assert f"{first}: its worker" in said
-    local = local_copy(bench, tmp_path)
-    assert records(bench) == records(local)
-    assert predictions(bench) == predictions(local)
+    same_as_local(bench, tmp_path, names)
     assert len({e["record"] for e in map(json.loads, (bench.results / "chain.jsonl").open())}) == 3
 
 
@@ -162,6 +163,26 @@ def test_the_only_worker_comes_back_and_goes_on(bench: Workspace, slow: str, eng
     assert round_.returncode == 0, said
     assert Counter(e["event"] for e in ledger(bench)) == {"run": 3, "lost": 1}, said
     assert leftovers(engine) == []
+
+
+def test_a_worker_pulls_by_digest_and_leaves_no_image(
+    bench: Workspace, build: Build, engine: docker.DockerClient, registry: LocalRegistry
+) -> None:
+    settings(bench, registry)
+    name = push(engine, build("cluster-pushed", HONEST + "    # pushed\n"), f"{registry.host}/tests/cluster:1.0")
+    submit(bench, name, "pushed")
+    submit(bench, f"{registry.host}/tests/nothing:1.0", "absent")
+    done = subprocess.run(
+        dask(bench, "--workers", "1", "--json"), cwd=bench.root, capture_output=True, text=True, timeout=60, check=False
+    )
+    summary = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert summary["scored"] == ["pushed on smoke"]
+    assert summary["failed"] == {"absent on smoke": "IMAGE_NOT_FOUND"}
+    lock = json.loads((bench.results / "pushed" / "image.lock").read_text())
+    assert lock["digest"] in registry.accesses()
+    with pytest.raises(docker.errors.ImageNotFound):
+        engine.images.get(lock["pull"])
 
 
 def test_a_poison_task_does_not_take_its_neighbours_down(

@@ -60,7 +60,7 @@ class OwnEngine:
 
 @pytest.fixture(scope="module")
 def images(engine: docker.DockerClient, build: Build) -> list[str]:
-    slow = "import time; time.sleep(6)\n" + HONEST.replace("\n    ", "\n")
+    slow = "import time; time.sleep(4)\n" + HONEST.replace("\n    ", "\n")
     return [build("slow-here", slow), build("honest-here", HONEST)]
 
 

@@ -45,7 +45,7 @@ def honest(build: Build) -> str:
 
 @pytest.fixture(scope="module")
 def slow(build: Build) -> str:
-    return build("slow", "import time; time.sleep(4)\n" + HONEST.replace("\n    ", "\n"))
+    return build("slow", "import time; time.sleep(3)\n" + HONEST.replace("\n    ", "\n"))
 
 
 def test_every_failure_has_its_code_and_harms_nobody(
