@@ -126,7 +126,9 @@ def test_the_cluster_guide_leads_to_a_round_on_workers(fork: Path, build: Build,
     script = script.replace("head:8786", "127.0.0.1:8786").replace("--port 8786", "--host 127.0.0.1 --port 8786")
     for line in ("openssl req", "apb worker tls://", "apb evaluate --all --hidden hidden --executor dask --scheduler"):
         assert line in script
-    script = script.replace("apb status\n", "apb status\nss -ltn | grep -c ':8787 ' | grep -qx 0\n")  # no web pages
+    script = script.replace(
+        "apb status\n", "apb status\nss -ltnp | grep '\"dask\"' | grep -vc 127.0.0.1 | grep -qx 0\n"
+    )
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     printed = shell(script, fork, environment)
     assert printed.count("1 scored, 0 rescored") == 2
