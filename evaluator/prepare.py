@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import random
 import secrets
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from evaluator.errors import UsageError
+from evaluator.errors import EvaluatorError, UsageError
 from evaluator.files import write_bytes
 from evaluator.settings import Repository
-from evaluator.tables import AMINO_ACIDS, read_csv
+from evaluator.tables import AMINO_ACIDS
 from evaluator.tracks import KEY_FILE, Track
 
 IMGT = (
@@ -89,7 +90,7 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     path = repository.tracks / f"{track_id}.yaml"
     if path.exists() or (hidden / track_id).exists():
         raise UsageError(f"There is a track {track_id} already. Choose another id.")
-    table = read_csv(source)
+    table = _read(source)
     truth = next((c for c in ("label", "target") if c in table), None)
     missing = [c for c in ("sequence_id", "sequence") if c not in table] + ([] if truth else ["label or target"])
     if missing:
@@ -128,6 +129,18 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     return path
 
 
+def _read(path: Path) -> pd.DataFrame:
+    """Somebody's CSV as text: an id of `NA` stays `NA`.
+
+    Raises:
+        EvaluatorError: it cannot be read.
+    """
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+
+
 def _key(hidden: Path) -> bytes:
     """The maintainer's key for hashes of hidden labels, made where there is none."""
     path = hidden / KEY_FILE
@@ -163,14 +176,14 @@ def _class(values: pd.Series[str], path: Path) -> pd.Series[str]:
 
 def _jain(folder: Path) -> Prepared:
     path = _one(folder, "jain_86*.csv")
-    t = _columns(read_csv(path), path, "id", "vh_sequence", "vl_sequence", "label")
+    t = _columns(_read(path), path, "id", "vh_sequence", "vl_sequence", "label")
     sequences = pd.DataFrame({"sequence_id": t["id"], "sequence": t["vh_sequence"], "light_sequence": t["vl_sequence"]})
     return Prepared(sequences, pd.DataFrame({"sequence_id": t["id"], "label": _class(t["label"], path)}))
 
 
 def _shehata(folder: Path) -> Prepared:
     heavy_path, light_path = _one(folder, "VH_only_shehata.csv"), _one(folder, "VL_only_shehata.csv")
-    heavy, light = (_columns(read_csv(p), p, "id", "sequence", "label") for p in (heavy_path, light_path))
+    heavy, light = (_columns(_read(p), p, "id", "sequence", "label") for p in (heavy_path, light_path))
     if list(heavy["id"]) != list(light["id"]):
         raise UsageError(f"{heavy_path} and {light_path} do not hold the same ids in the same order.")
     sequences = pd.DataFrame(
@@ -181,7 +194,7 @@ def _shehata(folder: Path) -> Prepared:
 
 def _vhh48(folder: Path) -> Prepared:
     path = _one(folder, "low_throughput_polyspecificity_scores_w_exp.csv")
-    t = _columns(read_csv(path), path, "Biorep average", *IMGT)
+    t = _columns(_read(path), path, "Biorep average", *IMGT)
     ids = [f"vhh_{k:02d}" for k in range(1, len(t) + 1)]
     return Prepared(
         pd.DataFrame({"sequence_id": ids, "sequence": _assembled(t)}),

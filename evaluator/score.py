@@ -39,7 +39,7 @@ def read_files(
         EvaluatorError: something is wrong with the labels.
     """
     labels = tables.read_csv(labels_file)
-    if "sequence_id" not in labels or labels["sequence_id"].duplicated().any():
+    if "sequence_id" not in labels or len(set(labels["sequence_id"])) < len(labels["sequence_id"]):
         raise EvaluatorError(f"{labels_file} needs a column sequence_id without repeats.", "Correct the labels.")
     task, truth = tables.truth_column(labels, labels_file)
     families = tables.family_column(labels, labels_file) if "family" in labels else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import io
 import math
 import zlib
@@ -10,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from evaluator.errors import EvaluatorError
 from evaluator.metrics import Task
@@ -18,31 +19,43 @@ from evaluator.metrics import Task
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """One of our own CSVs (`.csv` or `.csv.gz`) as text: an id of `NA` stays `NA`.
+Table = dict[str, tuple[str, ...]]
+"""Columns by name, every cell as it stands: an id of `NA` stays `NA`."""
+
+
+def read_csv(path: Path) -> Table:
+    """One of our own CSVs (`.csv` or `.csv.gz`) as text.
 
     Raises:
         EvaluatorError: it cannot be read.
     """
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
         raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+    return parse(content, path)
 
 
-def parse(data: bytes, path: Path) -> pd.DataFrame:
-    """The content of a CSV as text.
+def parse(data: bytes, path: Path) -> Table:
+    """The content of a CSV as text; empty lines count for nothing.
 
     Raises:
         EvaluatorError: it cannot be read.
     """
     try:
-        return pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False)
-    except ValueError as error:
-        raise EvaluatorError(f"{path} cannot be read: {error}") from error
+        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        header, *rows = (fields for fields in reader if fields)
+    except (ValueError, csv.Error) as error:
+        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file in UTF-8, with a header.") from error
+    uneven = next((row for row, fields in enumerate(rows, start=2) if len(fields) != len(header)), None)
+    if uneven is not None:
+        raise EvaluatorError(f"{path} line {uneven} does not have as many fields as the header.", "Correct the line.")
+    if len(set(header)) != len(header):
+        raise EvaluatorError(f"{path} names a column twice.", "Name each column once.")
+    return dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(header, ())
 
 
-def id_column(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
+def id_column(table: Table, path: Path) -> tuple[str, ...]:
     """The ids, each once.
 
     Raises:
@@ -50,13 +63,13 @@ def id_column(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
     """
     if "sequence_id" not in table:
         raise EvaluatorError(f"{path} has no column sequence_id.", "Its header names the columns.")
-    ids = tuple(table["sequence_id"])
+    ids = table["sequence_id"]
     if len(set(ids)) != len(ids) or "" in ids:
         raise EvaluatorError(f"{path} has an empty or repeated sequence_id.", "Each row needs an id of its own.")
     return ids
 
 
-def sequence_columns(table: pd.DataFrame, path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def sequence_columns(table: Table, path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The columns of chains, every cell a protein sequence.
 
     Raises:
@@ -69,10 +82,10 @@ def sequence_columns(table: pd.DataFrame, path: Path, names: Sequence[str]) -> d
         bad = [row for row, value in enumerate(table[name], start=2) if not value or not AMINO_ACIDS.issuperset(value)]
         if bad:
             raise EvaluatorError(f"{path} line {bad[0]}: {name} is not a protein sequence.", "Use one-letter codes.")
-    return {name: tuple(table[name]) for name in names}
+    return {name: table[name] for name in names}
 
 
-def truth_column(table: pd.DataFrame, path: Path) -> tuple[Task, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
+def truth_column(table: Table, path: Path) -> tuple[Task, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
     """The `label` (0/1, int8) or `target` (finite float64) column of a labels file, [n], and the task it implies.
 
     Raises:
@@ -82,7 +95,7 @@ def truth_column(table: pd.DataFrame, path: Path) -> tuple[Task, npt.NDArray[np.
         bad = [row for row, value in enumerate(table["label"], start=2) if value not in {"0", "1"}]
         if bad:
             raise EvaluatorError(f"{path} line {bad[0]}: a label is 0 or 1.", "Correct the labels.")
-        return "classification", table["label"].to_numpy(dtype=np.int8)
+        return "classification", np.array([value == "1" for value in table["label"]], dtype=np.int8)
     if "target" not in table:
         raise EvaluatorError(f"{path} has neither a column label nor a column target.", "Add one.")
     try:
@@ -94,18 +107,19 @@ def truth_column(table: pd.DataFrame, path: Path) -> tuple[Task, npt.NDArray[np.
     return "regression", values
 
 
-def family_column(table: pd.DataFrame, path: Path) -> npt.NDArray[np.int64]:
+def family_column(table: Table, path: Path) -> npt.NDArray[np.int64]:
     """Which rows of a labels file belong together, by its column `family`: [n] from 0.
 
     Raises:
         EvaluatorError: there is no such column, or a row names no family.
     """
-    if "family" not in table or (table["family"] == "").any():
+    if "family" not in table or "" in table["family"]:
         raise EvaluatorError(f"{path} needs a column family with a value in every row.", "Add it.")
-    return np.asarray(pd.factorize(table["family"])[0], dtype=np.int64)
+    number = {name: k for k, name in enumerate(dict.fromkeys(table["family"]))}
+    return np.array([number[name] for name in table["family"]], dtype=np.int64)
 
 
-def row_order(labels: pd.DataFrame, ids: tuple[str, ...], path: Path) -> list[int]:
+def row_order(labels: Table, ids: tuple[str, ...], path: Path) -> list[int]:
     """For each row of sequences.csv its row in labels.csv.
 
     Raises:
