@@ -41,6 +41,8 @@ CLOSE_SECONDS = 20.0
 RECONNECT_SECONDS = 5.0
 NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 """Dask's own web pages name tasks to whoever asks: there are none."""
+LEAN: dict[str, Any] = {"distributed.worker.profile.enabled": False}
+"""The work is done in containers: there is nothing to profile in a worker."""
 
 
 class Bench(WorkerPlugin):
@@ -203,7 +205,7 @@ def serve(station: Station, say: Callable[[str], None]) -> bool:
         MEMORY: str(memory), "CUDA_VISIBLE_DEVICES": ",".join(granted),
     }  # fmt: skip
     try:
-        with dask.config.set({**NO_PAGES, "distributed.comm.timeouts.connect": "10s"}):
+        with dask.config.set({**NO_PAGES, **LEAN, "distributed.comm.timeouts.connect": "10s"}):
             return asyncio.run(_serve(station, resources, environment, say))
     finally:
         containers.reap(engine)
