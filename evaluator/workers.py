@@ -41,8 +41,12 @@ CLOSE_SECONDS = 20.0
 RECONNECT_SECONDS = 5.0
 NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 """Dask's own web pages name tasks to whoever asks: there are none."""
-LEAN: dict[str, Any] = {"distributed.worker.profile.enabled": False}
-"""The work is done in containers: there is nothing to profile in a worker."""
+LEAN: dict[str, Any] = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+}
+"""The work is done in containers: a worker has nothing to profile, nothing to steal, and no data to move."""
 
 
 class Bench(WorkerPlugin):
