@@ -25,7 +25,7 @@ import yaml
 from evaluator import executors, fleet
 from evaluator.dask_engine import DaskEngine, quiet
 from evaluator.executors import GIB, Engine, Local, LostError, Place
-from evaluator.workers import LEAN
+from evaluator.workers import CONFIGURATION
 from scripts import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,7 +192,7 @@ def many(work: Path) -> None:
     quiet()
     begun = time.monotonic()
     (work / "many").mkdir()
-    with dask.config.set(LEAN), fleet.own_cluster(work / "many", WORKERS) as (client, _):
+    with dask.config.set(CONFIGURATION), fleet.own_cluster(work / "many", WORKERS) as (client, _):
         started = time.monotonic() - begun
         remote: DaskEngine[Job, str, str] = DaskEngine(client, nothing, lambda job: job.name)
         taken = seconds(remote)

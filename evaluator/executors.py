@@ -236,9 +236,8 @@ class _Loop(Generic[Task, Outcome]):
             if place in places:
                 memory[places[place].pool] += task.memory
                 gpus[places[place].pool] += task.gpus
-        free.sort(
-            key=lambda name: (places[name].gpus, memory[places[name].pool])
-        )  # GPUs are left to those who need one
+        # GPUs are left to those who need one
+        free.sort(key=lambda name: (places[name].gpus, memory[places[name].pool]))
         hopeless = set()
         for task in self.queue:
             if (shape := _shape(task)) in hopeless and task not in self.losses:

@@ -32,7 +32,7 @@ from evaluator.sequences import Sequences
 from evaluator.slurm import Slurm
 from evaluator.survey import Job, Say
 from evaluator.work import Finished, Work
-from evaluator.workers import LEAN, NO_PAGES, Bench, perform
+from evaluator.workers import CONFIGURATION, Bench, perform
 
 START_SECONDS = 60.0
 NOT_SEEN = ("IMAGE_NOT_FOUND", "IMAGE_NOT_PUBLIC")
@@ -128,7 +128,7 @@ class Fleet:
         self._save_images(due, say)
         label = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         quiet()
-        with ThreadPoolExecutor(max_workers=1) as beside, dask.config.set({**NO_PAGES, **LEAN}):
+        with ThreadPoolExecutor(max_workers=1) as beside, dask.config.set(CONFIGURATION):
             sequences = beside.submit(sequences_of, due)  # parsed while the workers start
             with self._client(sum(task.track.shards for task in due)) as (client, prospects):
                 bench = Bench(label, self._settings, sequences.result(), self._job.runtime)

@@ -48,10 +48,10 @@ def _openable(lock: Path) -> Path:
 def one_of(uuids: tuple[str, ...], stop: threading.Event, folder: Path = LOCKS) -> Iterator[str | None]:
     """Hold one free GPU while the block runs; waits for one, and yields None only when told to stop.
 
+    The locks are files that every user of the machine shares; the kernel frees them when a process dies.
+
     Raises:
         EvaluatorError: there are none to wait for.
-
-    The locks are files that every user of the machine shares; the kernel frees them when a process dies.
     """
     if not uuids:
         raise EvaluatorError("A run needs a GPU, and this machine has none.", "Use a machine with a GPU.")

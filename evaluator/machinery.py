@@ -89,10 +89,7 @@ class Here:
         def run(task: Task) -> Finished:
             return runs.run(task.work(), rows_of(task.data.sequences, task.rows))
 
-        yield Local(
-            run, jobs=self._jobs, memory=runs.memory,
-            gpus=len(runs.gpus), halt=runs.stop,
-        )  # fmt: skip
+        yield Local(run, jobs=self._jobs, memory=runs.memory, gpus=len(runs.gpus), halt=runs.stop)
 
     def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:  # noqa: ARG002
         """What this machine has seen is so."""

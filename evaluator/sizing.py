@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from evaluator import tracks
 from evaluator.durations import Durations, Expected, makespan
-from evaluator.errors import UsageError
 from evaluator.pinning import Pinning
+from evaluator.results import Results
 from evaluator.settings import Repository
-from evaluator.survey import Job, find_tracks, survey
+from evaluator.survey import Job, choose_tracks, find_tracks, survey
 from evaluator.tracks import Track
 
 
@@ -112,17 +111,11 @@ def of_new(
         gpu: whether they need one.
 
     Raises:
-        UsageError: there is no such track.
+        EvaluatorError: there is no such track.
     """
-    from evaluator.results import Results
-
-    known = tracks.load_all(repository.tracks)
-    if unknown := [t for t in wanted if t not in known]:
-        raise UsageError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
     measured = Durations.of(Results(repository.results).timings())
-    chosen = [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
     found = []
-    for track in chosen:
+    for track in choose_tracks(repository, wanted):
         expected = measured.typical(track.id, track.n) if seconds_per_1000 is None else _given(seconds_per_1000, track)
         found.append(_runs(track, gpu, [expected] * entries))
     return Size(tuple(found))

@@ -18,7 +18,7 @@ from evaluator.settings import Repository
 from evaluator.state import State
 from evaluator.submission import Submission
 from evaluator.summary import Plan
-from evaluator.tracks import TrackFiles
+from evaluator.tracks import Track, TrackFiles
 
 Say = Callable[[str], None]
 
@@ -60,18 +60,27 @@ class Job:
         return "unsandboxed" if self.unsandboxed else "docker"
 
 
+def choose_tracks(repository: Repository, wanted: Sequence[str]) -> list[Track]:
+    """The tracks that are named; every benchmark track where none is.
+
+    Raises:
+        EvaluatorError: a track is unknown.
+    """
+    known = tracks.load_all(repository.tracks)
+    if unknown := [t for t in wanted if t not in known]:
+        raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
+    return [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
+
+
 def find_tracks(job: Job) -> tuple[list[TrackFiles], list[str]]:
     """The tracks of a round, and those among them without data here.
 
     Raises:
         EvaluatorError: a track is unknown, or its data are not what its file says.
     """
-    known, wanted, hidden = tracks.load_all(job.repository.tracks), job.track_ids, job.hidden
-    if unknown := [t for t in wanted if t not in known]:
-        raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
+    chosen, hidden = choose_tracks(job.repository, job.track_ids), job.hidden
     if not hidden.is_dir():
         raise EvaluatorError(f"{hidden} is not a folder.", "Name the folder with the hidden data with --hidden.")
-    chosen = [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
     found = {track.id: tracks.find_data(track, hidden) for track in chosen}
     return [f for f in found.values() if f], [track_id for track_id, f in found.items() if f is None]
 

@@ -39,14 +39,16 @@ from evaluator.work import Finished, Work
 STATE, TARS, CPUS, MEMORY = "APB_WORKER_STATE", "APB_WORKER_IMAGES", "APB_WORKER_CPUS", "APB_WORKER_MEMORY"
 CLOSE_SECONDS = 20.0
 RECONNECT_SECONDS = 5.0
-NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-"""Dask's own web pages name tasks to whoever asks: there are none."""
-LEAN: dict[str, Any] = {
+CONFIGURATION: dict[str, Any] = {
+    # Dask's own web pages name tasks to whoever asks.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # The work is done in containers: a worker has nothing to profile, nothing to steal, and no data to move.
     "distributed.worker.profile.enabled": False,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
 }
-"""The work is done in containers: a worker has nothing to profile, nothing to steal, and no data to move."""
+"""Of Dask, in the head and in workers."""
 
 
 class Bench(WorkerPlugin):
@@ -209,7 +211,7 @@ def serve(station: Station, say: Callable[[str], None]) -> bool:
         MEMORY: str(memory), "CUDA_VISIBLE_DEVICES": ",".join(granted),
     }  # fmt: skip
     try:
-        with dask.config.set({**NO_PAGES, **LEAN, "distributed.comm.timeouts.connect": "10s"}):
+        with dask.config.set({**CONFIGURATION, "distributed.comm.timeouts.connect": "10s"}):
             return asyncio.run(_serve(station, resources, environment, say))
     finally:
         containers.reap(engine)

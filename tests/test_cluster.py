@@ -135,6 +135,10 @@ def dask(workspace: Workspace, *arguments: str) -> list[str]:
     return workspace.command("evaluate", *workspace.on_smoke(), "--executor", "dask", *arguments)
 
 
+def evaluated(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return workspace.evaluate("--executor", "dask", *arguments)
+
+
 def test_a_killed_worker_costs_nothing_but_time(
     bench: Workspace, slow: str, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
@@ -172,9 +176,7 @@ def test_a_worker_pulls_by_digest_and_leaves_no_image(
     name = push(engine, build("cluster-pushed", HONEST + "    # pushed\n"), f"{registry.host}/tests/cluster:1.0")
     submit(bench, name, "pushed")
     submit(bench, f"{registry.host}/tests/nothing:1.0", "absent")
-    done = subprocess.run(
-        dask(bench, "--workers", "1", "--json"), cwd=bench.root, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = evaluated(bench, "--workers", "1", "--json")
     summary = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert summary["scored"] == ["pushed on smoke"]
@@ -201,14 +203,7 @@ def test_a_poison_task_does_not_take_its_neighbours_down(
     killer = threading.Thread(target=poisoned)
     killer.start()
     try:
-        done = subprocess.run(
-            dask(bench, "--workers", "2", "--json"),
-            cwd=bench.root,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = evaluated(bench, "--workers", "2", "--json")
     finally:
         over.set()
         killer.join()
@@ -256,9 +251,7 @@ def test_what_no_worker_can_ever_do_is_told_at_once(bench: Workspace, quick: str
     submit(bench, quick, "graphic", gpu=True)
     (bench.root / "pyproject.toml").write_text("[tool.apb]\nmax_memory_gb = 100000\n")
     bench.submit("huge", quick, resources="{memory_gb: 1024}")
-    done = subprocess.run(
-        dask(bench, "--workers", "1", "--json"), cwd=bench.root, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = evaluated(bench, "--workers", "1", "--json")
     summary = json.loads(done.stdout)
     assert done.returncode == 3
     assert summary["scored"] == ["usual on smoke"]
@@ -329,10 +322,7 @@ def test_a_round_whose_scheduler_is_killed_goes_on_when_it_is_back(
         until(lambda: not leftovers(engine), 10)
         events = Counter((e["event"], e["submission"]) for e in ledger(bench))
         with running(scheduler_command(certificates, "127.0.0.1", port)):
-            done = subprocess.run(
-                dask(bench, *on(address, certificates), "--json"), cwd=bench.root, capture_output=True, text=True,
-                timeout=90, check=False,
-            )  # fmt: skip
+            done = evaluated(bench, *on(address, certificates), "--json")
             assert done.returncode == 0, done.stderr
             summary = json.loads(done.stdout)
             assert sorted(summary["scored"]) == ["entry-1 on smoke", "entry-2 on smoke"]
@@ -379,29 +369,13 @@ def test_without_the_certificate_nobody_takes_part(
         )  # fmt: skip
         assert refused.returncode == 3
         assert "same certificates" in refused.stderr
-        head = subprocess.run(
-            dask(bench, *on(address, stranger)), cwd=bench.root, capture_output=True, text=True, timeout=60, check=False
-        )
+        head = evaluated(bench, *on(address, stranger))
         assert head.returncode == 3
         assert "same certificates" in head.stderr
-        plain = subprocess.run(
-            dask(bench, "--scheduler", f"tcp://127.0.0.1:{port}"),
-            cwd=bench.root,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        plain = evaluated(bench, "--scheduler", f"tcp://127.0.0.1:{port}")
         assert plain.returncode == 2
         assert "not encrypted" in plain.stderr
-        nobody = subprocess.run(
-            dask(bench, *on(address, certificates)[:-1], "2"),
-            cwd=bench.root,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        nobody = evaluated(bench, *on(address, certificates)[:-1], "2")
         assert nobody.returncode == 3
         assert "no worker" in nobody.stderr
     assert not bench.results.exists()

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from tests.conftest import Build, Workspace, leftovers
-from tests.test_cluster import change_track, dask, ledger, predictions, records
+from tests.test_cluster import change_track, evaluated, ledger, predictions, records
 
 BY_ROWS = """
     import csv, os
@@ -84,8 +84,6 @@ def test_without_a_passed_audit_of_this_very_image_nothing_is_split(
         other = {"image": {**record["image"], "digest": "sha256:" + "0" * 64}} if "image" in known else known
         path.write_text(json.dumps({**record, **other}))
         (workspace.state / "ledger.jsonl").unlink()
-    done = subprocess.run(
-        dask(workspace, "--workers", "2"), cwd=workspace.root, capture_output=True, timeout=90, check=False
-    )
+    done = evaluated(workspace, "--workers", "2")
     assert done.returncode == 0
     assert Counter(e["event"] for e in ledger(workspace)) == {"run": 1}
