@@ -102,7 +102,7 @@ class Cluster:
             self.run("scancel", "--user", "root")
         for name in ("slurmd-n1", "slurmd-n2", "slurmctld"):
             with suppress(OSError, ValueError):
-                os.kill(self.pid(name), signal.SIGTERM)
+                os.kill(self.pid(name), signal.SIGKILL)  # on SIGTERM a slurmd waits for its jobs
 
 
 @pytest.fixture
