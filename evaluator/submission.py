@@ -185,7 +185,7 @@ def read_yaml(data: bytes) -> tuple[Any, dict[tuple[str | int, ...], int]]:
     except UnicodeDecodeError as error:
         raise SubmissionError("YAML_ENCODING", f"Byte {error.start + 1} is not UTF-8.", "Save it as UTF-8.") from error
     try:
-        _refuse_tricks(text)
+        _screen(text)
         loader = _Loader(text)
         node = loader.get_single_node()
         lines: dict[tuple[str | int, ...], int] = {}
@@ -204,10 +204,23 @@ def _at(line: int, code: str, what: str, remedy: str) -> SubmissionError:
     return SubmissionError(code, f"Line {line}: {what}", remedy, [Problem(code, what, remedy, f"line {line}")])
 
 
-def _refuse_tricks(text: str) -> None:
-    """Look at the event stream first: it is read lazily and without recursion, so a bomb costs nothing."""
+def _screen(text: str) -> None:
+    """Look at the event stream before anything is built of it.
+
+    libyaml reads ahead and, by its version, gives up at a nesting depth of its own before it has told of ours. What it
+    cannot read is asked of PyYAML's own parser too, which tells of each level as it comes: our limit is the one meant.
+    """
+    try:
+        _refuse_tricks(text, _Loader)
+    except yaml.YAMLError:
+        _refuse_tricks(text, yaml.SafeLoader)
+        raise
+
+
+def _refuse_tricks(text: str, loader: type[yaml.CSafeLoader | yaml.SafeLoader]) -> None:
+    """Refuse all but plain values, a few levels deep; read lazily and without recursion, so a bomb costs nothing."""
     depth = 0
-    for event in yaml.parse(text, _Loader):
+    for event in yaml.parse(text, loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _at(line, "YAML_ALIAS", "anchors and aliases are not allowed.", "Write it out.")
