@@ -24,7 +24,8 @@ import yaml
 
 from evaluator import executors, fleet
 from evaluator.dask_engine import DaskEngine, quiet
-from evaluator.executors import GIB, Engine, Local, LostError, Place
+from evaluator.executors import Engine, Local, LostError, Place
+from evaluator.work import GIB
 from evaluator.workers import CONFIGURATION
 from scripts import machine
 

@@ -21,6 +21,7 @@ from scipy.special import expit
 
 from evaluator import metrics
 from evaluator.scored import Estimate
+from evaluator.task_types import METRICS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SIZES = ((7, 391), (27, 59), (70_000, 70_000))
@@ -142,7 +143,7 @@ def figure(rows: list[dict[str, object]]) -> str:
         def x(area: float, x0: int = x0) -> float:
             return x0 + AREAS.index(area) / (len(AREAS) - 1) * (wide - 45)
 
-        parts.append(f'<text x="{x0}" y="{y0 - 6}" font-weight="bold">{metrics.METRICS[name].title}</text>')
+        parts.append(f'<text x="{x0}" y="{y0 - 6}" font-weight="bold">{METRICS[name].title}</text>')
         parts.append(
             f'<rect x="{x0}" y="{y(0.97):.1f}" width="{wide - 45}" height="{y(0.93) - y(0.97):.1f}" fill="#ddd"/>'
         )

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import yaml
 
-from evaluator import plan, tracks
 from evaluator import submission as submissions
-from evaluator.metrics import SCORER_VERSION
-from evaluator.results import Lock, Results
+from evaluator import tracks, work
+from evaluator.limits import limits_for
+from evaluator.results import Results
+from evaluator.schemas import Lock
+from evaluator.scorer import SCORER_VERSION
 from evaluator.settings import Repository, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,14 +63,14 @@ def up_to_date(repository: Repository, entries: int) -> Path:
         entry = submissions.load(path)
         for name in TRACKS:
             track = known[name]
-            limits = plan.limits_for(entry, track, Settings())
+            limits = limits_for(entry, track, Settings())
             record = {
                 "schema_version": "1.1", "submission": path.stem, "track": name, "status": "ok", "failure": None,
                 "evaluated_at": "2026-03-01", "image": {"reference": reference, "digest": digest},
                 "sequences_sha256": track.sha256.sequences, "labels_hash": track.sha256.labels, "contract": 1,
                 "scorer": SCORER_VERSION, "software": "0.1.0", "commit": None, "limits": limits.as_json(),
                 "hardware": {}, "sandbox": "docker", "n": track.n, "level": 0.95, "curves": curve,
-                "run_key": plan.run_key(digest, str(track.sha256.sequences), limits, "docker"),
+                "run_key": work.run_key(digest, str(track.sha256.sequences), limits, "docker"),
                 "metrics": dict.fromkeys(("roc_auc", "average_precision", "accuracy", "f1", "mcc"), metric),
             }  # fmt: skip
             target = results.path(path.stem, name)

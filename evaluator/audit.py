@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 import random
+import secrets
+import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +20,7 @@ from evaluator import predictions
 from evaluator.errors import SubmissionError
 from evaluator.predictions import Predictions
 from evaluator.sequences import BlindedInput, Sequences
+from evaluator.work import UNKNOWN, Finished, Hardware, Run
 
 TOLERANCE = 1e-4
 OTHER_ROWS = "depends on the other rows"
@@ -24,6 +28,7 @@ NOT_DETERMINISTIC = "not deterministic"
 FAILS_ON_FEWER = "fails on fewer rows"
 
 RunOn = Callable[[BlindedInput], bytes]
+RunOnce = Callable[[BlindedInput], Run]
 
 
 class Audit(NamedTuple):
@@ -72,3 +77,40 @@ def _spread(a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple
 def _shown(spread: float) -> str:
     """One significant digit: enough to judge, too little to carry a message."""
     return f"{round(spread, -math.floor(math.log10(spread))):g}" if spread else "0"
+
+
+def run_and_audit(
+    sequences: Sequences,
+    run: RunOnce,
+    *,
+    image_bytes: int | None = None,
+    hardware: Hardware = UNKNOWN,
+) -> Finished:
+    """One run on all rows, its output checked; if all is well, the consistency audit."""
+    seed = secrets.randbits(64)
+    given = sequences.blinded(seed)
+    first = run(given)
+    done = Finished(
+        seed, replace(first, output=None), image_bytes=image_bytes, hardware=hardware, host=socket.gethostname()
+    )
+
+    def output_of(done: Run) -> bytes:
+        if done.failure:
+            raise done.failure
+        assert done.output is not None
+        return done.output
+
+    try:
+        table = predictions.read(output_of(first), given.ids, sequences.task)
+    except SubmissionError as error:
+        return replace(done, failure=error)
+    few: list[int | None] = []
+
+    def run_again(again: BlindedInput) -> bytes:
+        run_done = run(again)
+        few.append(run_done.peak_memory)
+        return output_of(run_done)
+
+    found = audit(sequences, table, run_again, seed)
+    few_rows_memory = max(filter(None, few), default=None)
+    return replace(done, table=table, flags=found.flags, exact=found.exact, few_rows_memory=few_rows_memory)

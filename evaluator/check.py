@@ -8,33 +8,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import docker
-import docker.errors
-import docker.models.images
-
-from evaluator import containers, forecast, images, metrics, plan, sandbox, tracks
+from evaluator import forecast, images, metrics, pinning, references, tracks
 from evaluator import submission as submissions
-from evaluator.errors import EvaluatorError, Problem, SubmissionError
+from evaluator.audit import run_and_audit
+from evaluator.errors import Problem, SubmissionError
 from evaluator.forecast import Measured
-from evaluator.images import Image
+from evaluator.labels import TrackFiles, find_data
+from evaluator.limits import limits_for
 from evaluator.metrics import estimate_json
-from evaluator.plan import Task
-from evaluator.results import Lock, Results
-from evaluator.runs import run_and_audit
+from evaluator.ready import Ready, Workbench
+from evaluator.references import Image
+from evaluator.results import Results
+from evaluator.scored import Scored
+from evaluator.scratch import Scratch
 from evaluator.sequences import BlindedInput
 from evaluator.settings import Repository
-from evaluator.state import State
 from evaluator.submission import Submission
+from evaluator.task_types import KINDS, METRICS
 from evaluator.text import printable
-from evaluator.tracks import TrackFiles
-from evaluator.verdict import MAX_FINDINGS, MAX_TEXT, Finding, Forecast, Step, Verdict, duration
+from evaluator.tracks import Track
+from evaluator.verdict import MAX_FINDINGS, MAX_TEXT, Expectation, Finding, Step, Verdict, duration
+from evaluator.work import Limits, Run
 
 SHOWN_LOG = 4000
 Say = Callable[[str, str], None]
 
 
 def check(
-    repository: Repository, path: Path, *, image: str | None, state: State, say: Callable[[str], None]
+    repository: Repository, path: Path, *, image: str | None, scratch: Scratch, say: Callable[[str], None]
 ) -> Verdict:
     """Check one submission file and its image; nothing hidden is touched.
 
@@ -58,19 +59,17 @@ def check(
         entry = submissions.load(path)
         verdict.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         _known_tracks(repository, entry)
-        reference = images.parse(entry.docker_image)
+        reference = references.parse(entry.docker_image)
         images.require_allowed(reference, repository.settings)
         passed("file", f"{path.name} is valid")
-        engine = images.connect()
-        containers.reap(engine)
-        chosen, how = _choose(entry, image, repository, engine)
+        bench = Workbench(repository.settings, scratch)
+        chosen, how = bench.choose(reference, image, local_builds=not os.environ.get("CI"))
         verdict.digest = chosen.digest
-        ready = images.ensure(chosen, repository.settings, engine)
-        passed("image", f"{how}, {ready.attrs['Size'] / 1e6:,.0f} MB, {chosen.digest}")
+        ready = bench.ready(chosen)
+        passed("image", f"{how}, {ready.size / 1e6:,.0f} MB, {chosen.digest}")
         for files in _practice(repository, entry):
-            limits = plan.limits_for(entry, files.track, repository.settings)
-            task = Task(entry, files, chosen, limits, "docker", "run")
-            _smoke(_Trial(task, repository, ready, engine, state), verdict, passed)
+            limits = bench.within(limits_for(entry, files.track, repository.settings))
+            _smoke(_Trial(entry, files, limits, ready, repository), verdict, passed)
         if chosen.pull:
             _lock(repository, path, entry, chosen, verdict)
         verdict.passed = True
@@ -96,17 +95,10 @@ def _placed(path: Path, error: SubmissionError) -> list[Problem]:
 def _lock(repository: Repository, path: Path, entry: Submission, image: Image, verdict: Verdict) -> None:
     if path.resolve().parent != repository.submissions.resolve():
         return
-    results = Results(repository.results)
-    locked = results.lock(entry.id, entry.docker_image)
-    if locked and locked.digest != image.digest and any(results.path(entry.id, "x").parent.glob("*.json")):
-        what = (
-            f"{entry.docker_image} is {image.digest} now; the benchmark has evaluated {locked.digest} and keeps to it."
-        )
+    if kept := pinning.lock_checked(Results(repository.results), entry, image):
+        what = f"{entry.docker_image} is {image.digest} now; the benchmark has evaluated {kept} and keeps to it."
         remedy = "Submit a changed image as a new entry."
         verdict.notes.append(Finding(code="TAG_MOVED", what=what, remedy=remedy))
-    else:
-        lock = Lock(reference=entry.docker_image, digest=image.digest, pull=image.pull)
-        results.put_lock(entry.id, lock)
 
 
 def _known_tracks(repository: Repository, entry: Submission) -> None:
@@ -118,29 +110,12 @@ def _known_tracks(repository: Repository, entry: Submission) -> None:
         )  # fmt: skip
 
 
-def _choose(
-    entry: Submission, image: str | None, repository: Repository, engine: docker.DockerClient
-) -> tuple[Image, str]:
-    """The image to check: the one given, a local build of the same name (not in CI), or what the registry has."""
-    reference = images.parse(entry.docker_image)
-    if image:
-        return images.local_image(image, engine), f"local image {printable(image, 100)}"
-    if not reference.local and not os.environ.get("CI"):
-        try:
-            local = images.local_image(str(reference).removeprefix("docker.io/"), engine)
-        except EvaluatorError:
-            pass
-        else:
-            return local, "your local build (push it before you open the pull request)"
-    return images.resolve(reference, repository.settings, engine), "found" if reference.local else "in the registry"
-
-
 def _practice(repository: Repository, entry: Submission) -> list[TrackFiles]:
     """The public practice tracks whose task the submission enters."""
     known = tracks.load_all(repository.tracks)
-    tasks = {known[t].task for t in entry.tracks or () if t in known} or {"classification"}
+    tasks = {known[t].task for t in entry.tracks or () if t in known} or {next(iter(KINDS))}
     wanted = [t for t in known.values() if t.purpose == "practice" and t.task in tasks]
-    found = [tracks.find_data(t, repository.public_data) for t in wanted]
+    found = [find_data(t, repository.public_data) for t in wanted]
     return [f for f in found if f is not None]
 
 
@@ -148,37 +123,37 @@ def _practice(repository: Repository, entry: Submission) -> list[TrackFiles]:
 class _Trial:
     """One practice track, and what it takes to run the image on it."""
 
-    task: Task
+    submission: Submission
+    files: TrackFiles
+    limits: Limits
+    ready: Ready
     repository: Repository
-    image: docker.models.images.Image
-    engine: docker.DockerClient
-    state: State
 
-    def once(self, given: BlindedInput) -> sandbox.Run:
+    @property
+    def track(self) -> Track:
+        return self.files.track
+
+    def once(self, given: BlindedInput) -> Run:
         """One run, within what this machine has."""
-        info, limits = self.engine.info(), self.task.limits
-        limits = replace(limits, cpus=min(limits.cpus, info["NCPU"]), memory=min(limits.memory, info["MemTotal"]))
-        with self.state.input_folder(given.csv) as folder:
-            return sandbox.run(self.engine, self.image, folder, limits, environment={"TASK": self.task.track.task})
+        return self.ready.run(given, self.limits, task=self.track.task)
 
 
 def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
     """Run on one practice track, logs and all; then check, audit, score and time what was written."""
-    task, track = trial.task, trial.task.track
-    done = run_and_audit(task.data.sequences, trial.once)
+    track, data = trial.track, trial.files.data
+    done = run_and_audit(data.sequences, trial.once)
     verdict.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")[:MAX_TEXT]
     if done.failure:
         raise done.failure
     assert done.table is not None
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
-    say(f"run on {track.id}", f"{task.data.n} sequences in {done.run.seconds:.2f} s{memory}")
+    say(f"run on {track.id}", f"{data.n} sequences in {done.run.seconds:.2f} s{memory}")
     verdict.notes += [Finding.of(n) for n in done.table.notes[:MAX_FINDINGS]]
-    predicted = done.table.prediction if track.task == "classification" else None
-    scores = metrics.score(task.data.truth, done.table.score, predicted)
+    scores = metrics.measure(Scored.on(data, done.table.score, done.table.prediction))
     verdict.metrics[track.id] = {name: estimate_json(e) for name, e in scores.metrics.items()}
     value = scores.metrics[track.primary_metric].value
     shown = "undefined" if value is None else f"{value:.3f}"
-    title = metrics.METRICS[track.primary_metric].title
+    title = METRICS[track.primary_metric].title
     say(f"predictions on {track.id}", f"complete and valid; {title} {shown} on synthetic data, which says nothing")
     if done.flags:
         remedy = "The board will say so. Score each sequence by itself, and fix every seed."
@@ -186,17 +161,17 @@ def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
             verdict.notes.append(Finding(code="INCONSISTENT", what=f"On {track.id}: {flag}.", remedy=remedy))
     else:
         say(f"consistency on {track.id}", "the same scores for fewer rows in another order")
-    _foretell(trial, Measured(task.data.n, done.run.seconds, done.run.peak_memory), verdict, say)
+    _foretell(trial, Measured(data.n, done.run.seconds, done.run.peak_memory), verdict, say)
 
 
 def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> None:
     """What the tracks of this kind will take, by further and longer runs."""
-    entry, task = trial.task.submission, trial.task.track.task
+    entry, task = trial.submission, trial.track.task
     known = tracks.load_all(trial.repository.tracks).values()
-    wanted = [t for t in plan.entered_tracks(entry, known) if t.purpose == "benchmark" and t.task == task]
+    wanted = [t for t in tracks.entered_tracks(entry, known) if t.purpose == "benchmark" and t.task == task]
     second = first
     while rows := forecast.rows_for(first, second, wanted):
-        given = forecast.enlarged(trial.task.data, rows).sequences.blinded(0)
+        given = forecast.enlarged(trial.files.data.sequences, rows).blinded(0)
         run = trial.once(given)
         if run.failure:
             what = (
@@ -209,8 +184,8 @@ def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> Non
         say(f"run on {rows:,} rows", f"{run.seconds:.2f} s")
     for track in wanted:
         told = forecast.extrapolated(first, second, track.n)
-        limits = plan.limits_for(entry, track, trial.repository.settings)
-        found = Forecast(
+        limits = limits_for(entry, track, trial.repository.settings)
+        found = Expectation(
             track=track.id, rows=track.n, seconds=round(told.seconds, 1), limit_seconds=limits.seconds,
             memory_mb=None if told.memory is None else round(told.memory / 1e6), limit_mb=round(limits.memory / 1e6),
         )  # fmt: skip

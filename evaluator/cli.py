@@ -78,12 +78,12 @@ def check(
     """
     from evaluator.check import check as run_check
     from evaluator.files import write_json
-    from evaluator.state import State
+    from evaluator.scratch import Scratch
     from evaluator.verdict import duration
 
     say = (lambda _line: None) if as_json else click.echo
     path = _only_yaml(file or Path()) if file is None or file.is_dir() else file
-    verdict = run_check(repository_of(context), path, image=image, state=State(state), say=say)
+    verdict = run_check(repository_of(context), path, image=image, scratch=Scratch(state), say=say)
     if report:
         write_json(report, verdict.as_json())
     if page:
@@ -200,10 +200,10 @@ def evaluate(
     where something is left undone because of this machine.
     """
     from evaluator import evaluate as rounds
+    from evaluator.job import Job
     from evaluator.progress import ProgressLines
     from evaluator.results import Results
     from evaluator.state import State
-    from evaluator.survey import Job
 
     if everything and ids:
         raise click.UsageError("Name submissions, or --all, not both.")

@@ -18,8 +18,8 @@ from evaluator.text import printable
 ONCE_SECONDS = 30.0
 
 if TYPE_CHECKING:
+    from evaluator.job import Job
     from evaluator.machinery import Machinery
-    from evaluator.survey import Job
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def worker(
     It works for every round of that scheduler until it is stopped, and never sees a label.
     """
     from evaluator.doctor import require_fit
-    from evaluator.gpus import granted
+    from evaluator.hardware import granted
 
     with _cluster_libraries():
         from evaluator.certificates import security, security_of
@@ -197,9 +197,9 @@ def plan(
 ) -> None:
     """How large is the next round: entries x rows x seconds, hours of CPU and GPU, and how long it takes."""
     from evaluator import sizing
+    from evaluator.job import Job
     from evaluator.results import Results
     from evaluator.state import State
-    from evaluator.survey import Job
 
     if entries is None and (hidden is None or gpu):
         raise UsageError(

@@ -15,14 +15,15 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from evaluator import influence, metrics, ranking
-from evaluator.metrics import METRICS
-from evaluator.results import Counts, Value
-from evaluator.scored import Estimate, Floats, Scored
+from evaluator import disclosure, influence, metrics, ranking
+from evaluator.arrays import Floats
+from evaluator.schemas import Counts, Value
+from evaluator.scored import Estimate, Scored
 from evaluator.sides import Side, Sources, sides, stated
+from evaluator.task_types import METRICS, kind_of_metrics
 
 THRESHOLD = 0.05
-Verdict = Literal["PASSED", "FAILED", "NOT COMPARED"]
+Decision = Literal["PASSED", "FAILED", "NOT COMPARED"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Agreement:
     """How often only one of the two was right, and the exact McNemar test of that."""
 
     both: int
@@ -57,8 +58,8 @@ class Comparison:
     baseline: Side | None
     metric: str
     differences: dict[str, Difference]
-    pairs: Pairs | None
-    verdict: Verdict
+    pairs: Agreement | None
+    verdict: Decision
     reason: str
 
 
@@ -92,11 +93,10 @@ def compare(
 
 
 def _compared(track: str | None, mine: Side, theirs: Side | None, threshold: float, level: float) -> Comparison:
-    regression = "spearman" in mine.metrics
-    metric = "spearman" if regression else "accuracy"
-    names = [n for n, m in METRICS.items() if (m.task == "regression") == regression]
+    kind = kind_of_metrics(mine.metrics)
+    metric = kind.headline
     estimates = _estimates(mine, theirs)
-    rows = {name: _difference(name, mine, theirs, estimates, level) for name in names}
+    rows = {name: _difference(name, mine, theirs, estimates, level) for name in kind.metrics}
     verdict, reason = _verdict(metric, rows[metric], mine, theirs, threshold)
     return Comparison(track, mine, theirs, metric, rows, _pairs(mine, theirs), verdict, reason)
 
@@ -107,9 +107,7 @@ def _estimates(mine: Side, theirs: Side | None) -> tuple[dict[str, Estimate], di
         return None
     if not np.array_equal(mine.scored.truth, theirs.scored.truth):
         return None
-    a, b = (
-        metrics.score(s.truth, s.score, s.prediction, s.level, s.families).metrics for s in (mine.scored, theirs.scored)
-    )
+    a, b = (metrics.measure(s).metrics for s in (mine.scored, theirs.scored))
     return a, b
 
 
@@ -146,7 +144,7 @@ def _half_width(of_rows: Floats, scored: Scored, level: float) -> float:
     )
 
 
-def _pairs(mine: Side, theirs: Side | None) -> Pairs | None:
+def _pairs(mine: Side, theirs: Side | None) -> Agreement | None:
     if theirs is None or mine.scored is None or theirs.scored is None:
         return None
     a, b = mine.scored, theirs.scored
@@ -154,10 +152,12 @@ def _pairs(mine: Side, theirs: Side | None) -> Pairs | None:
         return None
     table = np.bincount((2 * a.right + b.right).astype(np.int64), minlength=4).tolist()
     neither, only_baseline, only_candidate, both = table
-    return Pairs(both, only_candidate, only_baseline, neither, float(ranking.mcnemar(only_candidate, only_baseline)))
+    return Agreement(
+        both, only_candidate, only_baseline, neither, float(ranking.mcnemar(only_candidate, only_baseline))
+    )
 
 
-def _verdict(metric: str, row: Difference, mine: Side, theirs: Side | None, threshold: float) -> tuple[Verdict, str]:
+def _verdict(metric: str, row: Difference, mine: Side, theirs: Side | None, threshold: float) -> tuple[Decision, str]:
     title = METRICS[metric].title.lower()
     if mine.failure:
         return "FAILED", f"the candidate has no score: {mine.failure}"
@@ -183,7 +183,7 @@ def _exact(value: Value, counts: Counts | None, metric: str) -> Fraction:
     """A share as a fraction, so that a drop of exactly the threshold passes: 0.90 - 0.85 > 0.05 in floating point."""
     if metric == "accuracy" and counts and (n := counts.tn + counts.fp + counts.fn + counts.tp):
         exact = Fraction(counts.tn + counts.tp, n)
-        if abs(float(exact) - (value.value or 0.0)) < 5e-4:  # a hidden track's value is rounded
+        if abs(float(exact) - (value.value or 0.0)) <= disclosure.ROUNDING:  # a hidden track's value is rounded
             return exact
     return Fraction(str(value.value))
 

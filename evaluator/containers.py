@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
@@ -17,20 +17,13 @@ from typing import Any
 import docker
 import docker.errors
 import docker.models.containers
-import requests.exceptions
 
+from evaluator.engine import ENGINE_FAULTS
 from evaluator.errors import EngineError
+from evaluator.processes import boot, process_start
 
 UID = 65532
 LABEL = "antibody-polyreactivity-benchmark"
-ENGINE_FAULTS = (docker.errors.DockerException, requests.exceptions.RequestException)
-
-
-@cache
-def is_podman(engine: docker.DockerClient) -> bool:
-    """Whether the Docker socket is in truth Podman's."""
-    components = engine.version().get("Components") or []
-    return any("podman" in str(c.get("Name", "")).lower() for c in components)
 
 
 @cache
@@ -54,22 +47,6 @@ def confined(*, podman: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def process_start(pid: int) -> str | None:
-    """When a process began, in clock ticks since boot; None if it is dead. A pid alone may be used again."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
-
-
-@cache
-def _boot() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return "unknown"
-
-
 _task: ContextVar[dict[str, str]] = ContextVar("task", default={})  # noqa: B039 - never changed in place
 
 
@@ -90,16 +67,16 @@ def owner_labels() -> dict[str, str]:
         **_task.get(),
         LABEL: "run",
         f"{LABEL}.host": socket.gethostname(),
-        f"{LABEL}.process": f"{_boot()}/{pid}/{process_start(pid)}",
+        f"{LABEL}.process": f"{boot()}/{pid}/{process_start(pid)}",
     }
 
 
 def _orphaned(labels: dict[str, str]) -> bool:
     if labels.get(f"{LABEL}.host") != socket.gethostname():
         return False
-    boot, _, process = labels.get(f"{LABEL}.process", "").partition("/")
+    its_boot, _, process = labels.get(f"{LABEL}.process", "").partition("/")
     pid, _, start = process.partition("/")
-    return boot != _boot() or not pid.isdecimal() or process_start(int(pid)) != start
+    return its_boot != boot() or not pid.isdecimal() or process_start(int(pid)) != start
 
 
 def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluator import gpus, images
+from evaluator import hardware
+from evaluator.engine import connect
 from evaluator.errors import EvaluatorError
 
 Level = Literal["ok", "warn", "refuse"]
@@ -22,7 +23,7 @@ LIMITS = {"MemoryLimit": "memory", "SwapLimit": "swap", "PidsLimit": "process", 
 
 
 @dataclass(frozen=True)
-class Finding:
+class Fitness:
     """One thing looked at."""
 
     level: Level
@@ -30,7 +31,7 @@ class Finding:
     remedy: str = ""
 
 
-def examine(runtime: str | None = None) -> list[Finding]:
+def examine(runtime: str | None = None) -> list[Fitness]:
     """Look at the engine and its machine.
 
     Args:
@@ -39,12 +40,12 @@ def examine(runtime: str | None = None) -> list[Finding]:
     Raises:
         EngineError: no engine answers.
     """
-    engine = images.connect()
+    engine = connect()
     info, version = engine.info(), engine.version()
     return judge(info, version, runtime)
 
 
-def judge(info: dict[str, Any], version: dict[str, Any], runtime: str | None = None) -> list[Finding]:
+def judge(info: dict[str, Any], version: dict[str, Any], runtime: str | None = None) -> list[Fitness]:
     """What the engine's own account of itself means."""
     return [
         *_engine(info, version),
@@ -69,11 +70,11 @@ def require_fit(runtime: str | None = None) -> None:
         )
 
 
-def _judge(good: bool, what: str, remedy: str, otherwise: Level = "refuse") -> Finding:
-    return Finding("ok", what) if good else Finding(otherwise, what, remedy)
+def _judge(good: bool, what: str, remedy: str, otherwise: Level = "refuse") -> Fitness:
+    return Fitness("ok", what) if good else Fitness(otherwise, what, remedy)
 
 
-def _engine(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Finding]:
+def _engine(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Fitness]:
     components = " ".join(str(c.get("Name", "")) for c in version.get("Components") or [])
     kind = "podman" if "podman" in components.lower() else "docker"
     numbers = tuple(int(n) for n in re.findall(r"\d+", str(version.get("Version")))[:2])
@@ -86,19 +87,19 @@ def _engine(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Finding]:
         native, f"platform {platform}", "Use a linux/amd64 machine; emulated runs are neither fair nor contained alike."
     )
     if kind == "podman":
-        yield Finding("warn", "podman's Docker socket", "Read docs/podman.md: what holds and what differs.")
+        yield Fitness("warn", "podman's Docker socket", "Read docs/podman.md: what holds and what differs.")
 
 
-def _confinement(info: dict[str, Any]) -> Iterator[Finding]:
+def _confinement(info: dict[str, Any]) -> Iterator[Fitness]:
     options = [str(o) for o in info.get("SecurityOptions") or []]
     profile = next((o.partition("profile=")[2] or "default" for o in options if "seccomp" in o), "none")
     remedy = "Start the engine with its default seccomp profile."
     if profile in {"default", "builtin"}:
-        yield Finding("ok", "seccomp on")
+        yield Fitness("ok", "seccomp on")
     elif profile in {"none", "unconfined"}:
-        yield Finding("refuse", "seccomp off", remedy)
+        yield Fitness("refuse", "seccomp off", remedy)
     else:
-        yield Finding("warn", f"seccomp with a profile of its own ({profile})", f"See that it is strict. {remedy}")
+        yield Fitness("warn", f"seccomp with a profile of its own ({profile})", f"See that it is strict. {remedy}")
     separate = any("userns" in o or "rootless" in o for o in options)
     yield _judge(
         separate, f"user namespaces {'on' if separate else 'off'}",
@@ -110,7 +111,7 @@ def _confinement(info: dict[str, Any]) -> Iterator[Finding]:
     )
 
 
-def _limits(info: dict[str, Any]) -> Iterator[Finding]:
+def _limits(info: dict[str, Any]) -> Iterator[Fitness]:
     # Podman's compatible API leaves some of these out; what is not denied is tested by the attack suite.
     for name, title in LIMITS.items():
         works = info.get(name, True)
@@ -119,7 +120,7 @@ def _limits(info: dict[str, Any]) -> Iterator[Finding]:
         yield _judge(bool(works), f"{title} limits {'work' if works else 'do not work'}", remedy, level)
 
 
-def _runtimes(info: dict[str, Any], wanted: str | None) -> Iterator[Finding]:
+def _runtimes(info: dict[str, Any], wanted: str | None) -> Iterator[Fitness]:
     # Podman also lists runtimes that are not installed.
     runtimes = {name: str(r.get("path", "")) for name, r in (info.get("Runtimes") or {}).items()}
     known = sorted(name for name, path in runtimes.items() if not path.startswith("/") or Path(path).exists())
@@ -128,24 +129,24 @@ def _runtimes(info: dict[str, Any], wanted: str | None) -> Iterator[Finding]:
             wanted in known, f"runtime {wanted}", f"The engine knows {', '.join(known)}; add it to daemon.json."
         )
     elif "runsc" in known:
-        yield Finding("ok", "gVisor is installed; use it with apb evaluate --runtime runsc")
+        yield Fitness("ok", "gVisor is installed; use it with apb evaluate --runtime runsc")
     else:
-        yield Finding(
+        yield Fitness(
             "warn", "no gVisor (runsc)", "For secrets that matter install it, or use a machine that is thrown away."
         )
 
 
-def _disk(root: Path) -> Iterator[Finding]:
+def _disk(root: Path) -> Iterator[Fitness]:
     place = next(p for p in (root, *root.parents) if p.exists())
     free = shutil.disk_usage(place).free / 1e9
     remedy = "Free some: docker image prune --all; or give the engine a disk of its own."
     yield _judge(free >= FREE_DISK_GB, f"{free:,.0f} GB free under {root}", remedy, "refuse" if free < 2 else "warn")
 
 
-def _graphics(info: dict[str, Any]) -> Iterator[Finding]:
-    found = gpus.present()
+def _graphics(info: dict[str, Any]) -> Iterator[Fitness]:
+    found = hardware.present()
     if not found:
-        yield Finding("ok", "no GPU; entries that need one are left for another machine")
+        yield Fitness("ok", "no GPU; entries that need one are left for another machine")
         return
     ready = "nvidia" in (info.get("Runtimes") or {}) or bool(info.get("CDISpecDirs"))
     remedy = "Install nvidia-container-toolkit and run: nvidia-ctk runtime configure --runtime=docker"

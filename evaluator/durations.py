@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from evaluator.results import Timing
+from evaluator.schemas import Timing
 
 START, PER_ROW = 5.0, 0.01
 """Seconds to begin and per row, where nothing at all is known."""

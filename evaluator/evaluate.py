@@ -15,17 +15,20 @@ from evaluator.dispatch import Dispatch
 from evaluator.durations import Durations
 from evaluator.errors import BenchmarkError, EngineError, SubmissionError
 from evaluator.executors import Engine
+from evaluator.job import Job, find_tracks
+from evaluator.labels import TrackFiles
 from evaluator.machinery import Machinery
-from evaluator.metrics import SCORER_VERSION
 from evaluator.pinning import Pinning
 from evaluator.plan import Task
-from evaluator.records import Records
-from evaluator.results import Change, Results
+from evaluator.records import Recorder
+from evaluator.results import Results
+from evaluator.schemas import Change
+from evaluator.scorer import SCORER_VERSION
 from evaluator.settings import Repository
 from evaluator.state import Kept, State
-from evaluator.summary import Plan, Summary
-from evaluator.survey import Job, Resolver, find_tracks, survey
-from evaluator.tracks import TrackFiles
+from evaluator.summary import Summary
+from evaluator.survey import Plan, Resolver, survey
+from evaluator.task_types import METRICS
 from evaluator.unsandboxed import UnsandboxedRuns
 from evaluator.watch import Progress, Watch
 from evaluator.work import NOTHING_RAN, Finished
@@ -37,7 +40,7 @@ class Round:
 
     job: Job
     progress: Progress
-    records: Records
+    records: Recorder
     summary: Summary = field(default_factory=Summary)
     rescored: list[Change] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
@@ -71,7 +74,8 @@ def evaluate(job: Job, progress: Progress, machinery: Machinery) -> Summary:
     files, no_data = find_tracks(job)
     machinery.require_fit()
     with job.state.locked():
-        this = Round(job, progress, Records(job.repository, job.results))
+        job.scratch.clear()
+        this = Round(job, progress, Recorder(job.repository, job.results))
         for track_id in no_data:
             progress.say(f"no data for {track_id}")
         this.summary.reaped = machinery.reap()
@@ -108,7 +112,7 @@ def dry_run(job: Job, progress: Progress) -> Plan:
     """
     files, no_data = find_tracks(job)
     resolver: Resolver = (
-        UnsandboxedRuns(job.unsandboxed, job.state)
+        UnsandboxedRuns(job.unsandboxed, job.scratch)
         if job.unsandboxed
         else Pinning(job.repository.settings, job.results)
     )
@@ -203,7 +207,7 @@ def _finish(this: Round, watch: Watch, task: Task, finished: Finished) -> None:
     _note(this, task, finished, "ok")
     primary = result.metrics.get(task.track.primary_metric)
     shown = "undefined" if primary is None or primary.value is None else f"{primary.value:.3f}"
-    title = metrics.METRICS[task.track.primary_metric].title
+    title = METRICS[task.track.primary_metric].title
     watch.end(task, "scored", f"{title} {shown}, {run.seconds:.2f} s", run.seconds)
 
 

@@ -20,17 +20,18 @@ from pathlib import Path
 import dask.config
 from distributed import Client, LocalCluster, Lock, Security
 
-from evaluator import containers, images, slurm, tars
+from evaluator import containers, images, references, slurm, tars
 from evaluator.certificates import TLS_FILES, security_of
 from evaluator.dask_engine import LOOK_EVERY, DaskEngine, quiet
 from evaluator.doctor import require_fit
+from evaluator.engine import connect
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.executors import Place
+from evaluator.job import Job, Say
 from evaluator.pinning import Pinning
 from evaluator.plan import Task
 from evaluator.sequences import Sequences
 from evaluator.slurm import Slurm
-from evaluator.survey import Job, Say
 from evaluator.work import Finished, Work
 from evaluator.workers import CONFIGURATION, Bench, perform
 
@@ -93,7 +94,7 @@ class Fleet:
     def reap(self) -> int:
         """What killed runs have left on this machine, if it has an engine."""
         with suppress(EngineError):
-            return containers.reap(images.connect())
+            return containers.reap(connect())
         return 0
 
     def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:
@@ -102,7 +103,7 @@ class Fleet:
         if failure is None or pull is None or failure.code not in NOT_SEEN:
             return finished
         try:
-            images.from_registry(images.parse(pull), self._settings)
+            images.from_registry(references.parse(pull), self._settings)
         except SubmissionError:
             return finished
         except EvaluatorError as error:
@@ -157,7 +158,7 @@ class Fleet:
                 f"{len(own)} of our own images: workers must have them already, since --images names no folder for them"
             )
         if folder and own:
-            engine = images.connect()
+            engine = connect()
             for image in own:
                 tars.save(image, folder, engine)
 

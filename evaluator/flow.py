@@ -12,9 +12,7 @@ import click
 from evaluator.options import FILE, FOLDER, Command, add_text, print_json, repository_of
 
 if TYPE_CHECKING:
-    from evaluator.github import GitHub
-    from evaluator.intake import Intake
-    from evaluator.settings import Repository
+    pass
 
 PAGE = click.option(
     "--summary", "page", type=FILE, envvar="GITHUB_STEP_SUMMARY", help="Add a summary in markdown to this file."
@@ -83,6 +81,7 @@ def report(context: click.Context, folder: Path, event: Path, page: Path | None)
 
     FOLDER holds the check's check.json. The gate is run again here. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.
     """
+    from evaluator import merged
     from evaluator.deliver import bring_up_to_date
     from evaluator.git import authorized
     from evaluator.github import GitHub
@@ -91,8 +90,7 @@ def report(context: click.Context, folder: Path, event: Path, page: Path | None)
 
     repository, hub, told = repository_of(context), GitHub(), read_event(event)
     bring_up_to_date(repository.root, told.repository.default_branch, authorized(hub.server, hub.token))
-    merged = _intake(repository, hub)
-    outcome = tell(repository, hub, told, folder, merged)
+    outcome = tell(repository, hub, told, folder, merged.merged(repository, hub))
     if page and outcome.page:
         add_text(page, outcome.page)
     click.echo(outcome.said + (f"; it {outcome.merge}" if outcome.merge else ""))
@@ -107,31 +105,20 @@ def intake(context: click.Context) -> None:
     Needs GITHUB_TOKEN and GITHUB_REPOSITORY.
     """
     from evaluator import intake as intakes
+    from evaluator import merged
     from evaluator.github import GitHub
-    from evaluator.locks import lock_image
+    from evaluator.pinning import lock_merged
 
     repository = repository_of(context)
     known = intakes.read(repository.intake)
-    lines = _intake(repository, GitHub())
+    lines = merged.merged(repository, GitHub())
     if lines != known:
         intakes.write(repository.intake, lines)
     for line in lines[len(known) :]:
-        checked = intakes.checked_image(repository.root, line.commit) if line.commit else None
-        outcome = lock_image(repository, line.id, checked) if line.new_run else "no new run"
+        checked = merged.checked_image(repository.root, line.commit) if line.commit else None
+        outcome = lock_merged(repository, line.id, checked) if line.new_run else "no new run"
         click.echo(f"{line.id} by {line.login}: {outcome}")
     click.echo(f"{len(lines) - len(known)} new, {len(lines)} in all")
-
-
-def _intake(repository: Repository, hub: GitHub) -> list[Intake]:
-    """Every merged submission: those written down, and those merged since."""
-    from evaluator import intake as intakes
-
-    def login_of(commit: str) -> str | None:
-        pulls = [p for p in hub.pulls_of(commit) if p.merged and p.merge_sha == commit]
-        return pulls[0].login if pulls else None
-
-    known = intakes.read(repository.intake)
-    return [*known, *intakes.merged_since(repository.root, known, login_of)]
 
 
 @click.command(cls=Command, examples='apb commit --message "Weekly round" --push')

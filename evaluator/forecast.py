@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from evaluator.tracks import Track, TrackData
+from evaluator.sequences import Sequences
+from evaluator.tracks import Track
 
 ROWS = 2000
 SECONDS = 30.0
@@ -37,16 +38,13 @@ def rows_for(first: Measured, last: Measured, tracks: Iterable[Track]) -> int:
     return min(ROWS, largest, max(affordable, 2 * last.rows))
 
 
-def enlarged(data: TrackData, rows: int, seed: int = 0) -> TrackData:
+def enlarged(sequences: Sequences, rows: int, seed: int = 0) -> Sequences:
     """So many rows, made of a track's own: each further copy has some residues exchanged, so that no two are alike."""
     rng = random.Random(seed)  # noqa: S311 - public data
-    columns = {}
-    for name, chains in data.columns.items():
-        columns[name] = tuple(
-            chains[k % data.n] if k < data.n else _changed(chains[k % data.n], rng) for k in range(rows)
-        )
-    ids = tuple(f"row_{k}" for k in range(rows))
-    return replace(data, ids=ids, columns=columns, truth=data.truth.take([k % data.n for k in range(rows)]))
+    n, columns = sequences.n, {}
+    for name, chains in sequences.columns.items():
+        columns[name] = tuple(chains[k % n] if k < n else _changed(chains[k % n], rng) for k in range(rows))
+    return Sequences(columns, sequences.task, sequences.audit_rows)
 
 
 def _changed(chain: str, rng: random.Random) -> str:

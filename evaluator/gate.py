@@ -15,12 +15,14 @@ from typing import Any
 from evaluator import submission as submissions
 from evaluator.errors import Problem, SubmissionError, UsageError
 from evaluator.git import commit_of, git
-from evaluator.intake import Intake, asks_for_runs, blob, read_at
+from evaluator.intake import Intake
+from evaluator.merged import asks_for_runs, blob, read_at
+from evaluator.models import ID
 from evaluator.text import markdown, printable
 
 PLAIN = "100644"
 MODES = {"120000": "a symbolic link", "160000": "a submodule", "100755": "executable", "040000": "a folder"}
-_PATH = re.compile(rb"submissions/([a-z0-9][a-z0-9-]{2,63})\.yaml")
+_PATH = re.compile(rf"submissions/({ID})\.yaml".encode())
 _LOGIN = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){0,38}")
 WEEK = timedelta(days=7)
 SHOWN = 5

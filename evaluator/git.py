@@ -42,6 +42,16 @@ def commit_of(root: Path, name: str) -> str:
         raise UsageError(f"{printable(name, 80)} is no commit of {root}.") from error
 
 
+def software_commit(root: Path) -> str | None:
+    """The checkout's commit, with `-dirty` behind it where tracked files of the code differ; None outside git."""
+    try:
+        commit = git(root, "rev-parse", "HEAD", timeout=10).decode().strip()
+        status = git(root, "status", "--porcelain", "--untracked-files=no", "--", "evaluator", timeout=30)
+    except EvaluatorError:
+        return None
+    return commit + ("-dirty" if status.strip() else "")
+
+
 def authorized(server: str, token: str) -> dict[str, str]:
     """Environment in which git shows a token to this server alone; on a command line others could read it."""
     if not token:

@@ -7,86 +7,25 @@ are built on this machine and never pulled.
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 import docker.errors
 import docker.models.images
-import requests.exceptions
 
+from evaluator.engine import CALL_TIMEOUT, ENGINE_FAULTS, answering
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
+from evaluator.references import Image, Reference, parse
 from evaluator.registry import PLATFORM, Registry
 from evaluator.settings import Settings
 from evaluator.text import clean_path, is_inert, printable
 
-REFERENCE_NAMESPACE = "apb"
-MAX_LENGTH = 300
 MAX_VOLUMES = 16
 CONTRACT_FOLDERS = ("/data", "/output", "/tmp")  # noqa: S108
-CALL_TIMEOUT = 60
 PULL_TIMEOUT = 1800
 PULL_SLACK = 256 * 1024 * 1024
-
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?", re.ASCII)
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(
-    rf"(?P<path>{_PART}(?:/{_PART})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?", re.ASCII
-)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A parsed image reference; `registry` is None for the benchmark's own local images."""
-
-    registry: str | None
-    repository: str
-    tag: str | None
-    digest: str | None
-
-    def __str__(self) -> str:
-        name = self.repository if self.registry is None else f"{self.registry}/{self.repository}"
-        return name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
-
-    @property
-    def local(self) -> bool:
-        """Whether this is one of the benchmark's own images."""
-        return self.registry is None
-
-
-def parse(text: str) -> Reference:
-    """Split a reference by the grammar of the distribution project; a name without registry means docker.io.
-
-    Raises:
-        SubmissionError: `IMAGE_REFERENCE`.
-    """
-    head, slash, rest = text.partition("/")
-    # Docker's own rule: what stands before the first slash is a host if it has a dot or a port.
-    host = head if slash and ("." in head or ":" in head or head == "localhost") else None
-    match = _NAME.fullmatch(rest if host else text)
-    if not match or len(text) > MAX_LENGTH or (host and not _HOST.fullmatch(host)):
-        raise SubmissionError(
-            "IMAGE_REFERENCE", f"'{printable(text, 100)}' is not an image reference.",
-            "Write registry/repository:tag, for example docker.io/user/model:1.0, with the repository in lower case.",
-        )  # fmt: skip
-    path, tag, digest = match["path"], match["tag"], match["digest"]
-    if not tag and not digest:
-        raise SubmissionError("IMAGE_REFERENCE", f"'{text}' names no version.", "Add :tag, or better @sha256:digest.")
-    if host is None and path.startswith(f"{REFERENCE_NAMESPACE}/") and not digest:
-        return Reference(None, path, tag, None)
-    host = (host or "docker.io").lower()
-    host = "docker.io" if host in {"index.docker.io", "registry-1.docker.io"} else host
-    if host == "docker.io" and "/" not in path:
-        path = f"library/{path}"
-    reference = Reference(host, path, tag, digest)
-    if len(str(reference)) > MAX_LENGTH:
-        raise SubmissionError(
-            "IMAGE_REFERENCE", f"The reference is longer than {MAX_LENGTH} characters.", "Shorten it."
-        )
-    return reference
 
 
 def require_allowed(reference: Reference, settings: Settings) -> None:
@@ -101,37 +40,6 @@ def require_allowed(reference: Reference, settings: Settings) -> None:
             "IMAGE_REGISTRY", f"Images from '{printable(reference.registry, 100)}' are not accepted.",
             f"Push it to one of {', '.join(settings.registries)}.",
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Image:
-    """One exact image.
-
-    Attributes:
-        reference: as the author wrote it.
-        digest: of the manifest for linux/amd64; of the image's configuration where the image is local.
-        pull: `registry/repository@digest`, or None for a local image.
-    """
-
-    reference: str
-    digest: str
-    pull: str | None
-
-
-def connect() -> docker.DockerClient:
-    """The local engine, with a time limit on every call.
-
-    Raises:
-        EngineError: it does not answer.
-    """
-    try:
-        client = docker.from_env(timeout=CALL_TIMEOUT, max_pool_size=64)
-        client.ping()
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise EngineError(
-            f"No Docker engine answers: {printable(str(error), 200)}", "Install and start Docker, or set DOCKER_HOST."
-        ) from error
-    return client
 
 
 def resolve(reference: Reference, settings: Settings, engine: docker.DockerClient) -> Image:
@@ -221,7 +129,7 @@ def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.
             if time.monotonic() - begun > PULL_TIMEOUT:
                 raise EngineError(f"{name} could not be pulled within {PULL_TIMEOUT} s.", "Try again later.")
         return client.images.get(name)
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (*ENGINE_FAULTS, OSError) as error:
         raise EngineError(f"{name} could not be pulled: {printable(str(error), 300)}", "Try again later.") from error
     finally:
         events = None  # drops the connection: the engine then cancels a pull that is still going on
@@ -234,12 +142,11 @@ def present(image: Image, engine: docker.DockerClient) -> bool:
 
 
 def _get(name: str, engine: docker.DockerClient) -> docker.models.images.Image | None:
-    try:
-        return engine.images.get(name)
-    except docker.errors.ImageNotFound:
-        return None
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise EngineError(f"The Docker engine does not answer: {printable(str(error), 200)}") from error
+    with answering():
+        try:
+            return engine.images.get(name)
+        except docker.errors.ImageNotFound:
+            return None
 
 
 def folder_of(engine: docker.DockerClient) -> Path:
@@ -248,10 +155,8 @@ def folder_of(engine: docker.DockerClient) -> Path:
     Raises:
         EngineError: it does not answer.
     """
-    try:
+    with answering():
         folder = Path(str(engine.info().get("DockerRootDir", "/")))
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise EngineError(f"The Docker engine does not answer: {printable(str(error), 200)}") from error
     return folder if folder.exists() else Path("/")
 
 
@@ -266,7 +171,7 @@ def discard(name: str, engine: docker.DockerClient) -> bool:
         engine.images.remove(name)
     except docker.errors.ImageNotFound:
         return True
-    except (docker.errors.DockerException, requests.exceptions.RequestException):
+    except ENGINE_FAULTS:
         return False
     return True
 

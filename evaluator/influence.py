@@ -11,14 +11,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import scipy
 
-Floats = npt.NDArray[np.float64]
-Families = npt.NDArray[np.int64]
+from evaluator.arrays import Floats, IntArray
 
 
-def family_sums(influence: Floats, families: Families) -> Floats:
+def family_sums(influence: Floats, families: IntArray) -> Floats:
     """Influences summed within families and scaled so that their squares add up to the variance; [n] -> [g].
 
     Args:
@@ -29,7 +27,7 @@ def family_sums(influence: Floats, families: Families) -> Floats:
     return np.asarray(sums * np.sqrt(len(sums) / max(len(sums) - 1, 1)))
 
 
-def design_effect(influence: Floats, families: Families, level: float) -> float:
+def design_effect(influence: Floats, families: IntArray, level: float) -> float:
     """How many times larger a variance is to be taken because rows come in families; at least 1.
 
     An estimate from n rows is worth as much as one from n / (design effect) independent rows (Kish 1965; used so for

@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import scipy
 
-Floats = npt.NDArray[np.float64]
+from evaluator.arrays import Floats
+
 Interval = tuple[float, float]
 Pair = tuple[float, float]
 

@@ -9,11 +9,12 @@ from typing import Protocol
 from evaluator.doctor import require_fit
 from evaluator.errors import EngineError, EvaluatorError
 from evaluator.executors import Engine, Local
+from evaluator.job import Job, Say
 from evaluator.pinning import Pinning
 from evaluator.plan import Task
 from evaluator.runs import SandboxedRuns
 from evaluator.sequences import rows_of
-from evaluator.survey import Job, Resolver, Say
+from evaluator.survey import Resolver
 from evaluator.unsandboxed import UnsandboxedRuns
 from evaluator.work import Finished
 
@@ -67,9 +68,9 @@ class Here:
         self._runs: SandboxedRuns | UnsandboxedRuns
         self.resolver: Resolver
         if job.unsandboxed:
-            self._runs = self.resolver = UnsandboxedRuns(job.unsandboxed, job.state)
+            self._runs = self.resolver = UnsandboxedRuns(job.unsandboxed, job.scratch)
         else:
-            self._runs = SandboxedRuns(settings, job.state, job.runtime)
+            self._runs = SandboxedRuns(settings, job.scratch, job.runtime)
             self.resolver = Pinning(settings, job.results)
 
     def require_fit(self) -> None:

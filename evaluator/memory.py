@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import docker
 import docker.models.containers
 
-from evaluator.containers import ENGINE_FAULTS
+from evaluator.engine import ENGINE_FAULTS
 
 EVERY = 0.25
 

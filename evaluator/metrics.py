@@ -1,4 +1,4 @@
-"""Every metric as a pure function of arrays, gathered in `METRICS`; what cannot be computed is null with a reason.
+"""Every metric as a pure function of arrays, gathered in `COMPUTE`; what cannot be computed is null with a reason.
 
 Notation: y [n] true classes 0/1, p [n] predicted classes 0/1, s [n] scores, higher = more polyreactive; n1 positives,
 n0 negatives; tn, fp, fn, tp the four counts of the confusion matrix.
@@ -10,19 +10,13 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import numpy as np
 
 from evaluator import influence, intervals
-from evaluator.scored import Classes, Confusion, Counts, Estimate, Floats, Scored
-
-Task = Literal["classification", "regression"]
-
-SCORER_VERSION = "1"
-"""Changes whenever a number that this module gives could change; kept predictions are then scored again."""
-SCORER_CHANGES = {"1": "The first scorer."}
-"""What each version changed, in words for the changelog that comes with rescored entries."""
+from evaluator.arrays import Floats, IntArray, LabelArray
+from evaluator.scored import Confusion, Estimate, Scored
+from evaluator.task_types import kind_of_rows
 
 
 def prepare() -> None:
@@ -223,29 +217,20 @@ def spearman(x: Scored) -> Estimate:
     return Estimate(value, *ends, influence=of_rows) if ends else Estimate(value, influence=of_rows)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One metric: what it is called, how it is computed, which way is better, and the tasks it is for."""
-
-    title: str
-    compute: Callable[[Scored], Estimate]
-    task: Task = "classification"
-    higher_is_better: bool = True
-
-
-METRICS: dict[str, Metric] = {
-    "roc_auc": Metric("ROC-AUC", roc_auc),
-    "average_precision": Metric("Average precision", average_precision),
-    "mcc": Metric("MCC", mcc),
-    "balanced_accuracy": Metric("Balanced accuracy", balanced_accuracy),
-    "accuracy": Metric("Accuracy", accuracy),
-    "precision": Metric("Precision", precision),
-    "recall": Metric("Recall", recall),
-    "specificity": Metric("Specificity", specificity),
-    "f1": Metric("F1", f1),
-    "brier": Metric("Brier score", brier, higher_is_better=False),
-    "spearman": Metric("Spearman", spearman, task="regression"),
+COMPUTE: dict[str, Callable[[Scored], Estimate]] = {
+    "roc_auc": roc_auc,
+    "average_precision": average_precision,
+    "mcc": mcc,
+    "balanced_accuracy": balanced_accuracy,
+    "accuracy": accuracy,
+    "precision": precision,
+    "recall": recall,
+    "specificity": specificity,
+    "f1": f1,
+    "brier": brier,
+    "spearman": spearman,
 }
+"""How each metric of `contract.task_types` is computed."""
 
 
 @dataclass(frozen=True)
@@ -271,22 +256,26 @@ def estimate_json(estimate: Estimate) -> dict[str, float | str | None]:
 
 
 def score(
-    truth: Classes | Floats,
+    truth: LabelArray | Floats,
     scores: Floats,
-    predictions: Classes | None,
+    predictions: LabelArray | None,
     level: float = 0.95,
-    families: Counts | None = None,
+    families: IntArray | None = None,
 ) -> Scores:
-    """Every metric of the task; `predictions` is None on a regression track.
+    """Every metric of the task.
 
     Args:
         truth: [n] classes 0/1, or targets.
         scores: [n] finite.
-        predictions: [n] classes 0/1.
+        predictions: [n] classes 0/1; None where the task has no classes.
         level: of the intervals.
         families: [n] which rows belong together, from 0; None where all are independent.
     """
-    task = "regression" if predictions is None else "classification"
-    scored = Scored(truth, scores, predictions, level, families)
-    values = {name: metric.compute(scored) for name, metric in METRICS.items() if metric.task == task}
-    return Scores(len(truth), values, scored.confusion if task == "classification" else None)
+    return measure(Scored(truth, scores, predictions, level, families))
+
+
+def measure(scored: Scored) -> Scores:
+    """Every metric that can be had of an entry's predictions: the one recipe for records, checks and comparisons."""
+    kind = kind_of_rows(classes=scored.prediction is not None)
+    values = {name: COMPUTE[name](scored) for name in kind.metrics}
+    return Scores(len(scored.truth), values, scored.confusion if kind.has_classes else None)

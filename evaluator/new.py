@@ -7,8 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluator.errors import SubmissionError
+from evaluator.models import is_id
 from evaluator.settings import PACKAGE
-from evaluator.submission import ID_PATTERN
 from evaluator.text import printable
 
 TEMPLATES = PACKAGE / "templates"
@@ -20,7 +20,7 @@ def scaffold(name: str, parent: Path) -> Path:
     Raises:
         SubmissionError: the name is no id, or the folder is there already.
     """
-    if not ID_PATTERN.fullmatch(name):
+    if not is_id(name):
         raise SubmissionError(
             "ID", f"'{printable(name, 80)}' cannot be an id.",
             "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit.",

@@ -28,7 +28,8 @@ import docker.models.volumes
 import requests
 from docker.types import LogConfig, Mount
 
-from evaluator.containers import LABEL, confined, is_podman, owner_labels, remove, removed
+from evaluator.containers import LABEL, confined, owner_labels, remove, removed
+from evaluator.engine import is_podman
 from evaluator.errors import EngineError, SubmissionError
 
 MIB = 1024**2

@@ -14,8 +14,7 @@ import numpy as np
 
 from evaluator.plan import Task
 from evaluator.predictions import Predictions
-from evaluator.sandbox import Run
-from evaluator.work import Finished
+from evaluator.work import Finished, Run
 
 
 def split(task: Task, parts: int) -> list[Task]:

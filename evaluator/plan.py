@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluator.images import Image
-from evaluator.metrics import SCORER_VERSION
-from evaluator.results import Results, Scope
-from evaluator.sandbox import GIB, Limits
-from evaluator.settings import CONTRACT_VERSION, Settings
+from evaluator.labels import TrackData, TrackFiles
+from evaluator.limits import limits_for
+from evaluator.references import Image
+from evaluator.results import Results
+from evaluator.schemas import Scope
+from evaluator.scorer import SCORER_VERSION
+from evaluator.settings import Settings
 from evaluator.state import State
 from evaluator.submission import Submission
-from evaluator.tracks import Track, TrackData, TrackFiles
-from evaluator.work import Work
+from evaluator.tracks import Track
+from evaluator.work import Limits, Sandbox, Work, run_key
 
-Sandbox = Literal["docker", "unsandboxed"]
 Due = Literal["run", "rescore", "current"]
 
 
@@ -77,30 +75,6 @@ class Task:
             self.name, self.image, self.limits, bool(self.gpus),
             self.files.sequences_sha256, self.rows,
         )  # fmt: skip
-
-
-def run_key(digest: str | None, sequences_sha256: str, limits: Limits, sandbox: Sandbox) -> str:
-    """Hash of all that decides what a run predicts: image, sequences, contract, limits, and how it was confined."""
-    parts = [digest, sequences_sha256, CONTRACT_VERSION, limits.as_json(), sandbox]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def limits_for(submission: Submission, track: Track, settings: Settings) -> Limits:
-    """What a submission asks for, cut to what the track and the benchmark allow."""
-    asked = submission.resources
-    minutes = min(asked.timeout_minutes, track.timeout_minutes, settings.max_timeout_minutes)
-    memory = min(asked.memory_gb, settings.max_memory_gb)
-    return Limits(seconds=float(minutes * 60), memory=int(memory * GIB), cpus=float(settings.cpus))
-
-
-def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Track]:
-    """The tracks that a submission takes part in: those it names, else all; practice tracks are for every entry.
-
-    A classification entry serves regression tracks too: its score is compared by rank.
-    """
-    if submission.withdrawn:
-        return []
-    return [t for t in tracks if t.purpose == "practice" or submission.tracks is None or t.id in submission.tracks]
 
 
 def decide(

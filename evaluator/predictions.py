@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator.errors import Problem, SubmissionError
-from evaluator.settings import MAX_OUTPUT_BYTES
+from evaluator.task_types import KINDS, TaskType
 from evaluator.text import printable
 
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 ROOM, ROOM_PER_ROW = 2 * 1024 * 1024, 1024
 MAX_COLUMNS = 64
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -43,14 +44,13 @@ class Predictions:
     notes: tuple[Problem, ...] = ()
 
 
-def read(data: bytes, ids: Sequence[str], task: str) -> Predictions:
+def read(data: bytes, ids: Sequence[str], task: TaskType) -> Predictions:
     """Check the bytes of a predictions file against the ids that were asked for.
 
     Args:
         data: the file, at most `MAX_OUTPUT_BYTES` and about a kilobyte a row.
         ids: each must have exactly one row; any order.
-        task: `classification` (columns sequence_id, prediction, score) or `regression` (sequence_id, score).
-            Further columns are ignored.
+        task: which columns there must be (see `task_types`); further ones are ignored.
 
     Raises:
         SubmissionError: `BAD_FORMAT:<code>` of the first problem; `problems` holds them all.
@@ -64,7 +64,7 @@ def read(data: bytes, ids: Sequence[str], task: str) -> Predictions:
     index = _match_ids([(line, fields[columns["sequence_id"]]) for line, fields in body], ids, problems)
     score = _scores([(line, fields[columns["score"]]) for line, fields in body], task, problems)
     prediction = None
-    if task == "classification":
+    if KINDS[task].has_classes:
         prediction = _classes([(line, fields[columns["prediction"]]) for line, fields in body], problems)
     if problems:
         problems.sort(key=lambda p: int(p.where.removeprefix("row ")) if p.where else math.inf)
@@ -132,9 +132,9 @@ def _undecodable_row(data: bytes) -> int:
     return 1
 
 
-def _columns(header: list[str], task: str) -> dict[str, int]:
+def _columns(header: list[str], task: TaskType) -> dict[str, int]:
     """Where each needed column stands."""
-    needed = ["sequence_id", "score"] if task == "regression" else ["sequence_id", "prediction", "score"]
+    needed = KINDS[task].columns
     shown = printable(",".join(header), 120)
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
         raise _refuse("DELIMITER", f"The header is '{shown}'.", "Separate the columns with commas.", "row 1")
@@ -176,10 +176,10 @@ def _match_ids(cells: list[tuple[int, str]], ids: Sequence[str], problems: list[
     return np.array([found.get(i, 0) for i in ids], dtype=np.int64)
 
 
-def _scores(cells: list[tuple[int, str]], task: str, problems: list[Problem]) -> npt.NDArray[np.float64]:
+def _scores(cells: list[tuple[int, str]], task: TaskType, problems: list[Problem]) -> npt.NDArray[np.float64]:
     values = np.array([_number(cell) for _, cell in cells], dtype=np.float64)
     inside = np.isfinite(values)
-    if task == "classification":
+    if KINDS[task].has_classes:
         inside &= (values >= 0) & (values <= 1)
     for position in np.flatnonzero(~inside):
         line, cell = cells[position]

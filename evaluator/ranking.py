@@ -7,6 +7,7 @@ product of their rows' influences. For areas under the ROC curve that is DeLong'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +15,14 @@ import numpy.typing as npt
 import scipy
 
 from evaluator import influence
+from evaluator.arrays import Floats, IntArray, LabelArray, Truth
 
-Floats = npt.NDArray[np.float64]
-Families = npt.NDArray[np.int64]
 ALPHA = 0.05
 POWER = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Paired:
     """A metric of m entries on the same rows, and how they vary together; higher is better.
 
     Attributes:
@@ -53,7 +53,7 @@ class Comparison:
         return np.asarray(2 * scipy.special.stdtr(self.freedom, -t))
 
 
-def compare(truth: npt.NDArray[np.int8], scores: Floats, families: Families | None = None) -> Comparison:
+def compare(truth: npt.NDArray[np.int8], scores: Floats, families: IntArray | None = None) -> Paired:
     """Paired comparison of the areas under the ROC curve.
 
     Args:
@@ -72,19 +72,19 @@ def compare(truth: npt.NDArray[np.int8], scores: Floats, families: Families | No
     if families is None:
         covariance = of_positives @ of_positives.T / (max(n1 - 1, 1) * n1)
         covariance += of_negatives @ of_negatives.T / (max(n0 - 1, 1) * n0)
-        return Comparison(auc, covariance, max(min(n1, n0) - 1, 1))
+        return Paired(auc, covariance, max(min(n1, n0) - 1, 1))
     rows = np.concatenate([families[positive], families[~positive]])
     sums = [
         influence.family_sums(np.concatenate([a / n1, b / n0]), rows)
         for a, b in zip(of_positives, of_negatives, strict=True)
     ]
     fewest = min(len(np.unique(families[positive])), len(np.unique(families[~positive])))
-    return Comparison(auc, _products(sums), max(fewest - 1, 1))
+    return Paired(auc, _products(sums), max(fewest - 1, 1))
 
 
 def compare_accuracy(
-    truth: npt.NDArray[np.int8], predictions: npt.NDArray[np.int8], families: Families | None = None
-) -> Comparison:
+    truth: npt.NDArray[np.int8], predictions: npt.NDArray[np.int8], families: IntArray | None = None
+) -> Paired:
     """Paired comparison of accuracies: exact McNemar tests, or Student's t over families where there are any.
 
     Args:
@@ -97,12 +97,12 @@ def compare_accuracy(
     apart = right - accuracy[:, None]
     if families is not None:
         sums = [influence.family_sums(row / n, families) for row in apart]
-        return Comparison(accuracy, _products(sums), max(int(families.max()), 1))
+        return Paired(accuracy, _products(sums), max(int(families.max()), 1))
     only_first = right @ (1 - right).T
-    return Comparison(accuracy, apart @ apart.T / n / max(n - 1, 1), n - 1, mcnemar(only_first, only_first.T))
+    return Paired(accuracy, apart @ apart.T / n / max(n - 1, 1), n - 1, mcnemar(only_first, only_first.T))
 
 
-def compare_ranks(truth: Floats, scores: Floats, families: Families | None = None) -> Comparison:
+def compare_ranks(truth: Floats, scores: Floats, families: IntArray | None = None) -> Paired:
     """Paired comparison of Spearman's rank correlations with the target, by their rows' influences.
 
     Args:
@@ -114,7 +114,16 @@ def compare_ranks(truth: Floats, scores: Floats, families: Families | None = Non
     groups = np.arange(n) if families is None else families
     value = np.array([influence.rank_correlation(truth, row) or 0.0 for row in scores])
     sums = [influence.family_sums(influence.spearman(truth, row), groups) for row in scores]
-    return Comparison(value, _products(sums), max(int(groups.max(initial=0)) - 1, 1))
+    return Paired(value, _products(sums), max(int(groups.max(initial=0)) - 1, 1))
+
+
+PAIRED: dict[str, Callable[[Truth, Floats, LabelArray, IntArray | None], Paired]] = {
+    "roc_auc": lambda truth, scores, _, families: compare(truth.astype(np.int8), scores, families),
+    "accuracy": lambda truth, _, predictions, families: compare_accuracy(truth.astype(np.int8), predictions, families),
+    "spearman": lambda truth, scores, _, families: compare_ranks(truth.astype(np.float64), scores, families),
+}
+"""For each metric that a track may be ranked by, the comparison of m entries on the same n rows: truth [n], scores
+[m, n], predicted classes [m, n] (empty where the task has none), families [n] or None."""
 
 
 def mcnemar(only_first: npt.ArrayLike, only_second: npt.ArrayLike) -> Floats:
@@ -183,23 +192,23 @@ class Ranking:
     detectable: float | None
 
 
-def rank(comparison: Comparison, alpha: float = ALPHA) -> Ranking:
+def rank(paired: Paired, alpha: float = ALPHA) -> Ranking:
     """Tiers and rank intervals from all pairs."""
-    m, p = len(comparison.value), comparison.p_values()
+    m, p = len(paired.value), paired.p_values()
     upper = np.triu_indices(m, 1)
     differs = np.zeros((m, m), dtype=bool)
     differs[upper] = holm(p[upper]) < alpha
     differs |= differs.T
-    better = differs & (comparison.value[None, :] > comparison.value[:, None])
-    worse = differs & (comparison.value[None, :] < comparison.value[:, None])
-    best = int(np.argmax(comparison.value)) if m else 0
-    deviation = comparison.deviation()[:, best] if m else np.empty(0)
-    t = float(scipy.special.stdtrit(comparison.freedom, 1 - alpha / 2))
-    difference = comparison.value - comparison.value[best] if m else np.empty(0)
+    better = differs & (paired.value[None, :] > paired.value[:, None])
+    worse = differs & (paired.value[None, :] < paired.value[:, None])
+    best = int(np.argmax(paired.value)) if m else 0
+    deviation = paired.deviation()[:, best] if m else np.empty(0)
+    t = float(scipy.special.stdtrit(paired.freedom, 1 - alpha / 2))
+    difference = paired.value - paired.value[best] if m else np.empty(0)
     others = np.delete(deviation, best) if m else deviation
-    detectable = float((t + scipy.special.stdtrit(comparison.freedom, POWER)) * np.median(others)) if m > 1 else None
+    detectable = float((t + scipy.special.stdtrit(paired.freedom, POWER)) * np.median(others)) if m > 1 else None
     return Ranking(
-        tier=_tiers(comparison.value, p, alpha),
+        tier=_tiers(paired.value, p, alpha),
         rank_low=1 + better.sum(axis=1),
         rank_high=m - worse.sum(axis=1),
         to_best=difference,

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from evaluator import curves, metrics
-from evaluator.metrics import SCORER_VERSION
+from evaluator import disclosure, metrics
+from evaluator.git import software_commit
 from evaluator.plan import Task
-from evaluator.results import Counts, Hardware, ImageRecord, Result, Results, Runtime, Value
+from evaluator.results import Results
+from evaluator.schemas import Counts, ImageRecord, Result, Runtime, Value
 from evaluator.scored import Scored
-from evaluator.settings import CONTRACT_VERSION, HIDDEN_DECIMALS, Repository, software_commit, software_version
+from evaluator.scorer import SCORER_VERSION
+from evaluator.settings import Repository, software_version
 from evaluator.state import Kept
-from evaluator.work import Finished
-
-CURVE_POINTS = 200
+from evaluator.work import CONTRACT_VERSION, Finished, Hardware
 
 
 @dataclass(frozen=True)
-class Records:
+class Recorder:
     """Makes the records of one round."""
 
     repository: Repository
@@ -36,20 +36,13 @@ class Records:
         Args:
             finished: what came of the run; None where nothing was run, and kept predictions are scored again.
         """
-        track, truth = task.track, task.data.truth
-        hidden = track.disclosure == "hidden"
-        classes = kept.prediction if track.task == "classification" else None
-        scores = metrics.score(truth, kept.score, classes, self.repository.settings.level, task.data.families)
-        values = {name: Value.model_validate(e.as_dict()) for name, e in scores.metrics.items()}
-        drawn = None
-        if classes is not None:
-            scored = Scored(truth, kept.score, classes)
-            drawn = curves.coarse(scored) if hidden else curves.full(scored, CURVE_POINTS)
+        scored = Scored.on(task.data, kept.score, kept.prediction, self.repository.settings.level)
+        scores = metrics.measure(scored)
         return self._record(
-            task, finished, status="ok", flags=kept.flags, curves=drawn,
+            task, finished, status="ok", flags=kept.flags, curves=disclosure.told_curves(scored, task.track),
             runtime=Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory)),
-            confusion=Counts(**vars(scores.confusion)) if scores.confusion else None,
-            metrics={name: _rounded_value(value) for name, value in values.items()} if hidden else values,
+            confusion=Counts.of(scores.confusion) if scores.confusion else None,
+            metrics={n: disclosure.told_value(Value.of(e), task.track) for n, e in scores.metrics.items()},
         )  # fmt: skip
 
     def failed(self, task: Task, code: str, finished: Finished) -> Result:
@@ -75,12 +68,6 @@ class Records:
                 "run_key": task.run_key, **outcome,
             }
         )  # fmt: skip
-
-
-def _rounded_value(value: Value) -> Value:
-    """A hidden track's metric: three decimals, so that it says less about single labels."""
-    short = {k: round(v, HIDDEN_DECIMALS) for k, v in vars(value).items() if isinstance(v, float)}
-    return value.model_copy(update=short)
 
 
 def _rounded(value: float) -> float:

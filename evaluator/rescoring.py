@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluator.files import write_bytes
-from evaluator.metrics import METRICS, SCORER_CHANGES, SCORER_VERSION
-from evaluator.results import Change, Results
+from evaluator.results import Results
+from evaluator.schemas import Change
+from evaluator.scorer import SCORER_CHANGES, SCORER_VERSION
+from evaluator.task_types import METRICS
 
 
 def write(results: Results, changes: Sequence[Change]) -> Path:

@@ -5,73 +5,32 @@ A task goes out with sequences only, never a label; what comes back is a checked
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
 import docker.models.images
-import requests.exceptions
 
-from evaluator import containers, gpus, images, predictions, sandbox, tars
-from evaluator.audit import audit
+from evaluator import containers, hardware, images, tars
+from evaluator.audit import run_and_audit
+from evaluator.engine import ENGINE_FAULTS, connect
 from evaluator.errors import EngineError, MachineError, SubmissionError
-from evaluator.results import Hardware
-from evaluator.sandbox import GIB, Cancelled, Device, Run
+from evaluator.hardware import cpu_model
+from evaluator.ready import Ready
+from evaluator.sandbox import Cancelled, Device
+from evaluator.scratch import Scratch
 from evaluator.sequences import BlindedInput, Sequences
 from evaluator.settings import Settings
-from evaluator.state import State
-from evaluator.work import NOTHING_RAN, UNKNOWN, Finished, Work
+from evaluator.work import GIB, NOTHING_RAN, Finished, Hardware, Run, Work
 
 RETRY_AFTER = (2.0, 5.0, 15.0)
 CLOSE_SECONDS = 4.0
-
-RunOnce = Callable[[BlindedInput], Run]
-
-
-def run_and_audit(
-    sequences: Sequences,
-    run: RunOnce,
-    *,
-    image_bytes: int | None = None,
-    hardware: Hardware = UNKNOWN,
-) -> Finished:
-    """One run on all rows, its output checked; if all is well, the consistency audit."""
-    seed = secrets.randbits(64)
-    given = sequences.blinded(seed)
-    first = run(given)
-    done = Finished(
-        seed, replace(first, output=None), image_bytes=image_bytes, hardware=hardware, host=socket.gethostname()
-    )
-
-    def output_of(done: Run) -> bytes:
-        if done.failure:
-            raise done.failure
-        assert done.output is not None
-        return done.output
-
-    try:
-        table = predictions.read(output_of(first), given.ids, sequences.task)
-    except SubmissionError as error:
-        return replace(done, failure=error)
-    few: list[int | None] = []
-
-    def run_again(again: BlindedInput) -> bytes:
-        run_done = run(again)
-        few.append(run_done.peak_memory)
-        return output_of(run_done)
-
-    found = audit(sequences, table, run_again, seed)
-    few_rows_memory = max(filter(None, few), default=None)
-    return replace(done, table=table, flags=found.flags, exact=found.exact, few_rows_memory=few_rows_memory)
 
 
 @dataclass(frozen=True)
@@ -95,19 +54,25 @@ class SandboxedRuns:
     """
 
     def __init__(
-        self, settings: Settings, state: State, runtime: str | None = None, *, label: str = "", grant: Grant = Grant()
+        self,
+        settings: Settings,
+        scratch: Scratch,
+        runtime: str | None = None,
+        *,
+        label: str = "",
+        grant: Grant = Grant(),
     ) -> None:
         self.settings = settings
-        self.state = state
+        self.scratch = scratch
         self.runtime = runtime
         self.label = label
-        self.engine = images.connect()
+        self.engine = connect()
         self.stop = threading.Event()
         self.tars = grant.tars
         info: dict[str, Any] = self.engine.info()
         self.cpus = min(float(info["NCPU"]), grant.cpus or float(info["NCPU"]))
         self.memory = min(int(info["MemTotal"]), grant.memory or int(info["MemTotal"]))
-        self.gpus = gpus.granted()
+        self.gpus = hardware.granted()
         self._room = threading.Lock()
         self._going: set[Work] = set()
 
@@ -118,10 +83,10 @@ class SandboxedRuns:
     def clear(self) -> int:
         """Remove every image that was pulled for a round and that nobody is using; bytes freed."""
         with self._room:
-            pulled = self.state.pulled()
+            pulled = self.scratch.pulled()
             before = images.free_bytes(self.engine) if pulled else 0
             for name in pulled:
-                self.state.give_up(name, self._discard)
+                self.scratch.give_up(name, self._discard)
             return max(images.free_bytes(self.engine) - before, 0) if pulled else 0
 
     def _discard(self, name: str) -> bool:
@@ -135,10 +100,10 @@ class SandboxedRuns:
         """
         reserve = self.settings.keep_free_gb * 1e9
         with self._room:
-            for name in self.state.pulled():
+            for name in self.scratch.pulled():
                 if images.free_bytes(self.engine) >= reserve:
                     return
-                self.state.give_up(name, self._discard)
+                self.scratch.give_up(name, self._discard)
             if images.free_bytes(self.engine) < reserve:
                 raise MachineError(
                     f"Less than {self.settings.keep_free_gb:g} GB of disk are free for images.",
@@ -173,31 +138,26 @@ class SandboxedRuns:
     def _run(self, work: Work, sequences: Sequences) -> Finished:
         with ExitStack() as held:
             if work.image.pull is not None:
-                held.enter_context(self.state.using(work.image.pull))
+                held.enter_context(self.scratch.using(work.image.pull))
             try:
-                image = self._image(work)
+                ready = Ready(self.engine, self._image(work), self.scratch)
             except SubmissionError as error:
                 return replace(NOTHING_RAN, failure=error, host=socket.gethostname())
-            uuid = held.enter_context(gpus.one_of(self.gpus, self.stop)) if work.gpu else None
+            uuid = held.enter_context(hardware.one_of(self.gpus, self.stop)) if work.gpu else None
             if work.gpu and uuid is None:
                 raise Cancelled
             limits = replace(work.limits, cpus=min(work.limits.cpus, self.cpus))
-            device = Device(uuid, self.runtime)
 
             def once(given: BlindedInput) -> Run:
-                with self.state.input_folder(given.csv) as folder:
-                    return sandbox.run(
-                        self.engine, image, folder, limits, environment={"TASK": sequences.task}, device=device,
-                        stop=self.stop,
-                    )  # fmt: skip
+                device = Device(uuid, self.runtime)
+                return ready.run(given, limits, task=sequences.task, device=device, stop=self.stop)
 
-            size = int(image.attrs["Size"])
-            return run_and_audit(sequences, once, image_bytes=size, hardware=self.hardware())
+            return run_and_audit(sequences, once, image_bytes=ready.size, hardware=self.hardware())
 
     def _image(self, work: Work) -> docker.models.images.Image:
         """The image, brought here if need be; one at a time, since a pull is judged by how the disk fills meanwhile."""
         if not images.present(work.image, self.engine):
-            with self.state.fetching(self.stop) as allowed:
+            with self.scratch.fetching(self.stop) as allowed:
                 if not allowed:
                     raise Cancelled
                 if work.image.pull is not None:
@@ -221,20 +181,10 @@ class SandboxedRuns:
         """Whether the engine answers."""
         try:
             return bool(self.engine.ping())
-        except (docker.errors.DockerException, requests.exceptions.RequestException):
+        except ENGINE_FAULTS:
             return False
 
     def hardware(self) -> Hardware:
         """What the engine's machine is."""
         cpus = min(self.cpus, self.settings.cpus)
         return Hardware(cpu=cpu_model(), cpus=cpus, memory_gb=round(self.memory / GIB))
-
-
-@cache
-def cpu_model() -> str | None:
-    """What the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,45 +21,19 @@ import requests.exceptions
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from evaluator import accounts
-from evaluator.containers import ENGINE_FAULTS, confined, is_podman, removed
+from evaluator.containers import confined, removed
+from evaluator.engine import ENGINE_FAULTS, is_podman
 from evaluator.errors import EngineError, SubmissionError
 from evaluator.memory import Peak, sampled
 from evaluator.output import HOLDER, holder, output_mount, output_volume, read_output, require_alive
-from evaluator.settings import MAX_OUTPUT_BYTES
 from evaluator.text import clean_path, printable
+from evaluator.work import Limits, Run
 
 T = TypeVar("T")
-GIB = 1024**3
 LOG_BYTES = 1024**2
 LOG_SECONDS = 2.0
 _DOCKER_LOG = LogConfig(type="local", config={"max-size": "1m", "max-file": "1", "compress": "false"})
 _PODMAN_LOG = LogConfig(type="k8s-file", config={"max-size": "1m"})
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one run may use; `memory` covers the processes and all they write to /tmp, /dev/shm and /output."""
-
-    seconds: float
-    memory: int = 8 * GIB
-    cpus: float = 4
-    pids: int = 512
-    output: int = MAX_OUTPUT_BYTES
-    output_inodes: int = 256
-
-    @property
-    def tmp(self) -> int:
-        """Size of /tmp in bytes."""
-        return min(2 * GIB, self.memory // 4)
-
-    @property
-    def shm(self) -> int:
-        """Size of /dev/shm in bytes."""
-        return min(GIB, self.memory // 8)
-
-    def as_json(self) -> dict[str, float]:
-        """For the record and the key of a result."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -73,23 +47,6 @@ class Device:
 
     gpu: str | None = None
     runtime: str | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """What came of one run: `output` bytes or a `failure`, and what was measured and said meanwhile.
-
-    Attributes:
-        seconds: wall-clock time of the container.
-        peak_memory: bytes, as seen by the engine; None where it was too quick to be seen.
-        log: the last bytes of stdout and stderr; hostile.
-    """
-
-    output: bytes | None = None
-    failure: SubmissionError | None = None
-    seconds: float = 0.0
-    peak_memory: int | None = None
-    log: bytes = field(default=b"", repr=False)
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the maintainer stopped the round

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator import metrics, predictions, tables
+from evaluator.arrays import Truth
 from evaluator.errors import EvaluatorError, SubmissionError
-from evaluator.metrics import METRICS, Scores
-from evaluator.settings import MAX_OUTPUT_BYTES
+from evaluator.metrics import Scores
+from evaluator.predictions import MAX_OUTPUT_BYTES
+from evaluator.task_types import METRICS
 from evaluator.text import printable
-
-Truth = npt.NDArray[np.int8] | npt.NDArray[np.float64]
 
 
 def score_files(

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from evaluator import influence
-
-Floats = npt.NDArray[np.float64]
-Classes = npt.NDArray[np.int8]
-Counts = npt.NDArray[np.int64]
+from evaluator.arrays import Floats, IntArray, LabelArray
+from evaluator.labels import TrackData
+from evaluator.task_types import KINDS
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of true and false negatives and positives."""
+    """IntArray of true and false negatives and positives."""
 
     tn: int
     fp: int
@@ -58,11 +56,22 @@ class Scored:
         families: [n] which rows belong together, from 0; None where all are independent.
     """
 
-    truth: Classes | Floats
+    truth: LabelArray | Floats
     score: Floats
-    prediction: Classes | None = None
+    prediction: LabelArray | None = None
     level: float = 0.95
-    families: Counts | None = None
+    families: IntArray | None = None
+
+    @classmethod
+    def on(cls, data: TrackData, score: Floats, prediction: LabelArray | None, level: float = 0.95) -> Scored:
+        """Predictions on a track, with classes only where its task has any, and with the families that it declares.
+
+        Args:
+            score: [n] in the order of the track's rows.
+            prediction: [n] classes 0/1 in the same order, if any.
+        """
+        classes = prediction if KINDS[data.track.task].has_classes else None
+        return cls(data.truth, score, classes, level, data.families)
 
     @cached_property
     def confusion(self) -> Confusion:
@@ -78,7 +87,7 @@ class Scored:
         return np.asarray(self.prediction == self.truth, dtype=np.float64)
 
     @cached_property
-    def thresholds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def thresholds(self) -> tuple[IntArray, IntArray]:
         """Cumulative (fp, tp) at each distinct score, highest first: the vertices of the ROC curve but (0, 0)."""
         order = np.argsort(self.score)[::-1]  # not stable, which is faster, and ties make one threshold anyway
         ranked = self.score[order]
@@ -87,7 +96,7 @@ class Scored:
         return last + 1 - tp, tp
 
     @cached_property
-    def steps(self) -> tuple[Counts, Counts, Counts, Counts]:
+    def steps(self) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         """Cumulative fp and tp at each distinct score, highest first, and what each adds: (fp, tp, d_fp, d_tp)."""
         fp, tp = self.thresholds
         return fp, tp, np.diff(fp, prepend=0), np.diff(tp, prepend=0)

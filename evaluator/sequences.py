@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from evaluator.metrics import Task
+from evaluator.task_types import TaskType
 
 
 @dataclass(frozen=True)
 class BlindedInput:
-    """What a container sees of a track: `csv`, and (kept here) the opaque id of each row."""
+    """What a container sees of a track: the files in /data by name, and (kept here) the opaque id of each row."""
 
-    csv: bytes
+    files: dict[str, bytes]
     ids: tuple[str, ...]
 
 
@@ -31,7 +31,7 @@ class Sequences:
     """
 
     columns: dict[str, tuple[str, ...]]
-    task: Task
+    task: TaskType
     audit_rows: int
 
     @cached_property
@@ -53,7 +53,7 @@ class Sequences:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["sequence_id", *self.columns])
         writer.writerows(rows[k] for k in rng.sample(range(self.n), self.n))
-        return BlindedInput(csv=text.getvalue().encode(), ids=tuple(opaque))
+        return BlindedInput({"sequences.csv": text.getvalue().encode()}, ids=tuple(opaque))
 
 
 def rows_of(sequences: Sequences, rows: range | None) -> Sequences:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tomllib
 from functools import cached_property
 from importlib import metadata
@@ -14,10 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from evaluator.errors import EvaluatorError
 
 PACKAGE = Path(__file__).resolve().parent
-CONTRACT_VERSION = 1
-MAX_OUTPUT_BYTES = 64 * 1024 * 1024
-HIDDEN_DECIMALS = 3
-"""Of what is published of a hidden track."""
 
 
 class Settings(BaseModel):
@@ -105,17 +100,3 @@ def find_repository(start: Path | None = None) -> Repository:
 def software_version() -> str:
     """The installed version of the benchmark's code."""
     return metadata.version("antibody-polyreactivity-benchmark")
-
-
-def software_commit(root: Path) -> str | None:
-    """The checkout's commit, with `-dirty` behind it where tracked files differ; None outside git."""
-    git = ["git", "-C", str(root)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        status = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no", "--", "evaluator"],
-            capture_output=True, text=True, timeout=30, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit.stdout.strip() + ("-dirty" if status.stdout.strip() else "")

@@ -11,12 +11,13 @@ from typing import Any
 
 from evaluator import metrics, score, tracks
 from evaluator.errors import UsageError
-from evaluator.metrics import METRICS
-from evaluator.results import Counts, Result, Results, Value
+from evaluator.labels import TrackData, load_data
+from evaluator.results import Results
+from evaluator.schemas import Counts, Result, Value
 from evaluator.scored import Scored
 from evaluator.state import State
+from evaluator.task_types import METRICS
 from evaluator.text import printable
-from evaluator.tracks import TrackData
 
 ALIASES = {
     "auc": "roc_auc", "auroc": "roc_auc", "auc_roc": "roc_auc", "ap": "average_precision",
@@ -90,9 +91,9 @@ def _of_predictions(path: Path, sources: Sources) -> Side:
         raise UsageError(f"{path} holds predictions: name their labels with --labels.")
     truth, table, families = score.read_files(path, sources.labels)
     scored = Scored(truth, table.score, table.prediction, sources.level, families)
-    found = metrics.score(truth, table.score, table.prediction, sources.level, families)
-    counts = Counts(**vars(found.confusion)) if found.confusion else None
-    values = {name: Value.model_validate(e.as_dict()) for name, e in found.metrics.items()}
+    found = metrics.measure(scored)
+    counts = Counts.of(found.confusion) if found.confusion else None
+    values = {name: Value.of(e) for name, e in found.metrics.items()}
     return Side(path.name, values, counts, n=found.n, scored=scored)
 
 
@@ -120,13 +121,12 @@ def _kept(record: Result, sources: Sources) -> Scored | None:
     data = _data(record.track, sources)
     if kept is None or data is None or data.labels_hash != record.labels_hash:
         return None
-    classes = kept.prediction if data.track.task == "classification" else None
-    return Scored(data.truth, kept.score, classes, sources.level, data.families)
+    return Scored.on(data, kept.score, kept.prediction, sources.level)
 
 
 def _data(track: str, sources: Sources) -> TrackData | None:
     known = tracks.load_all(sources.tracks)
-    return tracks.load_data(known[track], sources.hidden) if sources.hidden and track in known else None
+    return load_data(known[track], sources.hidden) if sources.hidden and track in known else None
 
 
 def stated(text: str) -> Side:

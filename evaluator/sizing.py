@@ -8,10 +8,11 @@ from statistics import median
 from typing import Any
 
 from evaluator.durations import Durations, Expected, makespan
+from evaluator.job import Job, choose_tracks, find_tracks
 from evaluator.pinning import Pinning
 from evaluator.results import Results
 from evaluator.settings import Repository
-from evaluator.survey import Job, choose_tracks, find_tracks, survey
+from evaluator.survey import survey
 from evaluator.tracks import Track
 
 

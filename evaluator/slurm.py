@@ -15,7 +15,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evaluator.errors import EvaluatorError
-from evaluator.executors import GIB, Place
+from evaluator.executors import Place
+from evaluator.work import GIB
 
 LOOK_SECONDS = 10.0
 DEATHS = 3

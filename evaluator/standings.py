@@ -7,22 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from evaluator import ranking
-from evaluator.results import Pairs, Results, Standing, Standings, Value
-from evaluator.settings import HIDDEN_DECIMALS
+from evaluator import disclosure, ranking
+from evaluator.contamination import trained_on
+from evaluator.labels import TrackData
+from evaluator.results import Results
+from evaluator.schemas import Pairs, Standing, Standings, Value
 from evaluator.state import State
 from evaluator.submission import Submission
-from evaluator.tracks import Track, TrackData
+from evaluator.tracks import Track
 
 MAX_PAIRED = 300
 """Entries whose pairs are published; their number grows with the square."""
-
-
-def trained_on(entry: Submission, track: Track) -> str:
-    """`no`, `yes` or `undisclosed`: whether an entry has seen a track's labels, by its own account."""
-    if "undisclosed" in entry.training_data:
-        return "undisclosed"
-    return "yes" if set(entry.training_data) & set(track.same_labels) else "no"
 
 
 def update(
@@ -49,20 +44,17 @@ def update(
             ids.append(entry_id)
             scores.append(kept.score)
             predictions.append(kept.prediction if kept.prediction is not None else np.empty(0, dtype=np.int8))
-    if not ids:
-        found = ranking.Comparison(np.empty(0), np.empty((0, 0)), 1)
-    elif track.primary_metric == "accuracy":
-        found = ranking.compare_accuracy(data.truth.astype(np.int8), np.array(predictions), data.families)
-    elif track.task == "classification":
-        found = ranking.compare(data.truth.astype(np.int8), np.array(scores), data.families)
+    if ids:
+        compare = ranking.PAIRED[track.primary_metric]
+        found = compare(data.truth, np.array(scores), np.array(predictions), data.families)
     else:
-        found = ranking.compare_ranks(data.truth.astype(np.float64), np.array(scores), data.families)
+        found = ranking.Paired(np.empty(0), np.empty((0, 0)), 1)
     results.put_standings(_standings(data, ids, ranking.rank(found, 1 - level), level))
-    if track.disclosure == "open":  # on a hidden track every further number about a pair would tell of the labels
+    if disclosure.tells_pairs(track):
         results.put_pairs(_pairs(track, ids, found))
 
 
-def _pairs(track: Track, ids: list[str], found: ranking.Comparison) -> Pairs:
+def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
     best: npt.NDArray[np.intp] = np.argsort(-found.value, kind="stable")[:MAX_PAIRED]
     deviation = found.deviation()[np.ix_(best, best)] if len(ids) else np.empty((0, 0))
     return Pairs(
@@ -77,10 +69,9 @@ def _pairs(track: Track, ids: list[str], found: ranking.Comparison) -> Pairs:
 
 def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: float) -> Standings:
     track = data.track
-    decimals = HIDDEN_DECIMALS if track.disclosure == "hidden" else 12
 
     def short(value: float | None) -> float | None:
-        return None if value is None else round(float(value), decimals)
+        return disclosure.rounded(value, track)
 
     numbered = track.ranked == "tiers"
     entries = {

@@ -4,69 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from evaluator.errors import EvaluatorError, SubmissionError
-from evaluator.plan import Task
+from evaluator.errors import EvaluatorError
+from evaluator.survey import Account, Plan
 from evaluator.text import markdown
 
 SHOWN = 200
-
-
-@dataclass
-class Account:
-    """What needs no run, or cannot have one.
-
-    Attributes:
-        unchanged: `submission on track` of what is up to date.
-        failed: what failed by its own fault, with its code, by `submission on track` or a submission's id.
-        ours: what was left out because of us, with the reason, by the same.
-        no_data: tracks without hidden data here.
-    """
-
-    unchanged: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    ours: dict[str, str] = field(default_factory=dict)
-    no_data: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Plan(Account):
-    """What is due, decided without running anything.
-
-    Attributes:
-        run: pairs whose image must run.
-        rescore: pairs whose kept predictions are only scored again.
-        refused: pairs whose image cannot be had by the submission's own fault, still to be recorded.
-    """
-
-    run: list[Task] = field(default_factory=list)
-    rescore: list[Task] = field(default_factory=list)
-    refused: list[tuple[Task, SubmissionError]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        entries = len({task.submission.id for task in self.run})
-        parts = [
-            f"{len(self.run)} to run ({entries} {'entry' if entries == 1 else 'entries'})",
-            f"{len(self.rescore)} to score again", f"{len(self.unchanged)} up to date",
-        ]  # fmt: skip
-        parts += [f"{len(self.failed)} at fault"] * bool(self.failed)
-        parts += [f"{len(self.ours)} left out because of this machine"] * bool(self.ours)
-        return ", ".join(parts)
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "run": [_due(task) for task in self.run], "rescore": [_due(task) for task in self.rescore],
-            "unchanged": self.unchanged, "failed": self.failed, "ours": self.ours, "no_data": self.no_data,
-        }  # fmt: skip
-
-
-def _due(task: Task) -> dict[str, Any]:
-    return {
-        "submission": task.submission.id, "track": task.track.id, "rows": task.track.n,
-        "image": task.image.reference, "digest": task.image.digest, "limits": task.limits.as_json(), "gpus": task.gpus,
-    }  # fmt: skip
 
 
 @dataclass

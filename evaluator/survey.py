@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from evaluator import plan as planning
 from evaluator import submission as submissions
 from evaluator import tracks
 from evaluator.errors import EvaluatorError, SubmissionError
-from evaluator.images import Image
-from evaluator.plan import Sandbox, Task
-from evaluator.results import Results
-from evaluator.settings import Repository
-from evaluator.state import State
+from evaluator.job import Job, Say
+from evaluator.labels import TrackFiles
+from evaluator.limits import limits_for
+from evaluator.plan import Task
+from evaluator.references import Image
 from evaluator.submission import Submission
-from evaluator.summary import Plan
-from evaluator.tracks import Track, TrackFiles
-
-Say = Callable[[str], None]
 
 
 class Resolver(Protocol):
@@ -30,59 +25,60 @@ class Resolver(Protocol):
         """The exact image; with `lock` it is written down what a tag was resolved to."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a round is about.
+@dataclass
+class Account:
+    """What needs no run, or cannot have one.
 
     Attributes:
-        hidden: folder with `<track>/{sequences,labels}.csv`.
-        ids: submissions to look at; none for all.
-        track_ids: tracks to look at; none for every benchmark track.
-        force: run again what is up to date.
-        unsandboxed: run reference models from these build contexts as plain processes.
-        runtime: an OCI runtime of the engine, e.g. `runsc`; None for the engine's own.
+        unchanged: `submission on track` of what is up to date.
+        failed: what failed by its own fault, with its code, by `submission on track` or a submission's id.
+        ours: what was left out because of us, with the reason, by the same.
+        no_data: tracks without hidden data here.
     """
 
-    repository: Repository
-    hidden: Path
-    submissions: Path
-    results: Results
-    state: State
-    ids: Sequence[str] = ()
-    track_ids: Sequence[str] = ()
-    force: bool = False
-    unsandboxed: Path | None = None
-    runtime: str | None = None
-
-    @property
-    def sandbox(self) -> Sandbox:
-        """How runs are confined."""
-        return "unsandboxed" if self.unsandboxed else "docker"
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    no_data: list[str] = field(default_factory=list)
 
 
-def choose_tracks(repository: Repository, wanted: Sequence[str]) -> list[Track]:
-    """The tracks that are named; every benchmark track where none is.
+@dataclass
+class Plan(Account):
+    """What is due, decided without running anything.
 
-    Raises:
-        EvaluatorError: a track is unknown.
+    Attributes:
+        run: pairs whose image must run.
+        rescore: pairs whose kept predictions are only scored again.
+        refused: pairs whose image cannot be had by the submission's own fault, still to be recorded.
     """
-    known = tracks.load_all(repository.tracks)
-    if unknown := [t for t in wanted if t not in known]:
-        raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
-    return [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
+
+    run: list[Task] = field(default_factory=list)
+    rescore: list[Task] = field(default_factory=list)
+    refused: list[tuple[Task, SubmissionError]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        entries = len({task.submission.id for task in self.run})
+        parts = [
+            f"{len(self.run)} to run ({entries} {'entry' if entries == 1 else 'entries'})",
+            f"{len(self.rescore)} to score again", f"{len(self.unchanged)} up to date",
+        ]  # fmt: skip
+        parts += [f"{len(self.failed)} at fault"] * bool(self.failed)
+        parts += [f"{len(self.ours)} left out because of this machine"] * bool(self.ours)
+        return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "run": [_due(task) for task in self.run], "rescore": [_due(task) for task in self.rescore],
+            "unchanged": self.unchanged, "failed": self.failed, "ours": self.ours, "no_data": self.no_data,
+        }  # fmt: skip
 
 
-def find_tracks(job: Job) -> tuple[list[TrackFiles], list[str]]:
-    """The tracks of a round, and those among them without data here.
-
-    Raises:
-        EvaluatorError: a track is unknown, or its data are not what its file says.
-    """
-    chosen, hidden = choose_tracks(job.repository, job.track_ids), job.hidden
-    if not hidden.is_dir():
-        raise EvaluatorError(f"{hidden} is not a folder.", "Name the folder with the hidden data with --hidden.")
-    found = {track.id: tracks.find_data(track, hidden) for track in chosen}
-    return [f for f in found.values() if f], [track_id for track_id, f in found.items() if f is None]
+def _due(task: Task) -> dict[str, Any]:
+    return {
+        "submission": task.submission.id, "track": task.track.id, "rows": task.track.n,
+        "image": task.image.reference, "digest": task.image.digest, "limits": task.limits.as_json(), "gpus": task.gpus,
+    }  # fmt: skip
 
 
 def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, *, lock: bool) -> Plan:
@@ -97,7 +93,7 @@ def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, 
     plan = Plan()
     settings = job.repository.settings
     for entry in _submissions(job, plan, say):
-        entered = {t.id for t in planning.entered_tracks(entry, [f.track for f in files])}
+        entered = {t.id for t in tracks.entered_tracks(entry, [f.track for f in files])}
         mine = [f for f in files if f.track.id in entered]
         image = _resolve(job, entry, mine, plan, resolver, say, lock=lock) if mine else None
         if image is None:
@@ -138,7 +134,7 @@ def _resolve(
     except SubmissionError as error:
         nothing = Image(entry.docker_image, "", None)
         for one in files:
-            limits = planning.limits_for(entry, one.track, job.repository.settings)
+            limits = limits_for(entry, one.track, job.repository.settings)
             task = Task(entry, one, nothing, limits, job.sandbox, "run")
             record = job.results.scope(entry.id, one.track.id)
             if record and record.failure == error.code and record.run_key == task.run_key:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator.errors import EvaluatorError
-from evaluator.metrics import Task
+from evaluator.task_types import KINDS, TaskType
 
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
 
@@ -85,26 +85,35 @@ def sequence_columns(table: Table, path: Path, names: Sequence[str]) -> dict[str
     return {name: table[name] for name in names}
 
 
-def truth_column(table: Table, path: Path) -> tuple[Task, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
+def truth_column(table: Table, path: Path) -> tuple[TaskType, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
     """The `label` (0/1, int8) or `target` (finite float64) column of a labels file, [n], and the task it implies.
 
     Raises:
         EvaluatorError: neither column is there, or a value is not of its kind.
     """
-    if "label" in table:
-        bad = [row for row, value in enumerate(table["label"], start=2) if value not in {"0", "1"}]
-        if bad:
-            raise EvaluatorError(f"{path} line {bad[0]}: a label is 0 or 1.", "Correct the labels.")
-        return "classification", np.array([value == "1" for value in table["label"]], dtype=np.int8)
-    if "target" not in table:
-        raise EvaluatorError(f"{path} has neither a column label nor a column target.", "Add one.")
+    for task, kind in KINDS.items():
+        if kind.truth in table:
+            read = _classes if kind.has_classes else _targets
+            return task, read(table[kind.truth], path)
+    columns = " nor a column ".join(kind.truth for kind in KINDS.values())
+    raise EvaluatorError(f"{path} has neither a column {columns}.", "Add one.")
+
+
+def _classes(cells: Sequence[str], path: Path) -> npt.NDArray[np.int8]:
+    bad = [row for row, value in enumerate(cells, start=2) if value not in {"0", "1"}]
+    if bad:
+        raise EvaluatorError(f"{path} line {bad[0]}: a label is 0 or 1.", "Correct the labels.")
+    return np.array([value == "1" for value in cells], dtype=np.int8)
+
+
+def _targets(cells: Sequence[str], path: Path) -> npt.NDArray[np.float64]:
     try:
-        values = np.array([float(v) for v in table["target"]], dtype=np.float64)
+        values = np.array([float(v) for v in cells], dtype=np.float64)
     except ValueError as error:
         raise EvaluatorError(f"{path}: {error}.", "Every target is a number.") from error
     if not all(math.isfinite(v) for v in values):
         raise EvaluatorError(f"{path} has a target that is not finite.", "Correct it.")
-    return "regression", values
+    return values
 
 
 def family_column(table: Table, path: Path) -> npt.NDArray[np.int64]:

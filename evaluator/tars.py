@@ -7,10 +7,11 @@ from pathlib import Path
 
 import docker
 import docker.errors
-import requests.exceptions
 
+from evaluator.engine import ENGINE_FAULTS
 from evaluator.errors import EngineError, EvaluatorError
-from evaluator.images import Image, present
+from evaluator.images import present
+from evaluator.references import Image
 from evaluator.text import printable
 
 
@@ -35,7 +36,7 @@ def save(image: Image, folder: Path, engine: docker.DockerClient) -> None:
             for chunk in engine.images.get(image.reference).save(named=image.reference):
                 tar.write(chunk)
         part.replace(target)
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (*ENGINE_FAULTS, OSError) as error:
         raise EngineError(f"{image.reference} could not be saved: {printable(str(error), 300)}") from error
     finally:
         part.unlink(missing_ok=True)
@@ -59,7 +60,7 @@ def load(image: Image, folder: Path, engine: docker.DockerClient) -> None:
             f"The local engine has no image {printable(image.reference, 200)}, and there is no {tar}.",
             "Build it here, or put the tar there; apb evaluate --images writes it.",
         ) from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (*ENGINE_FAULTS, OSError) as error:
         raise EngineError(f"{tar} could not be loaded: {printable(str(error), 300)}") from error
     if image.digest not in found:
         raise EvaluatorError(f"{tar} does not hold the image that it is named after.", "Delete it; it is made again.")

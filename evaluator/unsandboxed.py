@@ -13,16 +13,15 @@ from pathlib import Path
 
 import yaml
 
-from evaluator import images
+from evaluator import references
+from evaluator.audit import run_and_audit
 from evaluator.errors import EvaluatorError
-from evaluator.images import Image
-from evaluator.results import Hardware
-from evaluator.runs import cpu_model, run_and_audit
-from evaluator.sandbox import GIB, Run
+from evaluator.hardware import cpu_model
+from evaluator.references import Image
+from evaluator.scratch import Scratch
 from evaluator.sequences import BlindedInput, Sequences
-from evaluator.state import State
 from evaluator.submission import Submission
-from evaluator.work import Finished, Work
+from evaluator.work import GIB, Finished, Hardware, Run, Work
 
 
 class UnsandboxedRuns:
@@ -35,9 +34,9 @@ class UnsandboxedRuns:
     memory = 64 * GIB  # whatever entries ask for: these models are small
     gpus: tuple[str, ...] = ()
 
-    def __init__(self, contexts: Path, state: State) -> None:
+    def __init__(self, contexts: Path, scratch: Scratch) -> None:
         self.contexts = contexts
-        self.state = state
+        self.scratch = scratch
         self.stop = threading.Event()
 
     def reap(self, *, mine: bool = False) -> int:  # noqa: ARG002
@@ -54,7 +53,7 @@ class UnsandboxedRuns:
         Raises:
             EvaluatorError: it is not a reference model.
         """
-        reference = images.parse(submission.docker_image)
+        reference = references.parse(submission.docker_image)
         folder = self._folder(submission.docker_image)
         config = folder / "config.yaml"
         version = yaml.safe_load(config.read_text()).get("version") if reference.local and config.is_file() else None
@@ -69,23 +68,23 @@ class UnsandboxedRuns:
         return Image(str(reference), f"sha256:{digest.hexdigest()}", None)
 
     def _folder(self, image: str) -> Path:
-        return self.contexts / images.parse(image).repository.rpartition("/")[2]
+        return self.contexts / references.parse(image).repository.rpartition("/")[2]
 
     def run(self, work: Work, sequences: Sequences) -> Finished:
         """Run a reference model's predict.py on the container contract, without the container."""
         script = (self._folder(work.image.reference) / "predict.py").resolve()
 
         def once(given: BlindedInput) -> Run:
-            with self.state.input_folder(given.csv) as data, tempfile.TemporaryDirectory() as scratch:
-                output = Path(scratch) / "predictions.csv"
+            with self.scratch.input_folder(given.files) as data, tempfile.TemporaryDirectory() as home:
+                output = Path(home) / "predictions.csv"
                 environment = {
-                    "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": scratch,
+                    "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": home,
                     "TASK": sequences.task, "PATH": os.defpath,
                 }  # fmt: skip
                 begun = time.monotonic()
                 try:
                     done = subprocess.run(
-                        [sys.executable, "-I", script], cwd=scratch, env=environment, timeout=work.limits.seconds,
+                        [sys.executable, "-I", script], cwd=home, env=environment, timeout=work.limits.seconds,
                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
                     )  # fmt: skip
                     return Run(output.read_bytes(), None, time.monotonic() - begun, None, done.stdout)

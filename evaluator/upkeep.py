@@ -61,8 +61,8 @@ def prepare(context: click.Context, track: str | None, source: Path, hidden: Pat
 @click.option("--mirror", default="", help="Address of another folder with the same files.")
 def fetch(track: str, target: Path, mirror: str) -> None:
     """Download a track's published source files, where their licence allows it; else say where to ask for them."""
-    from evaluator.fetch import SOURCES
     from evaluator.fetch import fetch as download
+    from evaluator.sources import SOURCES
 
     for path in download(track, target, mirror):
         click.echo(str(path))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from evaluator.compare import Comparison, Difference, passed
 from evaluator.files import write_bytes
-from evaluator.metrics import METRICS
-from evaluator.results import Counts, Value
+from evaluator.schemas import Counts, Value
 from evaluator.sides import Side
+from evaluator.task_types import METRICS
 from evaluator.text import printable
 
 FILE_NAME = "validation_report.md"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from evaluator.errors import Problem, UsageError
+from evaluator.models import Frozen
 from evaluator.text import markdown, preformatted
 
 MAX_BYTES = 512 * 1024
@@ -21,8 +22,8 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+class _Model(Frozen):
+    model_config = ConfigDict(frozen=False)  # filled in as the check goes
 
 
 class Finding(_Model):
@@ -49,7 +50,7 @@ class Step(_Model):
     outcome: Text
 
 
-class Forecast(_Model):
+class Expectation(_Model):
     """What one track will take, judged by two runs of different length on the machine of the check."""
 
     track: Annotated[str, Field(max_length=64)]
@@ -76,11 +77,11 @@ class Verdict(_Model):
     code: Code | None = None
     sha256: Sha256 | None = None
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    steps: Annotated[list[Step], Field(max_length=50)] = []
-    notes: Annotated[list[Finding], Field(max_length=1000)] = []
-    problems: Annotated[list[Finding], Field(max_length=1000)] = []
-    forecast: Annotated[list[Forecast], Field(max_length=50)] = []
-    metrics: dict[str, dict[str, Any]] = {}
+    steps: Annotated[list[Step], Field(max_length=50)] = Field(default=[])
+    notes: Annotated[list[Finding], Field(max_length=1000)] = Field(default=[])
+    problems: Annotated[list[Finding], Field(max_length=1000)] = Field(default=[])
+    forecast: Annotated[list[Expectation], Field(max_length=50)] = Field(default=[])
+    metrics: dict[str, dict[str, Any]] = Field(default={})
     log: Text = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _told(finding: Finding) -> str:
     return f"{where}{markdown(finding.what, 600)} {markdown(finding.remedy, 400)}".rstrip()
 
 
-def _row(f: Forecast) -> str:
+def _row(f: Expectation) -> str:
     memory = "" if f.memory_mb is None else f"{f.memory_mb:,.0f} MB"
     return (
         f"| {markdown(f.track)} | {f.rows:,} | {duration(f.seconds)} | {duration(f.limit_seconds)} | {memory} "

@@ -12,14 +12,16 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from evaluator import intake, metrics, signing, tracks
+from evaluator import disclosure, intake, metrics, signing, tracks
 from evaluator.errors import BenchmarkError, EvaluatorError
-from evaluator.plan import run_key
-from evaluator.results import Link, Result, Results
-from evaluator.sandbox import Limits
-from evaluator.settings import HIDDEN_DECIMALS, Repository
+from evaluator.labels import TrackData, load_data
+from evaluator.results import Results
+from evaluator.schemas import Link, Result
+from evaluator.scored import Scored
+from evaluator.settings import Repository
 from evaluator.state import State
-from evaluator.tracks import Track, TrackData
+from evaluator.tracks import Track
+from evaluator.work import Limits, run_key
 
 Level = Literal["ok", "FAIL", "unknown"]
 SHOWN = 10
@@ -101,7 +103,7 @@ def _record(record: Result, path: Path) -> Iterator[str]:
     accuracy = record.metrics.get("accuracy")
     if counts and accuracy and accuracy.value is not None:
         expected = (counts.tn + counts.tp) / record.n
-        if abs(expected - accuracy.value) > 0.51 * 10**-HIDDEN_DECIMALS:
+        if abs(expected - accuracy.value) > disclosure.ROUNDING:
             yield f"accuracy is {accuracy.value}, its confusion matrix says {expected:.4f}"
 
 
@@ -113,8 +115,7 @@ def _limits(record: Result) -> Limits:
 def _other_data(record: Result, track: Track | None) -> bool:
     if track is None:
         return True
-    labels = track.labels_hmac_sha256 if track.disclosure == "hidden" else track.sha256.labels
-    return (record.sequences_sha256, record.labels_hash) != (track.sha256.sequences, labels)
+    return (record.sequences_sha256, record.labels_hash) != (track.sha256.sequences, track.labels_hash)
 
 
 def _chain(results: Results) -> Iterator[Check]:
@@ -204,15 +205,14 @@ def _scores(repository: Repository, records: list[Result], hidden: Path, state: 
     for record in records:
         if record.track not in data:
             track = known.get(record.track)
-            data[record.track] = tracks.load_data(track, hidden) if track else None
+            data[record.track] = load_data(track, hidden) if track else None
         rows, kept = data[record.track], state.predictions(record.run_key)
         if record.status != "ok" or rows is None or kept is None or rows.labels_hash != record.labels_hash:
             unkept += record.status == "ok"
             continue
         done += 1
-        classes = kept.prediction if rows.track.task == "classification" else None
-        scores = metrics.score(rows.truth, kept.score, classes, record.level, rows.families)
-        tolerance = 0.51 * 10**-HIDDEN_DECIMALS if rows.track.disclosure == "hidden" else 1e-12
+        scores = metrics.measure(Scored.on(rows, kept.score, kept.prediction, record.level))
+        tolerance = disclosure.tolerance(rows.track)
         for name, found in scores.metrics.items():
             recorded = record.metrics.get(name)
             if recorded is None or not _alike(recorded.value, found.value, tolerance):

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from evaluator.containers import process_start
 from evaluator.durations import Durations, makespan
 from evaluator.errors import EvaluatorError
 from evaluator.files import write_json
 from evaluator.plan import Task
+from evaluator.processes import process_start
 from evaluator.state import State
 
 EVERY = 1.0

@@ -2,15 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from evaluator.errors import SubmissionError
-from evaluator.images import Image
-from evaluator.predictions import Predictions
-from evaluator.results import Hardware
-from evaluator.sandbox import Limits, Run
+from evaluator.models import Frozen
+from evaluator.predictions import MAX_OUTPUT_BYTES, Predictions
+from evaluator.references import Image
+
+CONTRACT_VERSION = 1
+GIB = 1024**3
+Sandbox = Literal["docker", "unsandboxed"]
+"""How a run is confined."""
+
+
+class Hardware(Frozen):
+    """What it ran on."""
+
+    cpu: str | None = None
+    cpus: float | None = None
+    memory_gb: int | None = None
+    gpu: str | None = None
+
 
 UNKNOWN = Hardware()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use; `memory` covers the processes and all they write to /tmp, /dev/shm and /output."""
+
+    seconds: float
+    memory: int = 8 * GIB
+    cpus: float = 4
+    pids: int = 512
+    output: int = MAX_OUTPUT_BYTES
+    output_inodes: int = 256
+
+    @property
+    def tmp(self) -> int:
+        """Size of /tmp in bytes."""
+        return min(2 * GIB, self.memory // 4)
+
+    @property
+    def shm(self) -> int:
+        """Size of /dev/shm in bytes."""
+        return min(GIB, self.memory // 8)
+
+    def as_json(self) -> dict[str, float]:
+        """For the record and the key of a result."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one run: `output` bytes or a `failure`, and what was measured and said meanwhile.
+
+    Attributes:
+        seconds: wall-clock time of the container.
+        peak_memory: bytes, as seen by the engine; None where it was too quick to be seen.
+        log: the last bytes of stdout and stderr; hostile.
+    """
+
+    output: bytes | None = None
+    failure: SubmissionError | None = None
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    log: bytes = field(default=b"", repr=False)
+
+
+def run_key(digest: str | None, sequences_sha256: str, limits: Limits, sandbox: Sandbox) -> str:
+    """Hash of all that decides what a run predicts: image, sequences, contract, limits, and how it was confined."""
+    parts = [digest, sequences_sha256, CONTRACT_VERSION, limits.as_json(), sandbox]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, eq=False)

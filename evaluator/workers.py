@@ -25,16 +25,17 @@ import distributed
 from distributed import Nanny, Security, Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from evaluator import containers, gpus, images
+from evaluator import containers, hardware
 from evaluator.dask_engine import PLUGIN
+from evaluator.engine import connect
 from evaluator.errors import EngineError, EvaluatorError, MachineError
 from evaluator.executors import LostError
 from evaluator.runs import Grant, SandboxedRuns
-from evaluator.sandbox import GIB, Cancelled
+from evaluator.sandbox import Cancelled
+from evaluator.scratch import Scratch
 from evaluator.sequences import Sequences, rows_of
 from evaluator.settings import Settings, software_version
-from evaluator.state import State
-from evaluator.work import Finished, Work
+from evaluator.work import GIB, Finished, Work
 
 STATE, TARS, CPUS, MEMORY = "APB_WORKER_STATE", "APB_WORKER_IMAGES", "APB_WORKER_CPUS", "APB_WORKER_MEMORY"
 CLOSE_SECONDS = 20.0
@@ -86,13 +87,13 @@ class Bench(WorkerPlugin):
             self._fault = f"{type(error).__name__}: {error}"
 
     def _connected(self) -> SandboxedRuns:
-        state = State(Path(os.environ[STATE]))
+        scratch = Scratch(Path(os.environ[STATE]))
         grant = Grant(
             memory=int(os.environ[MEMORY]), cpus=float(os.environ[CPUS]),
             tars=Path(os.environ[TARS]) if os.environ.get(TARS) else None,
         )  # fmt: skip
-        runs = SandboxedRuns(self._settings, state, self._runtime, label=self._label, grant=grant)
-        state.sweep()
+        runs = SandboxedRuns(self._settings, scratch, self._runtime, label=self._label, grant=grant)
+        scratch.sweep()
         runs.reap()
         return runs
 
@@ -198,10 +199,10 @@ def serve(station: Station, say: Callable[[str], None]) -> bool:
     Raises:
         EngineError: no engine answers here.
     """
-    engine = images.connect()
+    engine = connect()
     info = engine.info()
     memory = int(min(info["MemTotal"], math.inf if station.memory_gb is None else station.memory_gb * GIB))
-    granted = gpus.granted()[: station.gpus]
+    granted = hardware.granted()[: station.gpus]
     resources: dict[str, float] = {"MEMORY": memory, "GPU": len(granted)}
     if station.until is not None:
         resources["UNTIL"] = station.until

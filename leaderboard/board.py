@@ -6,17 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from evaluator import images
+from evaluator import references
+from evaluator.contamination import trained_on
 from evaluator.errors import SubmissionError
-from evaluator.metrics import METRICS
-from evaluator.results import Pairs, Result, Standing, Standings, Value
-from evaluator.standings import trained_on
+from evaluator.schemas import Pairs, Result, Standing, Standings, Value
 from evaluator.submission import Submission
+from evaluator.task_types import KINDS, METRICS
 from evaluator.tracks import Track
-
-TASK_METRICS = {
-    task: [name for name, metric in METRICS.items() if metric.task == task] for task in ("classification", "regression")
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Board:
     def metrics(self) -> list[str]:
         """The metrics of the track's task, the two that it is read by first."""
         first = list(dict.fromkeys((self.track.primary_metric, self.track.secondary_metric)))
-        return first + [name for name in TASK_METRICS[self.track.task] if name not in first]
+        return first + [name for name in KINDS[self.track.task].metrics if name not in first]
 
     @property
     def leaders(self) -> list[Row]:
@@ -106,6 +102,6 @@ def board(
 def is_reference(entry: Submission) -> bool:
     """Whether an entry is one of the benchmark's own, whose images have no registry."""
     try:
-        return images.parse(entry.docker_image).local
+        return references.parse(entry.docker_image).local
     except SubmissionError:
         return False

@@ -16,7 +16,8 @@ from pathlib import Path
 from evaluator import submission as submissions
 from evaluator import tracks as track_files
 from evaluator.errors import EvaluatorError, SubmissionError
-from evaluator.results import Change, Result, Results
+from evaluator.results import Results
+from evaluator.schemas import Change, Result
 from evaluator.settings import Repository
 from evaluator.submission import Submission
 from leaderboard import data, pages

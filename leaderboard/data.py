@@ -12,24 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from evaluator.metrics import METRICS, SCORER_CHANGES, SCORER_VERSION
-from evaluator.results import Change, Pairs, Result
+from evaluator.models import Frozen
+from evaluator.schemas import Change, Pairs, Result
+from evaluator.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.submission import Submission
+from evaluator.task_types import KINDS, METRICS, task_of
 from evaluator.tracks import Track
 from leaderboard import table
-from leaderboard.board import TASK_METRICS, Board
+from leaderboard.board import Board
 
 DATA_VERSION = "1.1"
 Column = list[str | float | int | None]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class MetricInfo(_Model):
+class MetricInfo(Frozen):
     """What a metric is called."""
 
     title: str
@@ -37,7 +35,7 @@ class MetricInfo(_Model):
     higher_is_better: bool
 
 
-class Index(_Model):
+class Index(Frozen):
     """`index.json`: where everything else is."""
 
     schema_version: str = DATA_VERSION
@@ -49,7 +47,7 @@ class Index(_Model):
     metrics: dict[str, MetricInfo]
 
 
-class TrackTable(_Model):
+class TrackTable(Frozen):
     """`results/<track>.json`: one list per column, all of the same length; null for what is missing."""
 
     schema_version: str = DATA_VERSION
@@ -68,7 +66,7 @@ class SubmissionFile(Submission):
     history: list[Change]
 
 
-class History(_Model):
+class History(Frozen):
     """`history.json`: every record that came to be or changed, oldest first."""
 
     schema_version: str = DATA_VERSION
@@ -98,7 +96,7 @@ def files(
         scorer=SCORER_VERSION, scorer_changes=SCORER_CHANGES, tracks=[b.track for b in boards],
         submissions=[e.id for e in entries], withdrawn=[e.id for e in entries if e.withdrawn],
         metrics={
-            name: MetricInfo(title=m.title, task=m.task, higher_is_better=m.higher_is_better)
+            name: MetricInfo(title=m.title, task=task_of(name), higher_is_better=m.higher_is_better)
             for name, m in METRICS.items()
         },
     )  # fmt: skip
@@ -173,7 +171,7 @@ def columns(board: Board) -> dict[str, Column]:
         "peak_memory_mb": [r.result.runtime.peak_memory_mb if r.result else None for r in rows],
         "evaluated_at": [r.result.evaluated_at if r.result else None for r in rows],
     }
-    for name in TASK_METRICS[board.track.task]:
+    for name in KINDS[board.track.task].metrics:
         values = [r.metric(name) for r in rows]
         found[name] = [v.value if v else None for v in values]
         found[f"{name}_low"] = [v.low if v else None for v in values]

@@ -17,11 +17,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.special import stdtr, stdtrit
 
-from evaluator.metrics import METRICS, SCORER_CHANGES, SCORER_VERSION
-from evaluator.results import Change, Pairs, Result
+from evaluator.schemas import Change, Pairs, Result
+from evaluator.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.submission import Submission
+from evaluator.task_types import KINDS, METRICS
 from leaderboard import plots, table
-from leaderboard.board import TASK_METRICS, Board, Row, is_reference
+from leaderboard.board import Board, Row, is_reference
 from leaderboard.data import SCHEMAS, schema
 
 HERE = Path(__file__).resolve().parent
@@ -99,7 +100,9 @@ def _environment() -> Environment:
     pages.filters["metric"] = table.number
     pages.filters["ends"] = table.ends
     pages.filters["thousands"] = lambda n: f"{n:,}"
-    pages.globals.update(metrics=METRICS, scorer=SCORER_VERSION, task_metrics=TASK_METRICS)
+    pages.globals.update(
+        metrics=METRICS, scorer=SCORER_VERSION, task_metrics={task: kind.metrics for task, kind in KINDS.items()}
+    )
     return pages
 
 
@@ -147,7 +150,7 @@ def _submission_files(site: Content) -> Iterable[tuple[str, bytes]]:
     tracks = {b.track.id: b.track for b in site.boards}
     for entry in site.entries:
         found = [(tracks[t], r) for t, r in sorted(site.results.get(entry.id, {}).items()) if t in tracks]
-        tasks = [t for t in TASK_METRICS if any(track.task == t for track, _ in found)]
+        tasks = [t for t in KINDS if any(track.task == t for track, _ in found)]
         yield page(
             "submission.html", f"submissions/{entry.id}/index.html", entry=entry, results=found, tasks=tasks,
             standing={t.id: standing.get((t.id, entry.id)) for t, _ in found}, history=mine.get(entry.id, [])[::-1],

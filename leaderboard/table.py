@@ -16,8 +16,8 @@ from typing import NamedTuple
 import orjson
 from markupsafe import Markup
 
-from evaluator.metrics import METRICS
-from evaluator.results import Value
+from evaluator.schemas import Value
+from evaluator.task_types import METRICS
 from leaderboard.board import Board, Row
 
 Sort = float | str | None

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from evaluator import curves, metrics, ranking
-from evaluator.results import Pairs, Results, Standing, Standings, Value
+from evaluator import curves, metrics, ranking, scorer
+from evaluator.results import Results
+from evaluator.schemas import Pairs, Standing, Standings, Value
 from evaluator.scored import Scored
-from evaluator.settings import CONTRACT_VERSION, Repository
+from evaluator.settings import Repository
+from evaluator.work import CONTRACT_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKBONES = ("esm1v", "esm2_650m", "antiberty", "ablang2", "none")
@@ -115,7 +117,7 @@ def _record(truth: npt.NDArray[np.int8], scores: npt.NDArray[np.float64], track:
     assert found.confusion is not None
     return {
         "track": track["id"], "status": "ok", "failure": None, "sequences_sha256": "0" * 64, "labels_hash": "0" * 64,
-        "contract": CONTRACT_VERSION, "scorer": metrics.SCORER_VERSION, "software": "0", "commit": None, "limits": {},
+        "contract": CONTRACT_VERSION, "scorer": scorer.SCORER_VERSION, "software": "0", "commit": None, "limits": {},
         "hardware": {"cpu": None, "cpus": 4.0, "memory_gb": 32, "gpu": None}, "sandbox": "docker", "n": len(truth),
         "confusion": vars(found.confusion), "metrics": {k: e.as_dict() for k, e in found.metrics.items()},
         "curves": curves.full(Scored(truth, scores, predicted), 100),

@@ -50,7 +50,9 @@ import docker.errors
 import yaml
 
 from evaluator import cli, tracks
-from evaluator.containers import LABEL, UID, is_podman, owner_labels
+from evaluator.containers import LABEL, UID, owner_labels
+from evaluator.engine import is_podman
+from evaluator.labels import load_data
 from evaluator.settings import Repository
 from leaderboard.build import build as build_site
 from scripts import machine
@@ -523,7 +525,7 @@ def _without_hashes(text: str) -> str:
 def _hidden_text(bench: Bench, attack: Attack, work: Path) -> Iterable[str]:
     """Sequences, true ids, and the opaque ids of this very run."""
     track = tracks.load_all(bench.root / "test_data" / "tracks")[attack.track]
-    data = tracks.load_data(track, bench.hidden)
+    data = load_data(track, bench.hidden)
     assert data is not None
     yield from data.ids
     yield from (s[:40] for s in data.columns["sequence"])

@@ -16,7 +16,8 @@ import requests
 
 from evaluator.errors import SubmissionError, UsageError
 from evaluator.registry import Registry
-from evaluator.results import Lock, Results
+from evaluator.results import Results
+from evaluator.schemas import Lock
 from evaluator.verdict import read as read_verdict
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
 

@@ -24,13 +24,15 @@ import pytest
 import yaml
 from distributed import Client
 
-from evaluator import plan, sandbox, tracks
+from evaluator import plan, tracks
 from evaluator import submission as submissions
 from evaluator.certificates import security_of
 from evaluator.containers import LABEL
 from evaluator.fleet import sequences_of
-from evaluator.images import Image
+from evaluator.labels import find_data
+from evaluator.references import Image
 from evaluator.settings import Settings
+from evaluator.work import Limits
 from evaluator.workers import Bench
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
 from tests.test_check import push, settings
@@ -383,12 +385,12 @@ def test_without_the_certificate_nobody_takes_part(
 
 def test_a_worker_is_given_sequences_and_never_a_label(bench: Workspace) -> None:
     track = tracks.load_all(bench.root / "test_data" / "tracks")["smoke"]
-    files = tracks.find_data(track, bench.root / "test_data")
+    files = find_data(track, bench.root / "test_data")
     assert files is not None
     (bench.root / "submissions" / "entry.yaml").write_text("name: E\ndocker_image: apb/x:1\nauthor: t\n")
     entry = submissions.load(bench.root / "submissions" / "entry.yaml")
     image = Image("apb/x:1", "sha256:" + "0" * 64, None)
-    task = plan.Task(entry, files, image, sandbox.Limits(60.0), "docker", "run")
+    task = plan.Task(entry, files, image, Limits(60.0), "docker", "run")
     sent = pickle.dumps((Bench("round", Settings(), sequences_of([task])), task.work()))
     assert task.data.columns["sequence"][0].encode() in sent
     assert files.labels not in sent

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from evaluator import metrics
 from evaluator.compare import compare
 from evaluator.errors import UsageError
 from evaluator.results import Results
 from evaluator.sides import Sources
 from evaluator.state import State
+from evaluator.task_types import KINDS, METRICS
 from tests.conftest import HONEST, Build, Workspace
 
 N = 40
@@ -76,7 +76,7 @@ def test_the_report_holds_both_sides(workspace: Workspace, files: Path) -> None:
     assert f"class 1   {1:>13}{14:>13}" in report
     assert "only the candidate on 0, only the baseline on 9" in report
     assert f"p = {stats.binomtest(0, 9).pvalue:.3g}" in report
-    assert all(m.title in report for m in metrics.METRICS.values() if m.task == "classification")
+    assert all(METRICS[name].title in report for name in KINDS["classification"].metrics)
 
 
 def test_json_is_scikit_learns(workspace: Workspace, files: Path) -> None:

@@ -14,17 +14,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluator.executors import (
-    GIB,
-    KEEP_FREE,
-    RETRIES,
-    InterruptedRunError,
-    Local,
-    LostError,
-    NoPlaceError,
-    Place,
-    run,
-)
+from evaluator.executors import KEEP_FREE, RETRIES, InterruptedRunError, Local, LostError, NoPlaceError, Place, run
+from evaluator.work import GIB
 
 
 @dataclass(eq=False)

@@ -9,15 +9,15 @@ import docker
 import docker.errors
 import pytest
 
-from evaluator import gpus, tars
+from evaluator import hardware, tars
 from evaluator.errors import EngineError, EvaluatorError
-from evaluator.images import Image, local_image, present
+from evaluator.images import local_image, present
+from evaluator.references import Image
 from evaluator.runs import Grant, SandboxedRuns
-from evaluator.sandbox import Limits
+from evaluator.scratch import Scratch
 from evaluator.sequences import Sequences
 from evaluator.settings import Settings
-from evaluator.state import State
-from evaluator.work import Work
+from evaluator.work import Limits, Work
 from tests.conftest import HONEST, Build
 
 
@@ -55,16 +55,16 @@ def test_a_worker_without_the_image_takes_it_from_the_tar(
     engine.images.remove(image.reference, force=True)
     sequences = Sequences({"sequence": ("EVQLRRR", "EVQLAAA", "QVQLKKR")}, "classification", 0)
     work = Work("tarred on nothing", image, Limits(30.0, memory=256 * 1024**2), False, "x")
-    without = SandboxedRuns(Settings(), State(tmp_path / "state"))
+    without = SandboxedRuns(Settings(), Scratch(tmp_path / "state"))
     with pytest.raises(EngineError, match="not in the local engine"):
         without._run(work, sequences)
-    done = SandboxedRuns(Settings(), State(tmp_path / "state"), grant=Grant(tars=tmp_path)).run(work, sequences)
+    done = SandboxedRuns(Settings(), Scratch(tmp_path / "state"), grant=Grant(tars=tmp_path)).run(work, sequences)
     assert done.table is not None
     assert done.table.score.tolist() == [3 / 7, 0.0, 1 / 7]
 
 
 def test_an_image_in_use_is_not_given_up_by_anybody(tmp_path: Path) -> None:
-    here, there = State(tmp_path), State(tmp_path)
+    here, there = Scratch(tmp_path), Scratch(tmp_path)
     discarded: list[str] = []
 
     def discard(name: str) -> bool:
@@ -97,4 +97,4 @@ def test_a_batch_system_says_which_gpus_are_ours(
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpus.granted() == granted
+    assert hardware.granted() == granted

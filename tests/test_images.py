@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evaluator.errors import SubmissionError
-from evaluator.images import Reference, parse, require_allowed
+from evaluator.images import require_allowed
+from evaluator.references import Reference, parse
 from evaluator.settings import Settings
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

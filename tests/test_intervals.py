@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluator import intervals
-from evaluator.metrics import METRICS, score
+from evaluator.metrics import COMPUTE, score
 from evaluator.scored import Estimate, Scored
+from evaluator.task_types import KINDS
 
 BOUNDS = {"mcc": (-1.0, 1.0), "spearman": (-1.0, 1.0)}
 
@@ -30,7 +31,7 @@ def test_large_classes_give_delongs_interval() -> None:
     n1, n0 = 20_000, 30_000
     truth = np.r_[np.ones(n1), np.zeros(n0)].astype(np.int8)
     scores = np.r_[rng.normal(1, 1, n1), rng.normal(0, 1, n0)]
-    found = METRICS["roc_auc"].compute(Scored(truth, scores))
+    found = COMPUTE["roc_auc"](Scored(truth, scores))
     positives, negatives = np.sort(scores[:n1]), np.sort(scores[n1:])
     v10 = np.searchsorted(negatives, scores[:n1]) / n0
     v01 = 1 - np.searchsorted(positives, scores[n1:]) / n1
@@ -50,8 +51,8 @@ def test_where_there_is_plenty_the_bootstrap_agrees(name: str) -> None:
     draws = []
     for _ in range(1000):
         rows = np.r_[rng.integers(0, n1, n1), n1 + rng.integers(0, n0, n0)]
-        draws.append(METRICS[name].compute(Scored(truth[rows], scores[rows], predicted[rows])).value)
-    found = METRICS[name].compute(Scored(truth, scores, predicted))
+        draws.append(COMPUTE[name](Scored(truth[rows], scores[rows], predicted[rows])).value)
+    found = COMPUTE[name](Scored(truth, scores, predicted))
     low, high = np.quantile(np.array(draws, dtype=float), [0.025, 0.975])
     assert found.low is not None
     assert found.high is not None
@@ -96,30 +97,30 @@ def test_spearman_is_bonett_and_wrights() -> None:
     assert intervals.spearman(0.6, 3, 0.95) is None
 
 
-@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.task == "classification"])
+@pytest.mark.parametrize("name", KINDS["classification"].metrics)
 def test_copies_of_rows_do_not_narrow_an_interval(name: str) -> None:
     rng = np.random.default_rng(9)
     truth = np.r_[np.ones(60), np.zeros(80)].astype(np.int8)
     scores = 1 / (1 + np.exp(-rng.normal(truth - 0.5, 1.0)))
     predicted = (scores > 0.5).astype(np.int8)
-    once = METRICS[name].compute(Scored(truth, scores, predicted))
+    once = COMPUTE[name](Scored(truth, scores, predicted))
     four = (np.tile(truth, 4), np.tile(scores, 4), np.tile(predicted, 4))
-    copied = METRICS[name].compute(Scored(*four, 0.95, np.tile(np.arange(140), 4)))
-    naive = METRICS[name].compute(Scored(*four))
+    copied = COMPUTE[name](Scored(*four, 0.95, np.tile(np.arange(140), 4)))
+    naive = COMPUTE[name](Scored(*four))
     width = {k: e.high - e.low for k, e in (("once", once), ("copied", copied), ("naive", naive))}  # type: ignore[operator]
     assert copied.value == pytest.approx(once.value)
     assert 0.95 * width["once"] < width["copied"] < 1.3 * width["once"]
     assert width["naive"] < 0.6 * width["once"]
 
 
-@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.task == "classification"])
+@pytest.mark.parametrize("name", KINDS["classification"].metrics)
 def test_influences_add_up_to_the_variance(name: str) -> None:
     rng = np.random.default_rng(10)
     truth = np.r_[np.ones(150), np.zeros(250)].astype(np.int8)
 
     def entry() -> Estimate:
         scores = 1 / (1 + np.exp(-rng.normal(truth - 0.5, 1.0)))
-        return METRICS[name].compute(Scored(truth, scores, (scores > 0.5).astype(np.int8)))
+        return COMPUTE[name](Scored(truth, scores, (scores > 0.5).astype(np.int8)))
 
     values = [entry().value for _ in range(400)]
     of_rows = entry().influence

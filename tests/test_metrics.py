@@ -17,9 +17,10 @@ from sklearn import metrics as sk
 
 from evaluator.curves import coarse
 from evaluator.curves import full as curves
-from evaluator.metrics import METRICS, Scores, score
+from evaluator.metrics import COMPUTE, Scores, score
 from evaluator.score import score_files
 from evaluator.scored import Scored
+from evaluator.task_types import METRICS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TOLERANCE = 1e-12
@@ -163,7 +164,7 @@ def test_large_counts_do_not_overflow() -> None:
 
 def test_every_metric_is_documented_and_titled() -> None:
     assert set(METRICS) == {*CLASSIFICATION, "spearman"}
-    assert all(metric.compute.__doc__ and metric.title for metric in METRICS.values())
+    assert all(compute.__doc__ and METRICS[name].title for name, compute in COMPUTE.items())
     assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == ["brier"]
 
 
@@ -313,7 +314,7 @@ def test_full_curve_has_the_area_that_is_reported(n: int, levels: int, seed: int
     found = curves(x, 1000)
     assert found is not None
     area = sk.auc(found["roc"]["fpr"], found["roc"]["tpr"])
-    assert area == pytest.approx(METRICS["roc_auc"].compute(x).value, abs=1e-4)
+    assert area == pytest.approx(COMPUTE["roc_auc"](x).value, abs=1e-4)
 
 
 @pytest.mark.parametrize("only", [0, 1])

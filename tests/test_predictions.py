@@ -17,19 +17,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evaluator.errors import SubmissionError
-from evaluator.predictions import Predictions, read
-from evaluator.settings import MAX_OUTPUT_BYTES
+from evaluator.predictions import MAX_OUTPUT_BYTES, Predictions, read
+from evaluator.task_types import TaskType
 
 IDS = ("a1", "b2", "c3")
 HEADER = "sequence_id,prediction,score\n"
 GOOD = HEADER + "a1,0,0.125\nb2,1,0.875\nc3,1,0.5\n"
 
 
-def table(text: str | bytes, ids: tuple[str, ...] = IDS, task: str = "classification") -> Predictions:
+def table(text: str | bytes, ids: tuple[str, ...] = IDS, task: TaskType = "classification") -> Predictions:
     return read(text.encode() if isinstance(text, str) else text, ids, task)
 
 
-def refusal(text: str | bytes, ids: tuple[str, ...] = IDS, task: str = "classification") -> SubmissionError:
+def refusal(text: str | bytes, ids: tuple[str, ...] = IDS, task: TaskType = "classification") -> SubmissionError:
     """The refusal of a file: within a second, safe to print, and with the code of its first problem."""
     data = text.encode() if isinstance(text, str) else text
     start = time.perf_counter()
@@ -320,7 +320,7 @@ def test_first_ten_problems_are_shown_and_the_rest_counted() -> None:
 # --- anything at all -------------------------------------------------------------------------------------------------
 
 
-def check_any(data: bytes, task: str) -> None:
+def check_any(data: bytes, task: TaskType) -> None:
     """Finite, aligned arrays, or a refusal that can be printed; never anything else."""
     try:
         found = read(data, IDS, task)
@@ -347,14 +347,14 @@ CSV_TOKENS = [
 @example(b"\xef\xbb\xbf\xef\xbb\xbf" + GOOD.encode(), "classification")
 @example(b'"', "classification")
 @example(b"\r", "regression")
-def test_any_bytes_are_read_or_refused(data: bytes, task: str) -> None:
+def test_any_bytes_are_read_or_refused(data: bytes, task: TaskType) -> None:
     check_any(data, task)
     check_any(HEADER.encode() + data, task)
 
 
 @settings(deadline=None, max_examples=500)
 @given(st.lists(st.sampled_from(CSV_TOKENS) | st.text(max_size=3), max_size=20).map("".join), TASKS)
-def test_any_csv_like_text_is_read_or_refused(text: str, task: str) -> None:
+def test_any_csv_like_text_is_read_or_refused(text: str, task: TaskType) -> None:
     check_any(text.encode("utf-8", "surrogatepass"), task)
 
 

@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluator.errors import EvaluatorError
-from evaluator.metrics import METRICS
+from evaluator.labels import TrackData, load_data
 from evaluator.sequences import BlindedInput
-from evaluator.tracks import Track, TrackData, load_all, load_data
+from evaluator.task_types import KINDS
+from evaluator.tracks import Track, load_all
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = ROOT / "test_data"
@@ -82,7 +83,7 @@ def loaded(track_id: str, folder: Path = PUBLIC) -> TrackData:
 
 
 def rows(blinded: BlindedInput) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(blinded.csv.decode("utf-8"), newline="")))
+    return list(csv.DictReader(io.StringIO(blinded.files["sequences.csv"].decode("utf-8"), newline="")))
 
 
 # --- the shipped descriptions ----------------------------------------------------------------------------------------
@@ -99,8 +100,8 @@ def test_every_shipped_track_loads_benchmark_tracks_first() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_shipped_description_is_complete(path: Path) -> None:
     track = load_all(TRACKS)[path.stem]
-    assert METRICS[track.primary_metric].task == track.task
-    assert METRICS[track.secondary_metric].task == track.task
+    assert track.primary_metric in KINDS[track.task].metrics
+    assert track.secondary_metric in KINDS[track.task].metrics
     assert track.known_problems
     assert all((track.title, track.summary, track.assay, track.species, track.label_rule, track.licence))
     assert track.source.citation
@@ -351,7 +352,7 @@ def test_same_seed_same_bytes_other_seed_other_ids_and_order(one: int, two: int)
 def test_ids_and_order_tell_nothing(track_id: str, seed: int) -> None:
     data = loaded(track_id)
     blinded = data.sequences.blinded(seed)
-    text = blinded.csv.decode()
+    text = blinded.files["sequences.csv"].decode()
     assert not any(original in text for original in data.ids)
     assert all(re.fullmatch(r"[0-9a-f]{12}", i) for i in blinded.ids)
     assert len(set(blinded.ids)) == data.n
@@ -374,7 +375,7 @@ def test_labels_and_notes_beside_the_sequences_never_leave(tmp_path: Path) -> No
     secret = "\n".join([f"{lines[0]},label,origin", *(f"{line},1,SECRET" for line in lines[1:])]) + "\n"
     data = load(tmp_path, sequences=secret)
     assert data is not None
-    text = data.sequences.blinded(7).csv.decode()
+    text = data.sequences.blinded(7).files["sequences.csv"].decode()
     assert text.splitlines()[0] == "sequence_id,sequence"
     assert "SECRET" not in text
     assert "label" not in text
@@ -382,7 +383,7 @@ def test_labels_and_notes_beside_the_sequences_never_leave(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("track_id", PRACTICE)
 def test_single_chain_input_has_the_two_columns_of_the_contract(track_id: str) -> None:
-    header, *lines = loaded(track_id).sequences.blinded(1).csv.decode().splitlines()
+    header, *lines = loaded(track_id).sequences.blinded(1).files["sequences.csv"].decode().splitlines()
     assert header == "sequence_id,sequence"
     assert all(re.fullmatch(r"[0-9a-f]{12},[A-Z]+", line) for line in lines)
 
@@ -407,7 +408,7 @@ def test_real_paired_input_has_the_light_chains(track_id: str) -> None:
     found = {row["sequence_id"]: (row["sequence"], row["light_sequence"]) for row in rows(blinded)}
     pairs = zip(data.columns["sequence"], data.columns["light_sequence"], strict=True)
     assert found == dict(zip(blinded.ids, pairs, strict=True))
-    assert not any(original in blinded.csv.decode() for original in data.ids)
+    assert not any(original in blinded.files["sequences.csv"].decode() for original in data.ids)
 
 
 def test_some_rows_only_are_those_rows() -> None:

@@ -1,4 +1,4 @@
-"""The GPUs of this machine: one job, one GPU, named by its UUID and locked for everybody on the machine."""
+"""This machine's processor and GPUs: one job, one GPU, named by its UUID and locked for all of the machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from evaluator.errors import EvaluatorError
@@ -69,3 +70,13 @@ def one_of(uuids: tuple[str, ...], stop: threading.Event, folder: Path = LOCKS) 
                 return
         stop.wait(0.5)
     yield None
+
+
+@cache
+def cpu_model() -> str | None:
+    """What the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

@@ -1,0 +1,97 @@
+"""The kinds of task, in one table: what is predicted, how it is written down, what is measured and what ranks.
+
+Nothing else asks whether a track is of one kind or of another: it asks for what this table says of the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+TaskType = Literal["classification", "regression"]
+
+
+class MetricInfo(NamedTuple):
+    """What a metric is called, and which way is better."""
+
+    title: str
+    higher_is_better: bool = True
+
+
+METRICS = {
+    "roc_auc": MetricInfo("ROC-AUC"),
+    "average_precision": MetricInfo("Average precision"),
+    "mcc": MetricInfo("MCC"),
+    "balanced_accuracy": MetricInfo("Balanced accuracy"),
+    "accuracy": MetricInfo("Accuracy"),
+    "precision": MetricInfo("Precision"),
+    "recall": MetricInfo("Recall"),
+    "specificity": MetricInfo("Specificity"),
+    "f1": MetricInfo("F1"),
+    "brier": MetricInfo("Brier score", higher_is_better=False),
+    "spearman": MetricInfo("Spearman"),
+}
+"""Every metric; `scoring.metrics` computes them."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of task.
+
+    Attributes:
+        truth: the column of a labels file that holds it.
+        has_classes: the truth is a class 0/1, an entry predicts one beside a score in [0, 1]; otherwise the truth is a
+            number, and an entry predicts a score alone, which may be any finite number.
+        metrics: computed from its rows, in the order in which they are listed.
+        primary: those that a track may be ranked by, since there is a paired test; the first unless its file says more.
+        secondary: what is shown beside it unless the track's file says otherwise.
+        headline: the metric on which the verdict of a comparison rests.
+    """
+
+    truth: str
+    has_classes: bool
+    metrics: tuple[str, ...]
+    primary: tuple[str, ...]
+    secondary: str
+    headline: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of /output/predictions.csv."""
+        return ("sequence_id", "prediction", "score") if self.has_classes else ("sequence_id", "score")
+
+
+KINDS: dict[TaskType, Kind] = {
+    "classification": Kind(
+        truth="label",
+        has_classes=True,
+        metrics=tuple(name for name in METRICS if name != "spearman"),
+        primary=("roc_auc", "accuracy"),
+        secondary="average_precision",
+        headline="accuracy",
+    ),
+    "regression": Kind(
+        truth="target",
+        has_classes=False,
+        metrics=("spearman",),
+        primary=("spearman",),
+        secondary="spearman",
+        headline="spearman",
+    ),
+}
+
+
+def task_of(metric: str) -> TaskType:
+    """The kind of task that a metric is for."""
+    return next(task for task, kind in KINDS.items() if metric in kind.metrics)
+
+
+def kind_of_rows(*, classes: bool) -> Kind:
+    """The kind of task whose rows are scored with predicted classes, or without."""
+    return next(kind for kind in KINDS.values() if kind.has_classes == classes)
+
+
+def kind_of_metrics(names: Collection[str]) -> Kind:
+    """The kind of task that a set of metrics was measured on; the first kind where there are none."""
+    return next((kind for kind in KINDS.values() if set(kind.metrics) & set(names)), next(iter(KINDS.values())))
