@@ -20,7 +20,6 @@ from evaluator.settings import Settings
 from evaluator.text import printable
 from evaluator.work import Limits, Run
 
-
 NO_DEVICE = Device()
 
 
