@@ -22,11 +22,12 @@ from pathlib import Path
 import dask.config
 import yaml
 
-from evaluator import executors, fleet
-from evaluator.dask_engine import DaskEngine, quiet
-from evaluator.executors import Engine, Local, LostError, Place
-from evaluator.work import GIB
-from evaluator.workers import CONFIGURATION
+from evaluator.cluster import fleet
+from evaluator.cluster.executor import DaskEngine, quiet
+from evaluator.cluster.worker import CONFIGURATION
+from evaluator.contract.work import GIB
+from evaluator.rounds import executors
+from evaluator.rounds.executors import Engine, Local, LostError, Place
 from scripts import machine
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from scipy import integrate, stats
 from scipy.special import expit
 
-from evaluator import metrics
-from evaluator.scored import Estimate
-from evaluator.task_types import METRICS
+from evaluator.contract.task_types import METRICS
+from evaluator.scoring import metrics
+from evaluator.scoring.scored import Estimate
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SIZES = ((7, 391), (27, 59), (70_000, 70_000))

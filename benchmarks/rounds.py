@@ -13,13 +13,12 @@ from pathlib import Path
 
 import yaml
 
-from evaluator import submission as submissions
-from evaluator import tracks, work
-from evaluator.limits import limits_for
-from evaluator.results import Results
-from evaluator.schemas import Lock
-from evaluator.scorer import SCORER_VERSION
+from evaluator.contract import submissions, tracks, work
+from evaluator.running.limits import limits_for
+from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.settings import Repository, Settings
+from evaluator.store.results import Results
+from evaluator.store.schemas import Lock
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = 1000

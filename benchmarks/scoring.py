@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn import metrics as sk
 
-from evaluator import metrics, ranking
+from evaluator.scoring import metrics, ranking
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "reference"
 N1, N0 = 71_759, 69_262

@@ -1,6 +1,6 @@
 """`python -m evaluator` is `apb`."""
 
-from evaluator.cli import main
+from evaluator.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from evaluator import references
-from evaluator.contamination import trained_on
+from evaluator.contract import references
+from evaluator.contract.submissions import Submission
+from evaluator.contract.task_types import KINDS, METRICS
+from evaluator.contract.tracks import Track
 from evaluator.errors import SubmissionError
-from evaluator.schemas import Pairs, Result, Standing, Standings, Value
-from evaluator.submission import Submission
-from evaluator.task_types import KINDS, METRICS
-from evaluator.tracks import Track
+from evaluator.integrity.contamination import trained_on
+from evaluator.store.schemas import Pairs, Result, Standing, Standings, Value
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from evaluator import submission as submissions
-from evaluator import tracks as track_files
+from evaluator.contract import submissions
+from evaluator.contract import tracks as track_files
+from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
-from evaluator.results import Results
-from evaluator.schemas import Change, Result
 from evaluator.settings import Repository
-from evaluator.submission import Submission
+from evaluator.store.results import Results
+from evaluator.store.schemas import Change, Result
 from leaderboard import data, pages
 from leaderboard.board import board
 from leaderboard.pages import Content

@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, Field
 
-from evaluator.models import Frozen
-from evaluator.schemas import Change, Pairs, Result
-from evaluator.scorer import SCORER_CHANGES, SCORER_VERSION
-from evaluator.submission import Submission
-from evaluator.task_types import KINDS, METRICS, task_of
-from evaluator.tracks import Track
+from evaluator.contract.models import Frozen
+from evaluator.contract.submissions import Submission
+from evaluator.contract.task_types import KINDS, METRICS, task_of
+from evaluator.contract.tracks import Track
+from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
+from evaluator.store.schemas import Change, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
 

@@ -17,10 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.special import stdtr, stdtrit
 
-from evaluator.schemas import Change, Pairs, Result
-from evaluator.scorer import SCORER_CHANGES, SCORER_VERSION
-from evaluator.submission import Submission
-from evaluator.task_types import KINDS, METRICS
+from evaluator.contract.submissions import Submission
+from evaluator.contract.task_types import KINDS, METRICS
+from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
+from evaluator.store.schemas import Change, Pairs, Result
 from leaderboard import plots, table
 from leaderboard.board import Board, Row, is_reference
 from leaderboard.data import SCHEMAS, schema

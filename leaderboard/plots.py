@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from evaluator.task_types import METRICS
+from evaluator.contract.task_types import METRICS
 from leaderboard.board import Board, Row
 
 LINES = 6

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import orjson
 from markupsafe import Markup
 
-from evaluator.schemas import Value
-from evaluator.task_types import METRICS
+from evaluator.contract.task_types import METRICS
+from evaluator.store.schemas import Value
 from leaderboard.board import Board, Row
 
 Sort = float | str | None

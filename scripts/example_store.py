@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from evaluator import curves, metrics, ranking, scorer
-from evaluator.results import Results
-from evaluator.schemas import Pairs, Standing, Standings, Value
-from evaluator.scored import Scored
+from evaluator.contract.work import CONTRACT_VERSION
+from evaluator.scoring import curves, metrics, ranking, scorer
+from evaluator.scoring.scored import Scored
 from evaluator.settings import Repository
-from evaluator.work import CONTRACT_VERSION
+from evaluator.store.results import Results
+from evaluator.store.schemas import Pairs, Standing, Standings, Value
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKBONES = ("esm1v", "esm2_650m", "antiberty", "ablang2", "none")

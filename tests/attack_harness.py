@@ -49,10 +49,11 @@ import docker
 import docker.errors
 import yaml
 
-from evaluator import cli, tracks
-from evaluator.containers import LABEL, UID, owner_labels
-from evaluator.engine import is_podman
-from evaluator.labels import load_data
+from evaluator.commands import cli
+from evaluator.contract import tracks
+from evaluator.contract.labels import load_data
+from evaluator.running.containers import LABEL, UID, owner_labels
+from evaluator.running.engine import is_podman
 from evaluator.settings import Repository
 from leaderboard.build import build as build_site
 from scripts import machine

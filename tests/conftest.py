@@ -16,7 +16,7 @@ import docker
 import pytest
 import requests
 
-from evaluator.containers import LABEL
+from evaluator.running.containers import LABEL
 from scripts import machine
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,7 +24,7 @@ from baselines.errors import DataError
 from baselines.heads import HEADS
 from baselines.synthetic import antibodies, nanobodies
 from baselines.train import composition_logreg, save
-from evaluator.submission import parse
+from evaluator.contract.submissions import parse
 from tests.conftest import REAL_DATA, ROOT
 
 BOUGHTER = REAL_DATA / "train" / "boughter_vh.csv"

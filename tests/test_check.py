@@ -14,11 +14,11 @@ import docker
 import pytest
 import requests
 
+from evaluator.contract.verdicts import read as read_verdict
 from evaluator.errors import SubmissionError, UsageError
-from evaluator.registry import Registry
-from evaluator.results import Results
-from evaluator.schemas import Lock
-from evaluator.verdict import read as read_verdict
+from evaluator.running.registry import Registry
+from evaluator.store.results import Results
+from evaluator.store.schemas import Lock
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
 
 

@@ -74,7 +74,7 @@ def test_doctor_looks_at_the_engine(workspace: Workspace) -> None:
 
 
 def test_the_shipped_submissions_are_valid(workspace: Workspace) -> None:
-    from evaluator.submission import load
+    from evaluator.contract.submissions import load
 
     names = {load(path).id for path in (ROOT / "submissions").glob("*.yaml")}
     assert {"random", "net-charge", "composition-logreg"} <= names

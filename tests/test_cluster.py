@@ -24,16 +24,16 @@ import pytest
 import yaml
 from distributed import Client
 
-from evaluator import plan, tracks
-from evaluator import submission as submissions
-from evaluator.certificates import security_of
-from evaluator.containers import LABEL
-from evaluator.fleet import sequences_of
-from evaluator.labels import find_data
-from evaluator.references import Image
+from evaluator.cluster.certificates import security_of
+from evaluator.cluster.fleet import sequences_of
+from evaluator.cluster.worker import Bench
+from evaluator.contract import submissions, tracks
+from evaluator.contract.labels import find_data
+from evaluator.contract.references import Image
+from evaluator.contract.work import Limits
+from evaluator.rounds import task as plan
+from evaluator.running.containers import LABEL
 from evaluator.settings import Settings
-from evaluator.work import Limits
-from evaluator.workers import Bench
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
 from tests.test_check import push, settings
 

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from evaluator.compare import compare
+from evaluator.comparing.compare import compare
+from evaluator.comparing.sides import Sources
+from evaluator.contract.task_types import KINDS, METRICS
 from evaluator.errors import UsageError
-from evaluator.results import Results
-from evaluator.sides import Sources
-from evaluator.state import State
-from evaluator.task_types import KINDS, METRICS
+from evaluator.store.results import Results
+from evaluator.store.state import State
 from tests.conftest import HONEST, Build, Workspace
 
 N = 40

@@ -8,7 +8,7 @@ from typing import Any
 import docker
 import pytest
 
-from evaluator.doctor import judge
+from evaluator.running.doctor import judge
 from tests.conftest import Workspace
 
 

@@ -14,8 +14,17 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluator.executors import KEEP_FREE, RETRIES, InterruptedRunError, Local, LostError, NoPlaceError, Place, run
-from evaluator.work import GIB
+from evaluator.contract.work import GIB
+from evaluator.rounds.executors import (
+    KEEP_FREE,
+    RETRIES,
+    InterruptedRunError,
+    Local,
+    LostError,
+    NoPlaceError,
+    Place,
+    run,
+)
 
 
 @dataclass(eq=False)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from evaluator.forecast import SECONDS, Measured, enlarged, extrapolated, rows_for
-from evaluator.labels import load_data
-from evaluator.tracks import load_all
+from evaluator.checking.forecast import SECONDS, Measured, enlarged, extrapolated, rows_for
+from evaluator.contract.labels import load_data
+from evaluator.contract.tracks import load_all
 from tests.conftest import ROOT
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import EvaluatorError
-from evaluator.gate import Judgement, gate
-from evaluator.intake import Intake
-from evaluator.intake import read as read_intake
+from evaluator.pull_requests.gate import Judgement, gate
+from evaluator.store.intake import Intake
+from evaluator.store.intake import read as read_intake
 from tests.conftest import ROOT, Workspace
 
 TODAY = date(2026, 3, 10)

@@ -9,15 +9,15 @@ import docker
 import docker.errors
 import pytest
 
-from evaluator import hardware, tars
+from evaluator.contract.references import Image
+from evaluator.contract.sequences import Sequences
+from evaluator.contract.work import Limits, Work
 from evaluator.errors import EngineError, EvaluatorError
-from evaluator.images import local_image, present
-from evaluator.references import Image
-from evaluator.runs import Grant, SandboxedRuns
-from evaluator.scratch import Scratch
-from evaluator.sequences import Sequences
+from evaluator.running import hardware, tars
+from evaluator.running.images import local_image, present
+from evaluator.running.runs import Grant, SandboxedRuns
+from evaluator.running.scratch import Scratch
 from evaluator.settings import Settings
-from evaluator.work import Limits, Work
 from tests.conftest import HONEST, Build
 
 

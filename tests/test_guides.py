@@ -15,8 +15,8 @@ import docker
 import pytest
 import yaml
 
-from evaluator import slurm
-from evaluator.slurm import Slurm
+from evaluator.cluster import slurm
+from evaluator.cluster.slurm import Slurm
 from tests.conftest import HONEST, REAL_DATA, ROOT, Build, LocalRegistry
 from tests.test_fetch import Quiet
 from tests.test_gate import commit, git

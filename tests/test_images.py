@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from evaluator.contract.references import Reference, parse
 from evaluator.errors import SubmissionError
-from evaluator.images import require_allowed
-from evaluator.references import Reference, parse
+from evaluator.running.images import require_allowed
 from evaluator.settings import Settings
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluator import intervals
-from evaluator.metrics import COMPUTE, score
-from evaluator.scored import Estimate, Scored
-from evaluator.task_types import KINDS
+from evaluator.contract.task_types import KINDS
+from evaluator.scoring import intervals
+from evaluator.scoring.metrics import COMPUTE, score
+from evaluator.scoring.scored import Estimate, Scored
 
 BOUNDS = {"mcc": (-1.0, 1.0), "spearman": (-1.0, 1.0)}
 

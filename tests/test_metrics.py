@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from evaluator.curves import coarse
-from evaluator.curves import full as curves
-from evaluator.metrics import COMPUTE, Scores, score
-from evaluator.score import score_files
-from evaluator.scored import Scored
-from evaluator.task_types import METRICS
+from evaluator.contract.task_types import METRICS
+from evaluator.scoring.curves import coarse
+from evaluator.scoring.curves import full as curves
+from evaluator.scoring.files import score_files
+from evaluator.scoring.metrics import COMPUTE, Scores, score
+from evaluator.scoring.scored import Scored
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TOLERANCE = 1e-12

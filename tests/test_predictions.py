@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from evaluator.contract.predictions import MAX_OUTPUT_BYTES, Predictions, read
+from evaluator.contract.task_types import TaskType
 from evaluator.errors import SubmissionError
-from evaluator.predictions import MAX_OUTPUT_BYTES, Predictions, read
-from evaluator.task_types import TaskType
 
 IDS = ("a1", "b2", "c3")
 HEADER = "sequence_id,prediction,score\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluator.sources import IMGT
+from evaluator.preparing.sources import IMGT
 from tests.conftest import ROOT, Workspace
 
 DATA = ROOT.parent / "shared" / "data"

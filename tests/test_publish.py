@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.results import Results
 from evaluator.settings import Repository
+from evaluator.store.results import Results
 from leaderboard.build import build
 from tests.conftest import Workspace
 

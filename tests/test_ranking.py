@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from evaluator.ranking import compare, compare_accuracy, compare_ranks, holm, mcnemar, rank
+from evaluator.scoring.ranking import compare, compare_accuracy, compare_ranks, holm, mcnemar, rank
 
 
 def table(seed: int, strengths: list[float], n1: int = 40, n0: int = 60) -> tuple[np.ndarray, np.ndarray]:

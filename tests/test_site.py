@@ -18,9 +18,9 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Dialog, Page
 
-from evaluator import submission
-from evaluator.results import Results
+from evaluator.contract import submissions as submission
 from evaluator.settings import Repository
+from evaluator.store.results import Results
 from leaderboard.build import build
 from scripts import example_store
 from tests import browser as browsers

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.durations import Durations, makespan
+from evaluator.rounds.durations import Durations, makespan
 from tests.conftest import HONEST, Build, Workspace
 
 SECONDS = st.lists(st.floats(0, 1e4), min_size=1, max_size=40)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from evaluator.contract.submissions import Submission, TrainingSet, load, parse
 from evaluator.errors import SubmissionError
-from evaluator.submission import Submission, TrainingSet, load, parse
 
 MINIMAL = 'name: "Model"\ndocker_image: docker.io/user/model:1.0\nauthor: a@b.edu\n'
 NEXT_LINE = MINIMAL.count("\n") + 1  # where whatever is appended to MINIMAL stands

@@ -18,11 +18,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluator.contract.labels import TrackData, load_data
+from evaluator.contract.sequences import BlindedInput
+from evaluator.contract.task_types import KINDS
+from evaluator.contract.tracks import Track, load_all
 from evaluator.errors import EvaluatorError
-from evaluator.labels import TrackData, load_data
-from evaluator.sequences import BlindedInput
-from evaluator.task_types import KINDS
-from evaluator.tracks import Track, load_all
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = ROOT / "test_data"

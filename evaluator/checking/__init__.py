@@ -1,0 +1,1 @@
+"""One submission on public data, as a contributor and CI check it, and a new one to start from."""

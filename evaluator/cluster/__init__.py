@@ -1,0 +1,1 @@
+"""The same round on many machines; the only room that knows Dask and SLURM."""

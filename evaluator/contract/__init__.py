@@ -1,0 +1,1 @@
+"""What strangers and machines hand to each other, and its checks."""

@@ -1,0 +1,163 @@
+"""A track's rows with their labels, checked against what its public description says: the only reader of labels."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluator.contract import tables
+from evaluator.contract.arrays import Truth
+from evaluator.contract.sequences import Sequences
+from evaluator.contract.task_types import TaskType
+from evaluator.contract.tracks import Track
+from evaluator.errors import EvaluatorError
+
+KEY_FILE = "labels.key"
+
+
+@dataclass(frozen=True, eq=False)
+class TrackData:
+    """A track's rows, in the order of its sequences.csv.
+
+    Attributes:
+        track: the public description.
+        ids: n sequence ids.
+        columns: `sequence`, and `light_sequence` on a paired track; n strings each.
+        truth: [n] 0/1 as int8 (classification) or finite float64 (regression).
+        sequences_sha256: of the file.
+        labels_hash: sha256 of the file; of a hidden track its HMAC-SHA256 under the maintainer's key.
+        families: [n] which rows belong together, from 0; None where the track declares no families.
+    """
+
+    track: Track
+    ids: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]]
+    truth: Truth
+    sequences_sha256: str
+    labels_hash: str
+    families: npt.NDArray[np.int64] | None = None
+
+    @cached_property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.ids)
+
+    @property
+    def family_count(self) -> int | None:
+        """Number of families; None where the track declares none."""
+        return None if self.families is None else int(self.families.max()) + 1
+
+    @cached_property
+    def sequences(self) -> Sequences:
+        """The rows without their labels."""
+        return Sequences(self.columns, self.track.task, self.track.audit_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackFiles:
+    """A track's two CSVs, known to be those that its description names, and not parsed until rows are asked for."""
+
+    track: Track
+    sequences: bytes
+    labels: bytes
+    sequences_sha256: str
+    labels_hash: str
+    folder: Path
+
+    @cached_property
+    def data(self) -> TrackData:
+        """The rows.
+
+        Raises:
+            EvaluatorError: they do not fit the track's description.
+        """
+
+        track, sequences_csv, labels_csv = self.track, self.folder / "sequences.csv", self.folder / "labels.csv"
+        sequences, labels = tables.parse(self.sequences, sequences_csv), tables.parse(self.labels, labels_csv)
+        chains = ("sequence", "light_sequence") if track.chains == "VH+VL" else ("sequence",)
+        columns = tables.sequence_columns(sequences, sequences_csv, chains)
+        ids = tables.id_column(sequences, sequences_csv)
+        order = tables.row_order(labels, ids, labels_csv)
+        truth = _truth(track, tables.truth_column(labels, labels_csv), labels_csv)[order]
+        families = tables.family_column(labels, labels_csv)[order] if track.families else None
+        if len(ids) != track.n:
+            raise EvaluatorError(
+                f"{self.folder} has {len(ids):,} rows, its track file says {track.n:,}.", "Correct either."
+            )
+        return TrackData(track, ids, columns, truth, self.sequences_sha256, self.labels_hash, families)
+
+
+def find_data(track: Track, hidden: Path) -> TrackFiles | None:
+    """`<hidden>/<track>/{sequences,labels}.csv`, held against their hashes; None where the folder is not there.
+
+    Raises:
+        EvaluatorError: a file is missing or changed.
+    """
+    folder = hidden / track.id
+    if not folder.is_dir():
+        return None
+    sequences, sequences_hash = _read(folder / "sequences.csv", track.sha256.sequences)
+    key = _key(hidden) if track.disclosure == "hidden" else None
+    labels, labels_hash = _read(folder / "labels.csv", track.labels_hash, key)
+    return TrackFiles(track, sequences, labels, sequences_hash, labels_hash, folder)
+
+
+def load_data(track: Track, hidden: Path) -> TrackData | None:
+    """The rows of `find_data`; None where the folder is not there.
+
+    Raises:
+        EvaluatorError: a file is missing, changed, or does not fit the track's description.
+    """
+    found = find_data(track, hidden)
+    return found.data if found else None
+
+
+def _key(hidden: Path) -> bytes:
+    """The maintainer's key for the hashes of hidden labels.
+
+    Raises:
+        EvaluatorError: it is missing or too short to be secret.
+    """
+    path = hidden / KEY_FILE
+    key = path.read_bytes().strip() if path.is_file() else b""
+    if len(key) < 32:
+        raise EvaluatorError(
+            f"{path} must hold the key of the hidden labels' hashes, at least 32 characters.",
+            f"Make one with: openssl rand -hex 32 > {path}",
+        )
+    return key
+
+
+def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[bytes, str]:
+    if not path.is_file():
+        raise EvaluatorError(f"{path} is missing.", "Put it there, or take the folder away to leave the track out.")
+    data = path.read_bytes()
+    found = hmac.new(key, data, hashlib.sha256).hexdigest() if key else hashlib.sha256(data).hexdigest()
+    if found != expected:
+        state = (
+            "has no hash in its track file"
+            if expected is None
+            else f"is not the file that its track names ({expected})"
+        )
+        raise EvaluatorError(
+            f"{path} ({'hmac-' if key else ''}sha256 {found}) {state}; scores on other data would not be comparable.",
+            "Restore the file, or declare a new version of the track.",
+        )
+    return data, found
+
+
+def _truth(track: Track, found: tuple[TaskType, Truth], path: Path) -> Truth:
+    task, truth = found
+    if task != track.task:
+        raise EvaluatorError(f"{path} is for {task}, its track says {track.task}.", "Correct either.")
+    if track.classes and int(truth.sum()) != track.classes.positive:
+        raise EvaluatorError(
+            f"{path} has {int(truth.sum())} positives, not {track.classes.positive}.", "Correct either."
+        )
+    return truth

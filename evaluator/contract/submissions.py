@@ -1,0 +1,236 @@
+"""One submission: hostile YAML in, a frozen `Submission` out, or every problem with its line and remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from evaluator.contract.models import ID, Frozen, is_id
+from evaluator.contract.strict_yaml import MAX_BYTES, read_yaml
+from evaluator.errors import Problem, SubmissionError
+from evaluator.text import is_inert, printable
+
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+
+TrainingSet = Literal[
+    "none", "undisclosed", "synthetic", "boughter", "jain", "shehata", "harvey", "vhh48",
+    "gdpa1", "gdpa3", "nbbench", "sabdab", "oas", "private", "other",
+]  # fmt: skip
+
+
+def _text(value: str) -> str:
+    value = " ".join(value.split())
+    if not value:
+        raise ValueError("is empty; write some text")
+    if not is_inert(value):
+        raise ValueError("holds invisible, control or text-direction characters; remove them")
+    return value
+
+
+def _https(value: str) -> str:
+    if not value.isascii() or not is_inert(value) or any(c in value for c in " \"'<>\\`{}|^"):
+        raise ValueError("is not a plain web address; percent-encode anything unusual")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a web address; write https://host/path") from None
+    if parts.scheme != "https" or not _HOST.fullmatch(parts.hostname or "") or "@" in parts.netloc or port == 0:
+        raise ValueError("must be an https:// address with a host and without a user name")
+    return value
+
+
+def _spdx(value: str) -> str:
+    try:
+        return str(canonicalize_license_expression(value))
+    except InvalidLicenseExpression:
+        raise ValueError("is not an SPDX identifier; for example MIT, Apache-2.0 or CC-BY-4.0") from None
+
+
+def _image(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\x21-\x7e]*", value):
+        raise ValueError("must be an image reference such as docker.io/user/model:1.0, in plain ASCII without spaces")
+    return value
+
+
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("names an item twice; list each once")
+    return values
+
+
+def _training(values: tuple[str, ...]) -> tuple[str, ...]:
+    for alone in ("none", "undisclosed"):
+        if alone in values and len(values) > 1:
+            raise ValueError(f"says '{alone}' beside other sets; keep one or the other")
+    return _unique(values)
+
+
+def _plain_json(value: JsonValue, depth: int = 0) -> JsonValue:
+    if isinstance(value, str):
+        return _text(value) if value else value
+    if isinstance(value, dict):
+        plain = {_text(k): _plain_json(v, depth + 1) for k, v in value.items()}
+        if len(plain) < len(value):
+            raise ValueError("has two keys that differ in white space only")
+        return plain
+    if isinstance(value, list):
+        return [_plain_json(v, depth + 1) for v in value]
+    if isinstance(value, float) and value - value != 0:
+        raise ValueError("holds a number that is not finite")
+    return value
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Short = Annotated[Text, Field(max_length=60)]
+Line = Annotated[Text, Field(max_length=200)]
+Url = Annotated[
+    str, Field(max_length=300, json_schema_extra={"pattern": "^https://[^ \"'<>\\\\`{}|^]+$"}), AfterValidator(_https)
+]
+
+
+class _Model(Frozen):
+    model_config = ConfigDict(strict=True, allow_inf_nan=True)  # bounds tell of such numbers in plainer words
+
+
+class Model(_Model):
+    """What the predictor is made of."""
+
+    backbone: Short | None = Field(default=None, description="Pretrained model underneath, e.g. esm2_650m")
+    head: Short | None = Field(default=None, description="Classifier on top, e.g. xgboost")
+    parameters: Annotated[int, Field(ge=0, le=10**13)] | None = Field(default=None, description="Number of parameters")
+
+
+class Resources(_Model):
+    """What one run asks for; the benchmark caps each."""
+
+    gpu: bool = False
+    memory_gb: float = Field(default=8, ge=0.25, le=1024, description="Model, /tmp, /dev/shm and /output together")
+    timeout_minutes: float = Field(default=60, gt=0, le=10080)
+
+
+class Submission(_Model):
+    """One entry of the benchmark, as its author wrote it; `id` is the file's stem."""
+
+    id: Annotated[str, Field(exclude=True)]
+    name: Short = Field(description="Shown on the leaderboard")
+    docker_image: Annotated[str, Field(max_length=300), AfterValidator(_image)] = Field(
+        description="registry/repository:tag, or better registry/repository@sha256:digest",
+        json_schema_extra={"pattern": r"^[A-Za-z0-9][\x21-\x7e]*$"},
+    )
+    author: Line = Field(description="An e-mail address or a name")
+    paper: Url | None = None
+    description: Annotated[Text, Field(max_length=500)] | None = None
+    code: Url | None = None
+    license: Annotated[str, Field(max_length=100), AfterValidator(_spdx)] | None = Field(
+        default=None, description="SPDX"
+    )
+    affiliation: Line | None = None
+    team: Line | None = None
+    tracks: (
+        Annotated[
+            tuple[Annotated[str, Field(pattern=f"^{ID}$")], ...],
+            BeforeValidator(_tuple), AfterValidator(_unique), Field(min_length=1, max_length=50),
+        ]
+        | None
+    ) = Field(default=None, description="Default: every track")  # fmt: skip
+    training_data: Annotated[
+        tuple[TrainingSet, ...], BeforeValidator(_tuple), AfterValidator(_training), Field(min_length=1)
+    ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
+    model: Model = Model()
+    resources: Resources = Resources()
+    withdrawn: Line | None = Field(default=None, description="Why the entry was taken back; its page stays")
+    reproducibility: Annotated[dict[str, JsonValue], AfterValidator(_plain_json)] | None = None
+
+
+def parse(data: bytes, submission_id: str) -> Submission:
+    """Check one YAML document.
+
+    Raises:
+        SubmissionError: every problem found, with line and remedy; codes `ID`, `YAML_...`, `FIELD_...`.
+    """
+    if not is_id(submission_id):
+        raise SubmissionError(
+            "ID", f"The file name gives the id '{printable(submission_id, 80)}'.",
+            "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit, then .yaml.",
+        )  # fmt: skip
+    document, lines = read_yaml(data)
+    if not isinstance(document, dict):
+        raise SubmissionError("YAML_NOT_A_MAPPING", "The file is not a list of 'key: value' lines.", "See the guide.")
+    problems = []
+    if "id" in document:
+        remedy = "The file name is the id."
+        problems.append(Problem("FIELD_UNKNOWN", "'id' is not a field.", remedy, f"line {lines['id',]}"))
+    try:
+        submission = Submission.model_validate({**document, "id": submission_id})
+    except ValidationError as error:
+        problems += [_problem(dict(e), lines) for e in error.errors(include_url=False)]
+    if problems:
+        raise SubmissionError.of(problems)
+    return submission
+
+
+def load(path: Path) -> Submission:
+    """Read and check `submissions/<id>.yaml`.
+
+    Raises:
+        SubmissionError: see `parse`; also when the file is missing, a link or not `.yaml`.
+    """
+    if path.suffix != ".yaml" or path.is_symlink() or not path.is_file():
+        raise SubmissionError(
+            "YAML_MISSING", f"There is no plain file {printable(str(path), 200)}.", "Name one <id>.yaml."
+        )
+    with path.open("rb") as stream:
+        return parse(stream.read(MAX_BYTES + 1), path.stem)
+
+
+def place(path: Path, field: str) -> str:
+    """`line 3` for a field of a valid submission file; empty where the file does not have it."""
+    line = read_yaml(path.read_bytes())[1].get((field,))
+    return f"line {line}" if line else ""
+
+
+_TYPES = {
+    "string_type": "must be text; put it in quotes",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list such as [jain, shehata]",
+    "missing": "is required",
+    "extra_forbidden": "is not a field of a submission",
+}
+
+
+def _problem(error: dict[str, Any], lines: dict[tuple[str | int, ...], int]) -> Problem:
+    path = tuple(error["loc"])
+    while path and path not in lines:
+        path = path[:-1]  # pydantic adds steps for unions and tuples that the file does not have
+    name = printable(".".join(str(p) for p in error["loc"] if isinstance(p, str)) or "the file", 100)
+    kind = str(error["type"])
+    if kind == "value_error":
+        reason = str(error["ctx"]["error"])
+    elif kind == "too_long" and isinstance(error["input"], str):
+        reason = f"should have at most {error['ctx']['max_length']} characters"
+    elif kind == "model_type":
+        reason = "must be a mapping of 'key: value'"
+    else:
+        reason = _TYPES.get(kind) or str(error["msg"]).replace("Input should", "should").replace(
+            "String should", "should"
+        )
+    code = {"missing": "FIELD_MISSING", "extra_forbidden": "FIELD_UNKNOWN"}.get(kind)
+    code = code or ("FIELD_TYPE" if kind.endswith("_type") else "FIELD_VALUE")
+    remedy = ""
+    if code == "FIELD_UNKNOWN":
+        remedy = f"Known are: {', '.join(k for k in Submission.model_fields if k != 'id')}."
+    elif "training_data" in error["loc"] and kind == "literal_error":
+        remedy = f"Known are: {', '.join(get_args(TrainingSet))}."
+    return Problem(code, f"'{name}' {printable(reason, 400)}.", remedy, f"line {lines[path]}" if path in lines else "")

@@ -1,0 +1,126 @@
+"""A track: its public description in `test_data/tracks/<id>.yaml`, and its hidden CSVs, checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from evaluator.contract.models import ID, Frozen
+from evaluator.contract.submissions import Submission
+from evaluator.contract.task_types import KINDS, TaskType
+from evaluator.errors import EvaluatorError
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Source(Frozen):
+    """Where the data come from."""
+
+    citation: str
+    doi: str | None = None
+    url: str | None = None
+
+
+class Classes(Frozen):
+    """How many rows of each class."""
+
+    negative: int = Field(ge=0)
+    positive: int = Field(ge=0)
+
+
+class Hashes(Frozen):
+    """sha256 of the two CSVs; null while the data are not at hand."""
+
+    sequences: Sha256 | None = None
+    labels: Sha256 | None = None
+
+
+class Track(Frozen):
+    """What everyone may know of a track."""
+
+    id: str = Field(pattern=f"^{ID}$")
+    title: str
+    summary: str
+    purpose: Literal["benchmark", "practice"] = "benchmark"
+    assay: str
+    species: str
+    chains: Literal["VH", "VH+VL", "VHH"]
+    task: TaskType
+    n: int = Field(gt=0)
+    classes: Classes | None = None
+    label_rule: str
+    source: Source
+    licence: str
+    disclosure: Literal["open", "hidden"]
+    primary_metric: str
+    secondary_metric: str
+    ranked: Literal["tiers", "intervals"]
+    timeout_minutes: float = Field(default=60, gt=0)
+    audit_rows: int = Field(default=40, ge=0)
+    """How many rows an entry is run on again to see whether it is consistent; 0 for no audit."""
+    known_problems: tuple[str, ...] = ()
+    families: str | None = None
+    """How the sequence families in the labels' column `family` were made; without it rows count as independent."""
+    shards: int = Field(default=1, ge=1, le=64)
+    """In how many parts a run may be split over several workers, where an entry is known to be consistent."""
+    same_labels: tuple[str, ...] = ()
+    """Training sets that contain this track's labels; an entry trained on one gets no rank here."""
+    sha256: Hashes = Hashes()
+    labels_hmac_sha256: Sha256 | None = None
+    """In place of the labels' sha256 where they are hidden: a plain hash would confirm a guessed labelling."""
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Track:
+        kind = KINDS[self.task]
+        if kind.has_classes != (self.classes is not None):
+            raise ValueError("a classification track states its classes, a regression track has none")
+        if self.classes and self.classes.negative + self.classes.positive != self.n:
+            raise ValueError("the classes do not add up to n")
+        if self.disclosure == "hidden" and self.sha256.labels:
+            raise ValueError("a hidden track states labels_hmac_sha256, never the plain sha256 of its labels")
+        if self.primary_metric not in kind.primary:
+            raise ValueError(f"a {self.task} track is ranked by {' or '.join(kind.primary)}")
+        if self.secondary_metric not in kind.metrics:
+            raise ValueError(f"{self.secondary_metric} is no metric of a {self.task} track")
+        return self
+
+    @property
+    def labels_hash(self) -> str | None:
+        """What the labels must hash to: their sha256, or their keyed hash where they are hidden."""
+        return self.labels_hmac_sha256 if self.disclosure == "hidden" else self.sha256.labels
+
+
+def load_all(folder: Path) -> dict[str, Track]:
+    """Every track of the benchmark, by id, benchmark tracks first.
+
+    Raises:
+        EvaluatorError: a track file is missing or wrong.
+    """
+    tracks = [_load(path) for path in sorted(folder.glob("*.yaml"))]
+    if not tracks:
+        raise EvaluatorError(f"{folder} holds no track.", "Name the benchmark's clone with --root.")
+    return {t.id: t for t in sorted(tracks, key=lambda t: (t.purpose, t.id))}
+
+
+def _load(path: Path) -> Track:
+    try:
+        track = Track.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        raise EvaluatorError(f"{path} is not a valid track: {error}", "Correct the file.") from error
+    if track.id != path.stem:
+        raise EvaluatorError(f"{path} says id: {track.id}.", "A track's id is its file's stem.")
+    return track
+
+
+def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Track]:
+    """The tracks that a submission takes part in: those it names, else all; practice tracks are for every entry.
+
+    A classification entry serves regression tracks too: its score is compared by rank.
+    """
+    if submission.withdrawn:
+        return []
+    return [t for t in tracks if t.purpose == "practice" or submission.tracks is None or t.id in submission.tracks]

@@ -1,0 +1,238 @@
+"""Does what is published follow from what was recorded, and has anybody changed a record? And what cannot be told?"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from evaluator.contract import tracks
+from evaluator.contract.labels import TrackData, load_data
+from evaluator.contract.tracks import Track
+from evaluator.contract.work import Limits, run_key
+from evaluator.errors import BenchmarkError, EvaluatorError
+from evaluator.integrity import disclosure, signing
+from evaluator.scoring import metrics
+from evaluator.scoring.scored import Scored
+from evaluator.settings import Repository
+from evaluator.store import intake
+from evaluator.store.results import Results
+from evaluator.store.schemas import Link, Result
+from evaluator.store.state import State
+
+Level = Literal["ok", "FAIL", "unknown"]
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: it holds, it does not, or it cannot be told here."""
+
+    level: Level
+    what: str
+
+
+def verify(
+    repository: Repository,
+    *,
+    site: Path | None,
+    rebuild: Callable[[Path], None],
+    hidden: Path | None = None,
+    state: State | None = None,
+) -> Iterator[Check]:
+    """Look at every record, the chain, its signature and the site's data.
+
+    Args:
+        site: a built site to compare with; None where there is none.
+        rebuild: builds the site anew into a folder.
+        hidden: hidden data; with `state`, every metric is computed again from kept predictions.
+    """
+    results = Results(repository.results)
+    records: list[Result] = []
+    yield from _records(repository, results, records)
+    yield from _chain(results)
+    yield from _signature(results, repository)
+    yield from _side_files(repository, results)
+    yield from _site(site, rebuild)
+    if hidden and state:
+        yield from _scores(repository, records, hidden, state)
+    else:
+        yield Check("unknown", "the metrics themselves: they follow from private predictions (--hidden and --state)")
+    yield Check("unknown", "that an image predicts what is recorded: only running its digest again can tell")
+
+
+def _records(repository: Repository, results: Results, found: list[Result]) -> Iterator[Check]:
+    """Every record against its schema, its place, its own key, its lock and its track."""
+    known, faults, stale, moved = tracks.load_all(repository.tracks), [], [], []
+    for path in sorted(results.folder.glob("*/*.json")):
+        name = f"{path.parent.name}/{path.name}"
+        try:
+            record = Result.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            faults.append(f"{name} does not fit the schema ({error.error_count()} errors)")
+            continue
+        found.append(record)
+        faults += [f"{name}: {fault}" for fault in _record(record, path)]
+        lock = results.lock(record.submission, record.image.reference)
+        if record.status == "ok" and lock and lock.digest != record.image.digest:
+            moved.append(name)
+        if _other_data(record, known.get(record.track)):
+            stale.append(name)
+    yield from _told(faults, f"{len(found)} records fit the schema, their places and their own keys")
+    if moved:
+        yield Check("unknown", f"records of another image than is locked now: {', '.join(moved[:SHOWN])}")
+    if stale:
+        yield Check("unknown", f"records on other data than the track files name now: {', '.join(stale[:SHOWN])}")
+
+
+def _record(record: Result, path: Path) -> Iterator[str]:
+    if (record.submission, record.track) != (path.parent.name, path.stem):
+        yield f"is of {record.submission} on {record.track}"
+    if (record.status == "ok") == (record.failure is not None):
+        yield "is neither a success nor a failure"
+    if record.status == "ok":
+        key = run_key(record.image.digest, record.sequences_sha256, _limits(record), record.sandbox)
+        if key != record.run_key:
+            yield "run_key does not follow from image, data and limits"
+    counts = record.confusion
+    if counts and sum(vars(counts).values()) != record.n:
+        yield "the confusion matrix does not add up to n"
+    accuracy = record.metrics.get("accuracy")
+    if counts and accuracy and accuracy.value is not None:
+        expected = (counts.tn + counts.tp) / record.n
+        if abs(expected - accuracy.value) > disclosure.ROUNDING:
+            yield f"accuracy is {accuracy.value}, its confusion matrix says {expected:.4f}"
+
+
+def _limits(record: Result) -> Limits:
+    whole = {name: int(record.limits[name]) for name in ("memory", "pids", "output", "output_inodes")}
+    return Limits(seconds=record.limits["seconds"], cpus=record.limits["cpus"], **whole)
+
+
+def _other_data(record: Result, track: Track | None) -> bool:
+    if track is None:
+        return True
+    return (record.sequences_sha256, record.labels_hash) != (track.sha256.sequences, track.labels_hash)
+
+
+def _chain(results: Results) -> Iterator[Check]:
+    """Each line names the hash of the line before; each record is what its last line says."""
+    lines = results.chain.read_bytes().split(b"\n") if results.chain.is_file() else [b""]
+    faults, last = [], dict[str, str]()
+    if lines.pop():
+        faults.append("the chain's last line is torn")
+    before = None
+    for number, line in enumerate(lines, start=1):
+        try:
+            link = Link.model_validate_json(line)
+        except ValidationError:
+            faults.append(f"line {number} of the chain is no link")
+            continue
+        if link.previous != before:
+            faults.append(f"line {number} of the chain does not follow from the line before")
+        before = hashlib.sha256(line).hexdigest()
+        last[link.record] = link.sha256
+    there = {f"{p.parent.name}/{p.name}": p for p in sorted(results.folder.glob("*/*.json"))}
+    for name, expected in last.items():
+        if name not in there:
+            faults.append(f"{name} was recorded and has vanished")
+        elif hashlib.sha256(there[name].read_bytes()).hexdigest() != expected:
+            faults.append(f"{name} is not as it was recorded")
+    yield from _told(faults, f"the chain of {len(lines)} lines is whole, and {len(last)} records are as it says")
+    if missing := [name for name in there if name not in last]:
+        shown = ", ".join(missing[:SHOWN])
+        yield Check("unknown", f"{len(missing)} records that the chain does not know, such as {shown}")
+
+
+def _signature(results: Results, repository: Repository) -> Iterator[Check]:
+    if repository.settings.signer == "none":
+        yield Check("unknown", "who wrote the records: no signer is configured ([tool.apb] signer), they are unsigned")
+        return
+    try:
+        fault = signing.verify(results.chain, repository.settings)
+    except EvaluatorError as error:
+        yield Check("unknown", f"the signature: {error}")
+        return
+    who = repository.settings.signer
+    yield Check("FAIL", f"signature: {fault}") if fault else Check("ok", f"the chain is signed ({who})")
+
+
+def _side_files(repository: Repository, results: Results) -> Iterator[Check]:
+    """Standings, pairs, history and intake can at least be read."""
+    faults = []
+    readers: list[Callable[[], object]] = [results.history, lambda: intake.read(repository.intake)]
+    for track in tracks.load_all(repository.tracks):
+        readers += [partial(results.standings, track), partial(results.pairs, track)]
+    for read in readers:
+        try:
+            read()
+        except BenchmarkError as error:
+            faults.append(str(error))
+    yield from _told(faults, "history, intake, standings and pairs fit their schemas")
+
+
+def _site(site: Path | None, rebuild: Callable[[Path], None]) -> Iterator[Check]:
+    """The site's data, built again from the records, file by file."""
+    if site is None:
+        yield Check("unknown", "the site's data: no built site is here to compare with")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / "site"
+        try:
+            rebuild(fresh)
+        except BenchmarkError as error:
+            yield Check("FAIL", f"the site cannot be built from these records: {error}")
+            return
+        ours, theirs = _hashes(fresh / "data"), _hashes(site / "data")
+    names = sorted({name for name, _ in ours.items() ^ theirs.items()})
+    faults = [f"data/{name} is not what the records give" for name in names]
+    yield from _told(faults, f"{len(ours)} data files of the site follow from the records")
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = (p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _scores(repository: Repository, records: list[Result], hidden: Path, state: State) -> Iterator[Check]:
+    """Every metric again from kept predictions and the labels."""
+    known = tracks.load_all(repository.tracks)
+    data: dict[str, TrackData | None] = {}
+    faults, done, unkept = [], 0, 0
+    for record in records:
+        if record.track not in data:
+            track = known.get(record.track)
+            data[record.track] = load_data(track, hidden) if track else None
+        rows, kept = data[record.track], state.predictions(record.run_key)
+        if record.status != "ok" or rows is None or kept is None or rows.labels_hash != record.labels_hash:
+            unkept += record.status == "ok"
+            continue
+        done += 1
+        scores = metrics.measure(Scored.on(rows, kept.score, kept.prediction, record.level))
+        tolerance = disclosure.tolerance(rows.track)
+        for name, found in scores.metrics.items():
+            recorded = record.metrics.get(name)
+            if recorded is None or not _alike(recorded.value, found.value, tolerance):
+                faults.append(f"{record.submission} on {record.track}: {name} is {found.value} from its predictions")
+    yield from _told(faults, f"the metrics of {done} records follow from their predictions")
+    if unkept:
+        yield Check("unknown", f"the metrics of {unkept} records: their predictions or labels are not here")
+
+
+def _alike(a: float | None, b: float | None, tolerance: float) -> bool:
+    return a is b if a is None or b is None else abs(a - b) <= tolerance
+
+
+def _told(faults: list[str], well: str) -> Iterator[Check]:
+    if not faults:
+        yield Check("ok", well)
+    for fault in faults[:SHOWN]:
+        yield Check("FAIL", fault)
+    if len(faults) > SHOWN:
+        yield Check("FAIL", f"and {len(faults) - SHOWN} more")

@@ -1,0 +1,206 @@
+"""Where each track's published files come from, under which licence, and how the track is made of them."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from evaluator.contract.tables import AMINO_ACIDS
+from evaluator.errors import EvaluatorError, UsageError
+
+HARVEY = (
+    "https://raw.githubusercontent.com/debbiemarkslab/nanobody-polyreactivity/"
+    "e0f0a31943564bf43a3c62164eaf0837775d0f04/backend/app/experiments/"
+)
+IMGT = (
+    *map(str, range(1, 112)), *(f"111{c}" for c in "ABCDE"), *(f"112{c}" for c in "EDCBA"), *map(str, range(112, 129)),
+)  # fmt: skip
+"""IMGT positions in the order of the chain; the insertions at 112 run backwards (Lefranc et al. 2003)."""
+SHUFFLE_SEED = 20_221_206
+
+
+@dataclass
+class Prepared:
+    """A track's two tables as they are written.
+
+    Attributes:
+        sequences, labels: columns in order; the same rows.
+        unusable: rows of the source that were left out, each with the reason.
+        notes: what a maintainer should know.
+    """
+
+    sequences: pd.DataFrame
+    labels: pd.DataFrame
+    unusable: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_bytes(self) -> tuple[bytes, bytes]:
+        """Both files."""
+        first, second = (t.to_csv(index=False, lineterminator="\n").encode() for t in (self.sequences, self.labels))
+        return first, second
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Somebody's CSV as text: an id of `NA` stays `NA`.
+
+    Raises:
+        EvaluatorError: it cannot be read.
+    """
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+
+
+def unfit(sequence: str) -> bool:
+    """Whether this is no protein sequence."""
+    return not sequence or not AMINO_ACIDS.issuperset(sequence)
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise UsageError(f"{folder} has {len(found)} files {pattern}; one is needed.")
+    return found[0]
+
+
+def _columns(table: pd.DataFrame, path: Path, *names: str) -> pd.DataFrame:
+    if missing := [n for n in names if n not in table]:
+        raise UsageError(f"{path} has no column {', '.join(missing[:5])}.")
+    return table
+
+
+def _class(values: pd.Series[str], path: Path) -> pd.Series[str]:
+    """0 or 1, also where the source says 0.0 or 1.0."""
+    plain = values.str.removesuffix(".0")
+    if not plain.isin(["0", "1"]).all():
+        raise UsageError(f"{path} has a label that is neither 0 nor 1.")
+    return plain
+
+
+def _jain(folder: Path) -> Prepared:
+    path = _one(folder, "jain_86*.csv")
+    t = _columns(read_table(path), path, "id", "vh_sequence", "vl_sequence", "label")
+    sequences = pd.DataFrame({"sequence_id": t["id"], "sequence": t["vh_sequence"], "light_sequence": t["vl_sequence"]})
+    return Prepared(sequences, pd.DataFrame({"sequence_id": t["id"], "label": _class(t["label"], path)}))
+
+
+def _shehata(folder: Path) -> Prepared:
+    heavy_path, light_path = _one(folder, "VH_only_shehata.csv"), _one(folder, "VL_only_shehata.csv")
+    heavy, light = (_columns(read_table(p), p, "id", "sequence", "label") for p in (heavy_path, light_path))
+    if list(heavy["id"]) != list(light["id"]):
+        raise UsageError(f"{heavy_path} and {light_path} do not hold the same ids in the same order.")
+    sequences = pd.DataFrame(
+        {"sequence_id": heavy["id"], "sequence": heavy["sequence"], "light_sequence": light["sequence"]}
+    )
+    return Prepared(sequences, pd.DataFrame({"sequence_id": heavy["id"], "label": _class(heavy["label"], heavy_path)}))
+
+
+def _vhh48(folder: Path) -> Prepared:
+    path = _one(folder, "low_throughput_polyspecificity_scores_w_exp.csv")
+    t = _columns(read_table(path), path, "Biorep average", *IMGT)
+    ids = [f"vhh_{k:02d}" for k in range(1, len(t) + 1)]
+    return Prepared(
+        pd.DataFrame({"sequence_id": ids, "sequence": _assembled(t)}),
+        pd.DataFrame({"sequence_id": ids, "target": t["Biorep average"]}),
+    )
+
+
+def _assembled(table: pd.DataFrame) -> list[str]:
+    """Chains from their IMGT columns, insertions included, gaps taken out."""
+    return ["".join(row).replace("-", "") for row in table[list(IMGT)].to_numpy()]
+
+
+def _harvey(folder: Path) -> Prepared:
+    rows: list[tuple[str, str]] = []
+    unusable, notes = [], []
+    for label, name in (("1", "high"), ("0", "low")):
+        path = _one(folder, f"{name}_polyreactivity*.csv")
+        header = pd.read_csv(path, nrows=0)
+        if missing := [c for c in IMGT if c not in header]:
+            raise UsageError(
+                f"{path} has no IMGT column {', '.join(missing[:5])}; all are needed, insertions included."
+            )
+        table = pd.read_csv(path, usecols=list(IMGT), dtype=str, keep_default_na=False, na_filter=False)
+        for line, sequence in enumerate(_assembled(table), start=2):
+            if unfit(sequence):
+                unusable.append(f"{path.name} line {line}: no protein sequence")
+            else:
+                rows.append((sequence, label))
+    random.Random(SHUFFLE_SEED).shuffle(rows)  # noqa: S311 - the source's order tells the label; nothing secret here
+    notes.append(f"rows shuffled with seed {SHUFFLE_SEED}, since the source's order tells the label")
+    repeated = len(rows) - len({sequence for sequence, _ in rows})
+    if repeated:
+        notes.append(f"{repeated:,} rows repeat a sequence; they are kept, as in the source")
+    ids = [f"harvey_{k:06d}" for k in range(1, len(rows) + 1)]
+    return Prepared(
+        pd.DataFrame({"sequence_id": ids, "sequence": [s for s, _ in rows]}),
+        pd.DataFrame({"sequence_id": ids, "label": [y for _, y in rows]}),
+        unusable, notes,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class File:
+    """One published file: the beginning of its sha256, or of its id as a git blob."""
+
+    name: str
+    sha256: str = ""
+    blob: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One track's published files.
+
+    Attributes:
+        make: turns the folder that holds them into the track's tables.
+        address: of the folder on the web, with a slash at the end; empty where no licence allows a download.
+        files: that are downloaded.
+        ask: whom to ask for them, and what they are called, where they cannot be downloaded.
+    """
+
+    make: Callable[[Path], Prepared]
+    address: str = ""
+    files: tuple[File, ...] = ()
+    licence: str = ""
+    ask: str = ""
+
+
+SOURCES = {
+    "jain": Source(
+        make=_jain,
+        ask="Jain et al. 2017, PNAS 114:944, doi 10.1073/pnas.1616408114: the supplement, or its authors. The subset "
+        "of 86 antibodies comes as a table id,vh_sequence,vl_sequence,label, named jain_86*.csv.",
+    ),
+    "shehata": Source(
+        make=_shehata,
+        ask="Shehata et al. 2019, Cell Reports 28:3300, doi 10.1016/j.celrep.2019.08.056: the supplement, or its "
+        "authors. It comes as VH_only_shehata.csv and VL_only_shehata.csv, each id,sequence,label.",
+    ),
+    "vhh48": Source(
+        make=_vhh48,
+        address=HARVEY,
+        files=(
+            File(
+                "low_throughput_polyspecificity_scores_w_exp.csv",
+                sha256="dace0c41e6b51f54bd4ebb77d581950aff2ccda9f044a72d681a42a724f8e395",
+            ),
+        ),
+        licence="MIT",
+    ),
+    "harvey": Source(
+        make=_harvey,
+        address=HARVEY,
+        files=(
+            File("high_polyreactivity_high_throughput.csv", blob="0d56825e"),
+            File("low_polyreactivity_high_throughput.csv", blob="6532c700"),
+        ),
+        licence="MIT",
+    ),
+}

@@ -1,0 +1,1 @@
+"""The weekly round: what is due is run, scored, recorded and ranked. `round` tells the story."""

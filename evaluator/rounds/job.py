@@ -1,0 +1,79 @@
+"""What a round is about: which tracks and entries, and where everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluator.contract import tracks
+from evaluator.contract.labels import TrackFiles, find_data
+from evaluator.contract.tracks import Track
+from evaluator.contract.work import Sandbox
+from evaluator.errors import EvaluatorError
+from evaluator.running.scratch import Scratch
+from evaluator.settings import Repository
+from evaluator.store.results import Results
+from evaluator.store.state import State
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a round is about.
+
+    Attributes:
+        hidden: folder with `<track>/{sequences,labels}.csv`.
+        ids: submissions to look at; none for all.
+        track_ids: tracks to look at; none for every benchmark track.
+        force: run again what is up to date.
+        unsandboxed: run reference models from these build contexts as plain processes.
+        runtime: an OCI runtime of the engine, e.g. `runsc`; None for the engine's own.
+    """
+
+    repository: Repository
+    hidden: Path
+    submissions: Path
+    results: Results
+    state: State
+    ids: Sequence[str] = ()
+    track_ids: Sequence[str] = ()
+    force: bool = False
+    unsandboxed: Path | None = None
+    runtime: str | None = None
+
+    @property
+    def scratch(self) -> Scratch:
+        """For the inputs of runs on this machine."""
+        return Scratch(self.state.folder)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """How runs are confined."""
+        return "unsandboxed" if self.unsandboxed else "docker"
+
+
+def choose_tracks(repository: Repository, wanted: Sequence[str]) -> list[Track]:
+    """The tracks that are named; every benchmark track where none is.
+
+    Raises:
+        EvaluatorError: a track is unknown.
+    """
+    known = tracks.load_all(repository.tracks)
+    if unknown := [t for t in wanted if t not in known]:
+        raise EvaluatorError(f"There is no track {', '.join(unknown)}.", f"Known are: {', '.join(known)}.")
+    return [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
+
+
+def find_tracks(job: Job) -> tuple[list[TrackFiles], list[str]]:
+    """The tracks of a round, and those among them without data here.
+
+    Raises:
+        EvaluatorError: a track is unknown, or its data are not what its file says.
+    """
+    chosen, hidden = choose_tracks(job.repository, job.track_ids), job.hidden
+    if not hidden.is_dir():
+        raise EvaluatorError(f"{hidden} is not a folder.", "Name the folder with the hidden data with --hidden.")
+    found = {track.id: find_data(track, hidden) for track in chosen}
+    return [f for f in found.values() if f], [track_id for track_id, f in found.items() if f is None]

@@ -1,0 +1,150 @@
+"""What a round is about, and what is due of it: every submission x track, decided without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from evaluator.contract import submissions, tracks
+from evaluator.contract.labels import TrackFiles
+from evaluator.contract.references import Image
+from evaluator.contract.submissions import Submission
+from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.rounds import task as planning
+from evaluator.rounds.job import Job, Say
+from evaluator.rounds.task import Task
+from evaluator.running.limits import limits_for
+
+
+class Resolver(Protocol):
+    """What knows the exact image of a submission."""
+
+    def resolve(self, submission: Submission, *, lock: bool = True) -> Image:
+        """The exact image; with `lock` it is written down what a tag was resolved to."""
+
+
+@dataclass
+class Account:
+    """What needs no run, or cannot have one.
+
+    Attributes:
+        unchanged: `submission on track` of what is up to date.
+        failed: what failed by its own fault, with its code, by `submission on track` or a submission's id.
+        ours: what was left out because of us, with the reason, by the same.
+        no_data: tracks without hidden data here.
+    """
+
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    no_data: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plan(Account):
+    """What is due, decided without running anything.
+
+    Attributes:
+        run: pairs whose image must run.
+        rescore: pairs whose kept predictions are only scored again.
+        refused: pairs whose image cannot be had by the submission's own fault, still to be recorded.
+    """
+
+    run: list[Task] = field(default_factory=list)
+    rescore: list[Task] = field(default_factory=list)
+    refused: list[tuple[Task, SubmissionError]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        entries = len({task.submission.id for task in self.run})
+        parts = [
+            f"{len(self.run)} to run ({entries} {'entry' if entries == 1 else 'entries'})",
+            f"{len(self.rescore)} to score again", f"{len(self.unchanged)} up to date",
+        ]  # fmt: skip
+        parts += [f"{len(self.failed)} at fault"] * bool(self.failed)
+        parts += [f"{len(self.ours)} left out because of this machine"] * bool(self.ours)
+        return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "run": [_due(task) for task in self.run], "rescore": [_due(task) for task in self.rescore],
+            "unchanged": self.unchanged, "failed": self.failed, "ours": self.ours, "no_data": self.no_data,
+        }  # fmt: skip
+
+
+def _due(task: Task) -> dict[str, Any]:
+    return {
+        "submission": task.submission.id, "track": task.track.id, "rows": task.track.n,
+        "image": task.image.reference, "digest": task.image.digest, "limits": task.limits.as_json(), "gpus": task.gpus,
+    }  # fmt: skip
+
+
+def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, *, lock: bool) -> Plan:
+    """Decide for every pair.
+
+    Args:
+        files: tracks with data.
+        resolver: knows which exact image a submission stands for.
+        say: told of what is left out.
+        lock: write down what a tag was resolved to.
+    """
+    plan = Plan()
+    settings = job.repository.settings
+    for entry in _submissions(job, plan, say):
+        entered = {t.id for t in tracks.entered_tracks(entry, [f.track for f in files])}
+        mine = [f for f in files if f.track.id in entered]
+        image = _resolve(job, entry, mine, plan, resolver, say, lock=lock) if mine else None
+        if image is None:
+            continue
+        for one in mine:
+            task = planning.decide(
+                entry, one, image, settings=settings, results=job.results, state=job.state, sandbox=job.sandbox,
+                force=job.force,
+            )  # fmt: skip
+            if task.due == "current":
+                plan.unchanged.append(task.name)
+            else:
+                (plan.rescore if task.due == "rescore" else plan.run).append(task)
+    return plan
+
+
+def _submissions(job: Job, plan: Plan, say: Say) -> Iterator[Submission]:
+    """Every valid submission; one that is not is told, and does not stop the others."""
+    folder, ids = job.submissions, job.ids
+    if missing := [i for i in ids if not (folder / f"{i}.yaml").is_file()]:
+        raise EvaluatorError(f"{folder} has no {', '.join(missing)}.", "Name submissions by the stems of their files.")
+    for path in sorted(folder.glob("*.yaml")):
+        if ids and path.stem not in ids:
+            continue
+        try:
+            yield submissions.load(path)
+        except SubmissionError as error:
+            plan.failed[path.stem] = error.code
+            say(f"{path.name} is not valid: {error.code}")
+
+
+def _resolve(
+    job: Job, entry: Submission, files: Sequence[TrackFiles], plan: Plan, resolver: Resolver, say: Say, *, lock: bool
+) -> Image | None:
+    """The submission's exact image; where there is none by its own fault, each of its tracks is to say so."""
+    try:
+        return resolver.resolve(entry, lock=lock)
+    except SubmissionError as error:
+        nothing = Image(entry.docker_image, "", None)
+        for one in files:
+            limits = limits_for(entry, one.track, job.repository.settings)
+            task = Task(entry, one, nothing, limits, job.sandbox, "run")
+            record = job.results.scope(entry.id, one.track.id)
+            if record and record.failure == error.code and record.run_key == task.run_key:
+                plan.unchanged.append(task.name)
+            else:
+                plan.failed[task.name] = error.code
+                plan.refused.append((task, error))
+    except EvaluatorError as error:
+        plan.ours[entry.id] = str(error)
+        say(f"{entry.id} was left out: {error}")
+    except Exception as error:  # noqa: BLE001 - a mistake in our own code must not stop the others
+        plan.ours[entry.id] = repr(error)
+        say(f"{entry.id} was left out: {error!r}")
+    return None

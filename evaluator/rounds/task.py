@@ -1,0 +1,107 @@
+"""What is due: every submission x track whose image, data, contract or limits have changed since its last record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluator.contract.labels import TrackData, TrackFiles
+from evaluator.contract.references import Image
+from evaluator.contract.submissions import Submission
+from evaluator.contract.tracks import Track
+from evaluator.contract.work import Limits, Sandbox, Work, run_key
+from evaluator.running.limits import limits_for
+from evaluator.scoring.scorer import SCORER_VERSION
+from evaluator.settings import Settings
+from evaluator.store.results import Results
+from evaluator.store.schemas import Scope
+from evaluator.store.state import State
+
+Due = Literal["run", "rescore", "current"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One submission on one track."""
+
+    submission: Submission
+    files: TrackFiles
+    image: Image
+    limits: Limits
+    sandbox: Sandbox
+    due: Due
+    rows: range | None = None
+    """Only these rows: one part of a larger task."""
+
+    @property
+    def track(self) -> Track:
+        """What the track is."""
+        return self.files.track
+
+    @property
+    def data(self) -> TrackData:
+        """The track's rows, parsed when first asked for."""
+        return self.files.data
+
+    @property
+    def run_key(self) -> str:
+        """The same key is never run twice."""
+        return run_key(self.image.digest, self.files.sequences_sha256, self.limits, self.sandbox)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the run may use."""
+        return self.limits.memory
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the run needs."""
+        return int(self.submission.resources.gpu)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run may take."""
+        return self.limits.seconds
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        part = "" if self.rows is None else f", part {self.rows.start + 1} of {self.rows.step}"
+        return f"{self.submission.id} on {self.track.id}{part}"
+
+    def work(self) -> Work:
+        """What a machine is told of it: never a label."""
+        return Work(
+            self.name, self.image, self.limits, bool(self.gpus),
+            self.files.sequences_sha256, self.rows,
+        )  # fmt: skip
+
+
+def decide(
+    submission: Submission,
+    files: TrackFiles,
+    image: Image,
+    *,
+    settings: Settings,
+    results: Results,
+    state: State,
+    sandbox: Sandbox,
+    force: bool,
+) -> Task:
+    """Whether a pair must be run, only scored again from kept predictions, or is up to date."""
+    limits = limits_for(submission, files.track, settings)
+    key = run_key(image.digest, files.sequences_sha256, limits, sandbox)
+    record = results.scope(submission.id, files.track.id)
+    due: Due = "run"
+    if not force and record and _is_current(record, key, files, settings.level):
+        due = "current"
+    elif not force and not (record and record.status == "failed" and record.run_key == key) and state.keeps(key):
+        due = "rescore"
+    return Task(submission, files, image, limits, sandbox, due)
+
+
+def _is_current(record: Scope, key: str, files: TrackFiles, level: float) -> bool:
+    if record.run_key != key:
+        return False
+    scored_alike = (record.labels_hash, record.scorer, record.level) == (files.labels_hash, SCORER_VERSION, level)
+    return record.status == "failed" or scored_alike

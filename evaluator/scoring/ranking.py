@@ -1,0 +1,231 @@
+"""Who is better than whom on one track, beyond chance: paired tests, tiers and rank intervals.
+
+All entries were scored on the same rows, so they are compared in pairs, and the covariance of all of them is one matrix
+product of their rows' influences. For areas under the ROC curve that is DeLong's (DeLong, DeLong and Clarke-Pearson
+1988, Biometrics 44:837); where rows come in families, Obuchowski's (1997, Biometrics 53:567).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from evaluator.contract.arrays import Floats, IntArray, LabelArray, Truth
+from evaluator.scoring import influence
+
+ALPHA = 0.05
+POWER = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """A metric of m entries on the same rows, and how they vary together; higher is better.
+
+    Attributes:
+        value: [m].
+        covariance: [m, m] of `value`.
+        freedom: degrees of freedom of Student's t. For an area, one less than the smaller class: with 7 positives the
+            normal distribution would find differences that are not there.
+        exact: [m, m] two-sided p-values where there is an exact test, in place of Student's t.
+    """
+
+    value: Floats
+    covariance: Floats
+    freedom: int
+    exact: Floats | None = None
+
+    def deviation(self) -> Floats:
+        """Standard error of each pair's difference, [m, m]; 0 where two entries are alike on every row."""
+        own = np.diag(self.covariance)
+        variance = own[:, None] + own[None, :] - 2 * self.covariance
+        return np.sqrt(np.where(variance > 1e-12 * (own[:, None] + own[None, :]), variance, 0.0))
+
+    def p_values(self) -> Floats:
+        """Two-sided p of each pair's difference, [m, m]; 1 where there is no difference."""
+        if self.exact is not None:
+            return self.exact
+        difference, deviation = np.abs(self.value[:, None] - self.value[None, :]), self.deviation()
+        t = np.divide(difference, deviation, out=np.zeros_like(difference), where=deviation > 0)
+        return np.asarray(2 * scipy.special.stdtr(self.freedom, -t))
+
+
+def compare(truth: npt.NDArray[np.int8], scores: Floats, families: IntArray | None = None) -> Paired:
+    """Paired comparison of the areas under the ROC curve.
+
+    Args:
+        truth: [n] classes 0/1, both present.
+        scores: [m, n].
+        families: [n] which rows belong together, from 0; None where all are independent.
+    """
+    positive = truth == 1
+    n1, n0 = int(positive.sum()), int((~positive).sum())
+    of_positives, of_negatives = np.empty((len(scores), n1)), np.empty((len(scores), n0))
+    for k, row in enumerate(scores):
+        of_positives[k], of_negatives[k] = _placements(row[positive], row[~positive])
+    auc = of_positives.mean(axis=1)
+    of_positives -= auc[:, None]
+    of_negatives -= of_negatives.mean(axis=1)[:, None]
+    if families is None:
+        covariance = of_positives @ of_positives.T / (max(n1 - 1, 1) * n1)
+        covariance += of_negatives @ of_negatives.T / (max(n0 - 1, 1) * n0)
+        return Paired(auc, covariance, max(min(n1, n0) - 1, 1))
+    rows = np.concatenate([families[positive], families[~positive]])
+    sums = [
+        influence.family_sums(np.concatenate([a / n1, b / n0]), rows)
+        for a, b in zip(of_positives, of_negatives, strict=True)
+    ]
+    fewest = min(len(np.unique(families[positive])), len(np.unique(families[~positive])))
+    return Paired(auc, _products(sums), max(fewest - 1, 1))
+
+
+def compare_accuracy(
+    truth: npt.NDArray[np.int8], predictions: npt.NDArray[np.int8], families: IntArray | None = None
+) -> Paired:
+    """Paired comparison of accuracies: exact McNemar tests, or Student's t over families where there are any.
+
+    Args:
+        truth: [n] classes 0/1.
+        predictions: [m, n] classes 0/1.
+        families: [n] which rows belong together, from 0; None where all are independent.
+    """
+    right = (predictions == truth).astype(np.float64)
+    n, accuracy = right.shape[1], right.mean(axis=1)
+    apart = right - accuracy[:, None]
+    if families is not None:
+        sums = [influence.family_sums(row / n, families) for row in apart]
+        return Paired(accuracy, _products(sums), max(int(families.max()), 1))
+    only_first = right @ (1 - right).T
+    return Paired(accuracy, apart @ apart.T / n / max(n - 1, 1), n - 1, mcnemar(only_first, only_first.T))
+
+
+def compare_ranks(truth: Floats, scores: Floats, families: IntArray | None = None) -> Paired:
+    """Paired comparison of Spearman's rank correlations with the target, by their rows' influences.
+
+    Args:
+        truth: [n] targets.
+        scores: [m, n]; one that is constant has no correlation, and counts as 0.
+        families: [n] which rows belong together, from 0; None where all are independent.
+    """
+    n = len(truth)
+    groups = np.arange(n) if families is None else families
+    value = np.array([influence.rank_correlation(truth, row) or 0.0 for row in scores])
+    sums = [influence.family_sums(influence.spearman(truth, row), groups) for row in scores]
+    return Paired(value, _products(sums), max(int(groups.max(initial=0)) - 1, 1))
+
+
+PAIRED: dict[str, Callable[[Truth, Floats, LabelArray, IntArray | None], Paired]] = {
+    "roc_auc": lambda truth, scores, _, families: compare(truth.astype(np.int8), scores, families),
+    "accuracy": lambda truth, _, predictions, families: compare_accuracy(truth.astype(np.int8), predictions, families),
+    "spearman": lambda truth, scores, _, families: compare_ranks(truth.astype(np.float64), scores, families),
+}
+"""For each metric that a track may be ranked by, the comparison of m entries on the same n rows: truth [n], scores
+[m, n], predicted classes [m, n] (empty where the task has none), families [n] or None."""
+
+
+def mcnemar(only_first: npt.ArrayLike, only_second: npt.ArrayLike) -> Floats:
+    """Exact two-sided p that two classifiers err equally often (McNemar 1947, Psychometrika 12:153).
+
+    Args:
+        only_first: rows that only the first has right; any shape.
+        only_second: rows that only the second has right; the same shape.
+    """
+    b, c = np.asarray(only_first, dtype=np.float64), np.asarray(only_second, dtype=np.float64)
+    return np.asarray(np.minimum(1.0, 2 * scipy.special.bdtr(np.minimum(b, c), (b + c).astype(np.int64), 0.5)))
+
+
+def _products(sums: list[Floats]) -> Floats:
+    table = np.array(sums) if sums else np.empty((0, 1))
+    return table @ table.T
+
+
+def _placements(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
+    """For each positive the share of negatives below it, for each negative the share of positives above; ties half."""
+    n1, n0 = len(positives), len(negatives)
+    order = np.argsort(np.concatenate([positives, negatives]), kind="stable")
+    ranked = np.concatenate([positives, negatives])[order]
+    is_positive = order < n1
+    start = np.concatenate([[True], ranked[1:] != ranked[:-1]])
+    group = np.cumsum(start) - 1
+    size_1 = np.bincount(group, weights=is_positive)
+    size_0 = np.bincount(group) - size_1
+    below_0, below_1 = np.cumsum(size_0) - size_0, np.cumsum(size_1) - size_1
+    share = np.where(
+        is_positive, (below_0 + size_0 / 2)[group] / n0, 1 - (below_1 + size_1 / 2)[group] / n1
+    )  # fmt: skip
+    placed = np.empty(n1 + n0)
+    placed[order] = share
+    return placed[:n1], placed[n1:]
+
+
+def holm(p: Floats) -> Floats:
+    """Holm's adjusted p-values (Holm 1979, Scand. J. Stat. 6:65), in the order given; [k] -> [k]."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What can be said of m entries on one track, in the order given.
+
+    Attributes:
+        tier: [m] from 1. A tier holds its leader and every later entry that is not distinguishable from that leader
+            (paired tests against the leader, Holm over the entries still unplaced).
+        rank_low, rank_high: [m] the ranks that an entry may have, given every pair that differs (Holm over all pairs).
+        to_best: [m] difference to the leader.
+        to_best_low, to_best_high: [m] its paired interval, not adjusted.
+        detectable: the difference to the leader that this track would find with 80 % power; None with one entry.
+    """
+
+    tier: npt.NDArray[np.int64]
+    rank_low: npt.NDArray[np.int64]
+    rank_high: npt.NDArray[np.int64]
+    to_best: Floats
+    to_best_low: Floats
+    to_best_high: Floats
+    detectable: float | None
+
+
+def rank(paired: Paired, alpha: float = ALPHA) -> Ranking:
+    """Tiers and rank intervals from all pairs."""
+    m, p = len(paired.value), paired.p_values()
+    upper = np.triu_indices(m, 1)
+    differs = np.zeros((m, m), dtype=bool)
+    differs[upper] = holm(p[upper]) < alpha
+    differs |= differs.T
+    better = differs & (paired.value[None, :] > paired.value[:, None])
+    worse = differs & (paired.value[None, :] < paired.value[:, None])
+    best = int(np.argmax(paired.value)) if m else 0
+    deviation = paired.deviation()[:, best] if m else np.empty(0)
+    t = float(scipy.special.stdtrit(paired.freedom, 1 - alpha / 2))
+    difference = paired.value - paired.value[best] if m else np.empty(0)
+    others = np.delete(deviation, best) if m else deviation
+    detectable = float((t + scipy.special.stdtrit(paired.freedom, POWER)) * np.median(others)) if m > 1 else None
+    return Ranking(
+        tier=_tiers(paired.value, p, alpha),
+        rank_low=1 + better.sum(axis=1),
+        rank_high=m - worse.sum(axis=1),
+        to_best=difference,
+        to_best_low=difference - t * deviation,
+        to_best_high=difference + t * deviation,
+        detectable=detectable,
+    )
+
+
+def _tiers(value: Floats, p: Floats, alpha: float) -> npt.NDArray[np.int64]:
+    tier = np.zeros(len(value), dtype=np.int64)
+    left = np.argsort(-value, kind="stable")
+    number = 0
+    while len(left):
+        number += 1
+        leader, rest = left[0], left[1:]
+        lower = holm(p[leader, rest]) < alpha
+        tier[leader] = tier[rest[~lower]] = number
+        left = rest[lower]
+    return tier

@@ -1,0 +1,42 @@
+"""Who brought which submission, and when: one line in leaderboard/intake.jsonl for each that was merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from evaluator.contract.models import Frozen
+from evaluator.errors import EvaluatorError
+from evaluator.files import write_bytes
+
+
+class Intake(Frozen):
+    """One merged submission; the first of an id says who owns it."""
+
+    date: date
+    id: str
+    login: str
+    new_run: bool = Field(description="Whether it made an evaluation due, which is what quotas count")
+    commit: str | None = Field(default=None, description="That brought it")
+
+
+def read(path: Path) -> list[Intake]:
+    """Every merged submission, oldest first; none where there is no such file.
+
+    Raises:
+        EvaluatorError: a line is not valid.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return [Intake.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
+
+
+def write(path: Path, lines: Sequence[Intake]) -> None:
+    """Write the whole file anew."""
+    write_bytes(path, "".join(f"{line.model_dump_json()}\n" for line in lines).encode())

@@ -1,0 +1,180 @@
+"""The public record of one submission on one track, and the one place that knows where records are kept.
+
+<results>/<submission>/<track>.json     one record, written atomically
+<results>/<track>.standings.json        who can be told from whom
+<results>/<track>.pairs.json            how far any two entries differ, on a track whose labels are open
+<results>/history.jsonl                 one line for each record that came to be or changed
+<results>/chain.jsonl                    one line for each record written, each with the hash of the line before
+<results>/rescored/<scorer>.md          what a new scorer changed, old beside new
+<results>/<submission>/image.lock       the digest that the submission's tag was resolved to
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from evaluator.errors import EvaluatorError
+from evaluator.files import as_json, write_bytes
+from evaluator.store.schemas import Change, Link, Lock, Pairs, Result, Scope, Standings, Timing
+
+MAX_LINE = 4096
+
+
+class Results:
+    """The folder of records.
+
+    Args:
+        folder: usually `leaderboard/results`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, submission: str, track: str) -> Path:
+        """Where a record is kept."""
+        return self.folder / submission / f"{track}.json"
+
+    def get(self, submission: str, track: str) -> Result | None:
+        """A record, or None where there is none.
+
+        Raises:
+            EvaluatorError: there is one, but it is not valid.
+        """
+        return _read(self.path(submission, track), Result)
+
+    def scope(self, submission: str, track: str) -> Scope | None:
+        """What of a record decides whether it is up to date; None where there is no record.
+
+        Raises:
+            EvaluatorError: there is one, but it is not valid.
+        """
+        return _read(self.path(submission, track), Scope)
+
+    def put(self, result: Result) -> Change | None:
+        """Write a record whole or not at all, and a line of history where it says something new."""
+        change = _change(self.get(result.submission, result.track), result)
+        if change:
+            path = self.folder / "history.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as history:
+                history.write(change.model_dump_json() + "\n")
+        content = as_json(result.model_dump(mode="json"))
+        self._link(f"{result.submission}/{result.track}.json", content)
+        write_bytes(self.path(result.submission, result.track), content)
+        return change
+
+    @property
+    def chain(self) -> Path:
+        """The chain of everything ever recorded."""
+        return self.folder / "chain.jsonl"
+
+    def _link(self, record: str, content: bytes) -> None:
+        """Goes first: after a crash before the record itself the pair is still due, and gets another line."""
+        self.chain.parent.mkdir(parents=True, exist_ok=True)
+        with self.chain.open("ab+") as chain:
+            end = chain.seek(0, os.SEEK_END)
+            chain.seek(max(end - MAX_LINE, 0))
+            whole, _, torn = chain.read().rpartition(b"\n")
+            if torn:  # a crash in mid-line
+                chain.truncate(end - len(torn))
+            last = whole.rpartition(b"\n")[2]
+            previous = hashlib.sha256(last).hexdigest() if last else None
+            link = Link(record=record, sha256=hashlib.sha256(content).hexdigest(), previous=previous)
+            chain.write(link.model_dump_json().encode() + b"\n")
+
+    def history(self) -> list[Change]:
+        """Every change, oldest first.
+
+        Raises:
+            EvaluatorError: a line is not valid.
+        """
+        path = self.folder / "history.jsonl"
+        lines = dict.fromkeys(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else {}
+        try:
+            return [Change.model_validate_json(line) for line in lines]
+        except ValidationError as error:
+            raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
+
+    def all(self) -> list[Result]:
+        """Every record, by submission and track."""
+        found = (_read(path, Result) for path in sorted(self.folder.glob("*/*.json")))
+        return [record for record in found if record]
+
+    def timings(self) -> list[Timing]:
+        """What every recorded run has taken."""
+        found = (_read(path, Timing) for path in sorted(self.folder.glob("*/*.json")))
+        return [record for record in found if record]
+
+    def has(self, submission: str) -> bool:
+        """Whether there is any record of a submission."""
+        return any((self.folder / submission).glob("*.json"))
+
+    def of(self, submission: str) -> list[Result]:
+        """Every record of one submission, by track."""
+        found = (_read(path, Result) for path in sorted((self.folder / submission).glob("*.json")))
+        return [record for record in found if record]
+
+    def standings(self, track: str) -> Standings | None:
+        """A track's ranking; None where it has none."""
+        return _read(self.folder / f"{track}.standings.json", Standings)
+
+    def put_standings(self, standings: Standings) -> None:
+        """Write a track's ranking."""
+        write_bytes(self.folder / f"{standings.track}.standings.json", as_json(standings.model_dump(mode="json")))
+
+    def pairs(self, track: str) -> Pairs | None:
+        """How far any two entries of a track differ; None where that is not published."""
+        return _read(self.folder / f"{track}.pairs.json", Pairs)
+
+    def put_pairs(self, pairs: Pairs) -> None:
+        """Write the differences between a track's entries."""
+        write_bytes(self.folder / f"{pairs.track}.pairs.json", as_json(pairs.model_dump(mode="json")))
+
+    def lock(self, submission: str, reference: str) -> Lock | None:
+        """The digest that this very reference was resolved to; None where it is new or the submission names another."""
+        lock = _read(self.folder / submission / "image.lock", Lock)
+        return lock if lock and lock.reference == reference else None
+
+    def put_lock(self, submission: str, lock: Lock) -> None:
+        """Remember what a tag was resolved to."""
+        write_bytes(self.folder / submission / "image.lock", as_json(lock.model_dump(mode="json")))
+
+
+def _facts(result: Result) -> tuple[str | None, ...]:
+    return (result.status, result.failure, result.scorer, result.image.digest)
+
+
+def _change(before: Result | None, after: Result) -> Change | None:
+    def values(result: Result | None) -> dict[str, float | None]:
+        return {name: v.value for name, v in result.metrics.items()} if result else {}
+
+    old, new = values(before), values(after)
+    changed = {k: (old.get(k), new.get(k)) for k in {**old, **new} if old.get(k) != new.get(k)}
+    rescored = before is not None and before.run_key == after.run_key and before.status == after.status == "ok"
+    if before and not changed and _facts(before) == _facts(after):
+        return None
+    return Change(
+        date=after.evaluated_at, kind="new" if before is None else "rescored" if rescored else "rerun",
+        submission=after.submission, track=after.track, status=after.status, failure=after.failure,
+        digest=after.image.digest, scorer=(before.scorer if before else None, after.scorer), metrics=changed,
+    )  # fmt: skip
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    """What a file holds; None where there is none."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValidationError) as error:
+        raise EvaluatorError(
+            f"{path} is not a valid record: {error}", "Restore it from git, or delete it to run it again."
+        ) from error

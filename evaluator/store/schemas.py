@@ -1,0 +1,173 @@
+"""The published shapes: what stands in a record, in a track's ranking, in history and chain."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evaluator.contract.models import Frozen
+from evaluator.contract.work import Hardware, Sandbox
+
+SCHEMA_VERSION = "1.1"
+
+
+class Value(Frozen):
+    """One metric; null with a reason where it cannot be computed."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, estimate: object) -> Self:
+        """From whatever has these attributes, such as a metric's estimate."""
+        return cls.model_validate(estimate, from_attributes=True)
+
+
+class Counts(Frozen):
+    """The confusion matrix."""
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+    @classmethod
+    def of(cls, confusion: object) -> Self:
+        """From whatever has these attributes, such as a metric's confusion matrix."""
+        return cls.model_validate(confusion, from_attributes=True)
+
+
+class ImageRecord(Frozen):
+    """Which exact image ran."""
+
+    reference: str
+    digest: str | None
+    platform: str = "linux/amd64"
+    size_mb: int | None = None
+
+
+class Runtime(Frozen):
+    """Rounded, so that they carry no message."""
+
+    seconds: float | None = None
+    peak_memory_mb: int | None = None
+
+
+class Result(Frozen):
+    """One submission on one track. Failed, not run and zero are three different things."""
+
+    schema_version: str = SCHEMA_VERSION
+    submission: str
+    track: str
+    status: Literal["ok", "failed"]
+    failure: str | None = Field(default=None, description="Stable code of the submission's fault")
+    evaluated_at: str = Field(description="UTC date, YYYY-MM-DD")
+    image: ImageRecord
+    sequences_sha256: str
+    labels_hash: str = Field(description="sha256 of the labels; of a hidden track their HMAC-SHA256")
+    contract: int
+    scorer: str
+    software: str
+    commit: str | None
+    limits: dict[str, float]
+    hardware: Hardware
+    sandbox: Sandbox
+    runtime: Runtime = Runtime()
+    run_key: str = Field(description="Hash of image, sequences, contract and limits: the same key is not run twice")
+    n: int
+    level: float = Field(default=0.95, description="Of the intervals")
+    families: int | None = Field(default=None, description="Sequence families that the intervals allow for, if any")
+    confusion: Counts | None = None
+    metrics: dict[str, Value] = Field(default={})
+    curves: dict[str, dict[str, list[float]]] | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Scope(BaseModel):
+    """What of a record decides whether it is up to date; the rest is not looked at, so that thousands are quick."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    status: Literal["ok", "failed"]
+    failure: str | None = None
+    run_key: str
+    labels_hash: str
+    scorer: str
+    level: float = 0.95
+
+
+class Timing(BaseModel):
+    """What of a record tells how long runs take; the rest is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    submission: str
+    track: str
+    n: int
+    runtime: Runtime = Runtime()
+
+
+class Standing(Frozen):
+    """One entry among those of its track; no tier and no ranks where the track is too small to rank."""
+
+    tier: int | None
+    rank_low: int | None
+    rank_high: int | None
+    to_best: Value = Field(description="Difference of the metric to the best entry's, with its paired interval")
+
+
+class Standings(Frozen):
+    """Who can be told from whom on one track. Entries that failed or were trained on its labels are not in it."""
+
+    schema_version: str = SCHEMA_VERSION
+    track: str
+    metric: str
+    level: float = Field(default=0.95, description="Of the intervals; tests are at 1 - level")
+    families: int | None = Field(default=None, description="Sequence families that the tests allow for, if any")
+    detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
+    entries: dict[str, Standing]
+
+
+class Pairs(Frozen):
+    """How far any two entries of a track differ: value[i] - value[j], with standard error deviation[i][j]."""
+
+    schema_version: str = SCHEMA_VERSION
+    track: str
+    metric: str
+    freedom: int = Field(description="Degrees of freedom of Student's t, for p-values and intervals")
+    submissions: tuple[str, ...] = Field(description="Best first")
+    value: tuple[float, ...]
+    deviation: tuple[tuple[float, ...], ...] = Field(description="Row i holds the pairs (i, j) with j < i")
+
+
+class Change(Frozen):
+    """One record that came to be or changed."""
+
+    date: str
+    kind: Literal["new", "rerun", "rescored"]
+    submission: str
+    track: str
+    status: str
+    failure: str | None = None
+    digest: str | None = None
+    scorer: tuple[str | None, str] = Field(description="Before and after")
+    metrics: dict[str, tuple[float | None, float | None]] = Field(description="Values before and after, where changed")
+
+
+class Link(Frozen):
+    """One record written: whoever changes a record or a line afterwards breaks the chain."""
+
+    record: str = Field(description="<submission>/<track>.json")
+    sha256: str = Field(description="Of the record's file")
+    previous: str | None = Field(description="sha256 of the line before, without its line break; null on the first")
+
+
+class Lock(Frozen):
+    """A tag, resolved once."""
+
+    reference: str
+    digest: str
+    pull: str | None
