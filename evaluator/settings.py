@@ -67,6 +67,7 @@ class Repository:
         self.results = root / "leaderboard" / "results"
         self.site = root / "leaderboard" / "site"
         self.intake = root / "leaderboard" / "intake.jsonl"
+        self.state = root / ".apb"
         self.reference_images = root / "baselines" / "images"
 
     @cached_property

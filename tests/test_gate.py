@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from evaluator.errors import EvaluatorError
-from evaluator.pull_requests.gate import Judgement, gate
+from evaluator.pull_requests import gate
+from evaluator.pull_requests.gate import Judgement
 from evaluator.store.intake import Intake
 from evaluator.store.intake import read as read_intake
 from tests.conftest import ROOT, Workspace
@@ -160,7 +161,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 def judge(root: Path, login: str) -> Judgement:
-    return gate(root, "main", "request", login, intake=INTAKE, maintainers=("keeper",), today=TODAY)
+    return gate.judge(root, "main", "request", login, intake=INTAKE, maintainers=("keeper",), today=TODAY)
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -38,7 +38,7 @@ class Check:
     what: str
 
 
-def verify(
+def examine(
     repository: Repository,
     *,
     site: Path | None,

@@ -82,7 +82,7 @@ class _Change:
         return printable(self.path.decode("utf-8", "backslashreplace"), 120)
 
 
-def gate(
+def judge(
     root: Path,
     base: str,
     head: str,

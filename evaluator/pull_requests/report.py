@@ -20,7 +20,8 @@ from evaluator.contract import verdicts
 from evaluator.contract.verdicts import Verdict
 from evaluator.errors import EngineError, UsageError
 from evaluator.git import authorized, commit_of, git
-from evaluator.pull_requests.gate import Judgement, gate, is_login
+from evaluator.pull_requests import gate
+from evaluator.pull_requests.gate import Judgement, is_login
 from evaluator.pull_requests.github import GitHub, Pull
 from evaluator.settings import Repository
 from evaluator.store.intake import Intake
@@ -109,7 +110,7 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     pending = [p for p in hub.open_pulls(base) if p.login == pull.login and p.auto_merge and p.number != pull.number]
     if not is_login(pull.login):
         return Outcome(f"pull request {pull.number} is by {pull.login}, which is no person's login")
-    judged = gate(
+    judged = gate.judge(
         repository.root, "HEAD", pull.sha, pull.login, intake=intake, maintainers=repository.settings.maintainers,
         quota=repository.settings.weekly_quota, pending=len(pending), today=datetime.now(UTC).date(),
     )  # fmt: skip

@@ -1,0 +1,72 @@
+"""`apb check`: one submission, as CI looks at it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, add_text, print_json, repository_of
+
+
+@click.command(
+    cls=Command,
+    examples="apb check submissions/me-my-model.yaml\napb check               (the only .yaml file of this folder)\n"
+    "apb check my-model.yaml --image my-model:dev",
+)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--image", metavar="REF", help="Check this image of the local engine instead of the one in the file.")
+@click.option("--state", type=FOLDER, default=Path(".apb"), show_default=True, help="Folder for the inputs of the run.")
+@JSON
+@REPORT
+@PAGE
+@click.pass_context
+def command(
+    context: click.Context,
+    file: Path | None,
+    image: str | None,
+    state: Path,
+    as_json: bool,
+    report: Path | None,
+    page: Path | None,
+) -> None:
+    """Check one submission: its file, its image, a run on public data. Exactly what CI runs.
+
+    FILE may be a folder that holds one .yaml file.
+    """
+    from evaluator.checking import check
+    from evaluator.contract.verdicts import duration
+    from evaluator.files import write_json
+    from evaluator.running.scratch import Scratch
+
+    say = (lambda _line: None) if as_json else click.echo
+    path = _only_yaml(file or Path()) if file is None or file.is_dir() else file
+    verdict = check.check(repository_of(context), path, image=image, scratch=Scratch(state), say=say)
+    if report:
+        write_json(report, verdict.as_json())
+    if page:
+        add_text(page, verdict.as_markdown())
+    if as_json:
+        print_json(verdict.as_json())
+    else:
+        for note in verdict.notes:
+            click.echo(f"note {note}")
+        if verdict.forecast:
+            click.echo("about what the tracks will take, judged by this machine:")
+        for f in verdict.forecast:
+            memory = "" if f.memory_mb is None else f", {f.memory_mb:,.0f} of {f.limit_mb:,.0f} MB"
+            click.echo(f"     {f.track}: {duration(f.seconds)} of {duration(f.limit_seconds)}{memory}")
+        if verdict.log and not verdict.passed:
+            click.echo("---- what the container printed, last lines\n" + verdict.log + "\n----")
+        for problem in verdict.problems:
+            click.echo(f"FAIL {problem}", err=True)
+        click.echo(f"{verdict.submission}: {'PASSED' if verdict.passed else f'FAILED ({verdict.code})'}")
+    sys.exit(0 if verdict.passed else 1)
+
+
+def _only_yaml(folder: Path) -> Path:
+    found = sorted(folder.glob("*.yaml"))
+    if len(found) != 1:
+        raise click.UsageError(f"The folder has {len(found)} .yaml files; name one: apb check FILE.yaml")
+    return found[0]

@@ -1,0 +1,26 @@
+"""`apb publish`: the website."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evaluator.commands.options import FOLDER, RESULTS, SUBMISSIONS, Command, repository_of
+
+
+@click.command(cls=Command, examples="apb publish\napb publish --out /tmp/site")
+@click.option("--out", type=FOLDER, help="[default: <root>/leaderboard/site]")
+@SUBMISSIONS
+@RESULTS
+@click.pass_context
+def command(context: click.Context, out: Path | None, submissions: Path | None, results: Path | None) -> None:
+    """Build the website and its data files from the records."""
+    from leaderboard.build import build
+
+    repository = repository_of(context)
+    site = build(
+        repository, submissions=submissions or repository.submissions, results=results or repository.results,
+        out=out or repository.site,
+    )  # fmt: skip
+    click.echo(f"{site.pages} pages, {site.entries} entries, {site.records} records: {site.index}")
