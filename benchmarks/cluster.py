@@ -23,11 +23,11 @@ import dask.config
 import yaml
 
 from evaluator.cluster import fleet
-from evaluator.cluster.executor import DaskEngine, quiet
+from evaluator.cluster.executor import DaskExecutor, quiet
 from evaluator.cluster.worker import CONFIGURATION
 from evaluator.contract.work import GIB
 from evaluator.rounds import executors
-from evaluator.rounds.executors import Engine, Local, LostError, Place
+from evaluator.rounds.executors import Executor, LocalExecutor, LostError, Place
 from scripts import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -178,7 +178,7 @@ def nothing(name: str) -> str:
 def many(work: Path) -> None:
     """1,000 tasks that do nothing, through both executors."""
 
-    def seconds(engine: Engine[Job, str]) -> float:
+    def seconds(engine: Executor[Job, str]) -> float:
         jobs = [Job(str(k)) for k in range(TASKS)]
         begun = time.monotonic()
         outcomes = [outcome for _, outcome in executors.run(jobs, engine)]
@@ -187,7 +187,7 @@ def many(work: Path) -> None:
             raise RuntimeError("tasks were lost")
         return taken
 
-    local: Local[Job, str] = Local(
+    local: LocalExecutor[Job, str] = LocalExecutor(
         lambda job: nothing(job.name), jobs=WORKERS, memory=8 * GIB, gpus=0, halt=threading.Event()
     )
     print(f"{TASKS:,} tasks that do nothing: local {seconds(local) / TASKS * 1000:.2f} ms each (bar 5 ms)")
@@ -196,7 +196,7 @@ def many(work: Path) -> None:
     (work / "many").mkdir()
     with dask.config.set(CONFIGURATION), fleet.own_cluster(work / "many", WORKERS) as (client, _):
         started = time.monotonic() - begun
-        remote: DaskEngine[Job, str, str] = DaskEngine(client, nothing, lambda job: job.name)
+        remote: DaskExecutor[Job, str, str] = DaskExecutor(client, nothing, lambda job: job.name)
         taken = seconds(remote)
     print(f"  dask, {WORKERS} workers over TLS {taken / TASKS * 1000:.2f} ms each (bar 5 ms), up in {started:.1f} s")
 

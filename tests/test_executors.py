@@ -19,7 +19,7 @@ from evaluator.rounds.executors import (
     KEEP_FREE,
     RETRIES,
     InterruptedRunError,
-    Local,
+    LocalExecutor,
     LostError,
     NoPlaceError,
     Place,
@@ -172,7 +172,7 @@ def test_local_tasks_are_told_to_stop_when_the_round_is_left() -> None:
             halt.wait(30)
         return job.name
 
-    engine: Local[Job, str] = Local(work, jobs=2, memory=8 * GIB, gpus=0, halt=halt)
+    engine: LocalExecutor[Job, str] = LocalExecutor(work, jobs=2, memory=8 * GIB, gpus=0, halt=halt)
     started = time.monotonic()
     outcomes = run([Job("long"), Job("short")], engine)
     with closing(outcomes):

@@ -33,7 +33,7 @@ FETCHES = 16
 """Outcomes fetched at a time; Dask itself would fetch one after the other."""
 UNREACHABLE = (OSError, TimeoutError, CommClosedError, asyncio.TimeoutError)
 
-Task = TypeVar("Task", bound=HasNeeds)
+T = TypeVar("T", bound=HasNeeds)
 Order = TypeVar("Order")
 Outcome = TypeVar("Outcome")
 
@@ -64,7 +64,7 @@ class _Flight(Generic[Outcome]):
     missing: bool = False
 
 
-class DaskEngine(Generic[Task, Order, Outcome]):
+class DaskExecutor(Generic[T, Order, Outcome]):
     """One task at a time on each worker.
 
     Every task is bound to one worker: Dask would queue it behind others, and count their deaths as its own. What has to
@@ -88,7 +88,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
         self,
         client: Client,
         perform: Callable[[Order], Outcome],
-        order: Callable[[Task], Order],
+        order: Callable[[T], Order],
         *,
         equipment: WorkerPlugin | None = None,
         prospects: Callable[[], Collection[Place]] = tuple,
@@ -192,7 +192,7 @@ class DaskEngine(Generic[Task, Order, Outcome]):
             else:
                 return found
 
-    def submit(self, task: Task, place: str) -> Future[Outcome]:
+    def submit(self, task: T, place: str) -> Future[Outcome]:
         """Begin a task on a worker."""
         address = self._names.get(place)
         flight: _Flight[Outcome] = _Flight(address or "", None, Future())

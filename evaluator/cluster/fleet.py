@@ -22,7 +22,7 @@ from distributed import Client, LocalCluster, Lock, Security
 
 from evaluator.cluster import slurm
 from evaluator.cluster.certificates import TLS_FILES, security_of
-from evaluator.cluster.executor import LOOK_EVERY, DaskEngine, quiet
+from evaluator.cluster.executor import LOOK_EVERY, DaskExecutor, quiet
 from evaluator.cluster.slurm import Slurm
 from evaluator.cluster.worker import CONFIGURATION, Bench, perform
 from evaluator.contract import references
@@ -122,7 +122,7 @@ class Fleet:
         return 0
 
     @contextmanager
-    def engine(self, due: Sequence[Task], say: Say) -> Iterator[DaskEngine[Task, Work, Finished]]:
+    def executor(self, due: Sequence[Task], say: Say) -> Iterator[DaskExecutor[Task, Work, Finished]]:
         """The workers, equipped with the sequences of what is due, and with no label.
 
         Raises:
@@ -135,17 +135,17 @@ class Fleet:
             sequences = beside.submit(sequences_of, due)  # parsed while the workers start
             with self._client(sum(task.track.shards for task in due)) as (client, prospects):
                 bench = Bench(label, self._settings, sequences.result(), self._job.runtime)
-                engine: DaskEngine[Task, Work, Finished] = DaskEngine(
+                executor: DaskExecutor[Task, Work, Finished] = DaskExecutor(
                     client, perform, Task.work, equipment=bench, prospects=prospects, patience=self._patience()
                 )
                 try:
                     say(f"round {label} on {self.where}")
-                    while not engine.places():
-                        engine.prospects()
+                    while not executor.places():
+                        executor.prospects()
                         time.sleep(LOOK_EVERY)
-                    yield engine
+                    yield executor
                 finally:
-                    engine.stop()  # also where no task was ever begun
+                    executor.stop()  # also where no task was ever begun
 
     def _patience(self) -> float:
         if self._options.patience is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from evaluator.contract.work import Finished
 from evaluator.rounds import executors
-from evaluator.rounds.executors import Engine
+from evaluator.rounds.executors import Executor
 from evaluator.rounds.parts import join, split, sure
 from evaluator.rounds.task import Task
 
@@ -17,29 +18,41 @@ Outcome = Finished | Exception
 """What comes of a task: what it gave, or what kept us from it."""
 
 
+class Listener(Protocol):
+    """Who is told how the tasks of a round go, and knows how long each will take."""
+
+    def expected(self, task: Task) -> float:
+        """Seconds that a task will take, as far as one can tell."""
+
+    def begun(self, task: Task, place: str) -> None:
+        """A run has begun there."""
+
+    def lost(self, task: Task, place: str, why: str) -> None:
+        """The place of a run was lost."""
+
+    def part(self, task: Task, outcome: Outcome) -> None:
+        """What came of a part of a task."""
+
+    def split(self, task: Task, parts: Collection[Task]) -> None:
+        """A task is run in parts."""
+
+    def whole(self, task: Task, parts: Collection[Task]) -> None:
+        """It is not, after all."""
+
+
 @dataclass
 class Dispatch:
     """The tasks of one round.
 
     Attributes:
-        engine: what runs them.
+        executor: what runs them.
         consistent: whether an entry is known to predict each sequence by itself, so that it may be run in parts.
-        expected: seconds that a task will take, as far as one can tell.
-        begun: told of each run and the place where it begins.
-        lost: told of each run whose place was lost, of the place, and why.
-        part: told what came of each part of a task.
-        divided: told of a task that is run in parts, and of them.
-        undivided: told that it is not, after all.
+        listener: told of everything.
     """
 
-    engine: Engine[Task, Finished]
+    executor: Executor[Task, Finished]
     consistent: Callable[[Task], bool]
-    expected: Callable[[Task], float]
-    begun: Callable[[Task, str], None]
-    lost: Callable[[Task, str, str], None]
-    part: Callable[[Task, Outcome], None]
-    divided: Callable[[Task, list[Task]], None]
-    undivided: Callable[[Task, list[Task]], None]
+    listener: Listener
     _queue: list[Task] = field(default_factory=list)
     _held: list[Task] = field(default_factory=list)
     _splits: dict[Task, _Split] = field(default_factory=dict)
@@ -50,16 +63,16 @@ class Dispatch:
         Yields:
             Each task once, with what came of it, in the order of completion.
         """
-        places = max(len(self.engine.places()), len(self.engine.prospects()))
+        places = max(len(self.executor.places()), len(self.executor.prospects()))
         left = Counter(task.submission.id for task in due)
         spare = len(due) < places
-        for task in due if places == 1 else sorted(due, key=self.expected, reverse=True):
+        for task in due if places == 1 else sorted(due, key=self.listener.expected, reverse=True):
             if spare and min(task.track.shards, places) > 1 and task.track.audit_rows:
                 self._held.append(task)
             else:
                 self._queue.append(task)
         self._release(left, places)
-        outcomes = executors.run(self._queue, self.engine, begun=self.begun, lost=self.lost)
+        outcomes = executors.run(self._queue, self.executor, begun=self.listener.begun, lost=self.listener.lost)
         with closing(outcomes):
             for task, outcome in outcomes:
                 whole = self._splits.get(task)
@@ -82,11 +95,11 @@ class Dispatch:
             whole = _Split(task, split(task, min(task.track.shards, places, task.track.n)))
             self._splits.update(dict.fromkeys(whole.parts, whole))
             self._queue.extend(whole.parts)
-            self.divided(task, whole.parts)
+            self.listener.split(task, whole.parts)
 
     def _join(self, whole: _Split, part: Task, outcome: Outcome) -> tuple[Task, Outcome] | None:
         """Take in a part; the whole task with its outcome where that is known by now."""
-        self.part(part, outcome)
+        self.listener.part(part, outcome)
         if whole.over:
             return None
         if isinstance(outcome, Finished) and sure(outcome):
@@ -99,7 +112,7 @@ class Dispatch:
         for other in whole.parts:
             if other in self._queue:
                 self._queue.remove(other)
-        self.undivided(whole.task, whole.parts)
+        self.listener.whole(whole.task, whole.parts)
         self._queue.insert(0, whole.task)  # in one piece, whatever was wrong with the parts
         return None
 

@@ -1,6 +1,6 @@
-"""Where tasks run: one loop, and engines that offer it places to run them at.
+"""Where tasks run: one loop, and executors that offer it places to run them at.
 
-An engine runs one task at a time in each of its places. The loop decides which task goes where, so that no machine is
+An executor runs one task at a time in each of its places. The loop decides which task goes where, so that no machine is
 promised more than it has, and what becomes of a task whose place is lost: it goes elsewhere, at most twice. Whatever
 else comes of a task is its outcome and is handed over as it comes; nothing is ever handed over twice.
 """
@@ -72,12 +72,12 @@ class InterruptedRunError(EvaluatorError):
     """Every place that the task was tried at was lost."""
 
 
-Task = TypeVar("Task", bound=HasNeeds)
-Task_contra = TypeVar("Task_contra", bound=HasNeeds, contravariant=True)
+T = TypeVar("T", bound=HasNeeds)
+T_contra = TypeVar("T_contra", bound=HasNeeds, contravariant=True)
 Outcome = TypeVar("Outcome")
 
 
-class Engine(Protocol[Task_contra, Outcome]):
+class Executor(Protocol[T_contra, Outcome]):
     """Something that can run tasks."""
 
     @property
@@ -97,14 +97,14 @@ class Engine(Protocol[Task_contra, Outcome]):
     def dismiss(self, place: str) -> None:
         """A free place goes away too soon for every task that is left: another one would do better."""
 
-    def submit(self, task: Task_contra, place: str) -> Future[Outcome]:
+    def submit(self, task: T_contra, place: str) -> Future[Outcome]:
         """Begin a task at a free place; its future fails with `LostError` where the place is lost."""
 
     def stop(self) -> None:
         """Make an end of everything that is running, and wait for that."""
 
 
-class Local(Generic[Task, Outcome]):
+class LocalExecutor(Generic[T, Outcome]):
     """Runs tasks in threads of this process (the work itself is done by containers).
 
     Args:
@@ -118,7 +118,7 @@ class Local(Generic[Task, Outcome]):
     heartbeat: float | None = None
 
     def __init__(
-        self, run: Callable[[Task], Outcome], *, jobs: int, memory: int, gpus: int, halt: threading.Event
+        self, run: Callable[[T], Outcome], *, jobs: int, memory: int, gpus: int, halt: threading.Event
     ) -> None:
         self._run = run
         self._halt = halt
@@ -136,7 +136,7 @@ class Local(Generic[Task, Outcome]):
     def dismiss(self, place: str) -> None:
         """Threads do not go away."""
 
-    def submit(self, task: Task, place: str) -> Future[Outcome]:  # noqa: ARG002 - any thread does
+    def submit(self, task: T, place: str) -> Future[Outcome]:  # noqa: ARG002 - any thread does
         """Begin a task."""
         return self._pool.submit(self._run, task)
 
@@ -147,12 +147,12 @@ class Local(Generic[Task, Outcome]):
 
 
 def run(
-    queue: list[Task],
-    engine: Engine[Task, Outcome],
+    queue: list[T],
+    executor: Executor[T, Outcome],
     *,
-    begun: Callable[[Task, str], None] = lambda _task, _place: None,
-    lost: Callable[[Task, str, str], None] = lambda _task, _place, _why: None,
-) -> Generator[tuple[Task, Outcome | Exception]]:
+    begun: Callable[[T, str], None] = lambda _task, _place: None,
+    lost: Callable[[T, str, str], None] = lambda _task, _place, _why: None,
+) -> Generator[tuple[T, Outcome | Exception]]:
     """Run every task of a queue; whoever takes the outcomes may add to the queue meanwhile.
 
     To be closed: `contextlib.closing(run(...))` ends what is running when the block is left early.
@@ -164,42 +164,42 @@ def run(
     Yields:
         Each task once, with its outcome or the exception that it raised, in the order of completion.
     """
-    this = _Loop(queue, engine)
+    this = _Loop(queue, executor)
     try:
         while queue or this.flying:
-            places = engine.places()
+            places = executor.places()
             for task in this.impossible(places):
                 if task not in queue:  # whoever took the outcome before this one has withdrawn it
                     continue
                 queue.remove(task)
-                yield task, NoPlaceError(_too_much(task, [*places.values(), *engine.prospects()]))
+                yield task, NoPlaceError(_too_much(task, [*places.values(), *executor.prospects()]))
             while (chosen := this.choose(places)) is not None:
                 task, place = chosen
                 queue.remove(task)
-                this.flying[engine.submit(task, place)] = (task, place)
+                this.flying[executor.submit(task, place)] = (task, place)
                 begun(task, place)
             for place in this.spent(places):
-                engine.dismiss(place)
+                executor.dismiss(place)
             if not this.flying:
-                time.sleep(engine.heartbeat or 0)
-            done, _ = wait(this.flying, timeout=engine.heartbeat, return_when=FIRST_COMPLETED)
+                time.sleep(executor.heartbeat or 0)
+            done, _ = wait(this.flying, timeout=executor.heartbeat, return_when=FIRST_COMPLETED)
             for future in done:
                 if (known := this.landed(future, places, lost)) is not None:
                     yield known
     finally:
-        engine.stop()
+        executor.stop()
 
 
 @dataclass
-class _Loop(Generic[Task, Outcome]):
-    queue: list[Task]
-    engine: Engine[Task, Outcome]
-    flying: dict[Future[Outcome], tuple[Task, str]] = field(default_factory=dict)
-    losses: defaultdict[Task, list[str]] = field(default_factory=lambda: defaultdict(list))
+class _Loop(Generic[T, Outcome]):
+    queue: list[T]
+    executor: Executor[T, Outcome]
+    flying: dict[Future[Outcome], tuple[T, str]] = field(default_factory=dict)
+    losses: defaultdict[T, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def landed(
-        self, future: Future[Outcome], places: Mapping[str, Place], lost: Callable[[Task, str, str], None]
-    ) -> tuple[Task, Outcome | Exception] | None:
+        self, future: Future[Outcome], places: Mapping[str, Place], lost: Callable[[T, str, str], None]
+    ) -> tuple[T, Outcome | Exception] | None:
         """A task with its outcome; None where its place was lost and it is to be tried elsewhere."""
         task, place = self.flying.pop(future)
         error = future.exception()
@@ -217,14 +217,14 @@ class _Loop(Generic[Task, Outcome]):
             raise error
         return task, future.result() if error is None else error
 
-    def impossible(self, places: Mapping[str, Place]) -> list[Task]:
+    def impossible(self, places: Mapping[str, Place]) -> list[T]:
         """Tasks for which no place is large enough, nor will be."""
-        known = {*places.values(), *self.engine.prospects()}
+        known = {*places.values(), *self.executor.prospects()}
         shapes = {_shape(task) for task in self.queue}
         hopeless = {shape for shape in shapes if not any(_could(shape, place) for place in known)}
         return [task for task in self.queue if _shape(task) in hopeless] if hopeless else []
 
-    def choose(self, places: Mapping[str, Place]) -> tuple[Task, str] | None:
+    def choose(self, places: Mapping[str, Place]) -> tuple[T, str] | None:
         """The first task of the queue for which a place is free, and that place."""
         busy = {place for _, place in self.flying.values()}
         free = [name for name in places if name not in busy]
@@ -259,7 +259,7 @@ class _Loop(Generic[Task, Outcome]):
         shapes = {_shape(task) for task in self.queue} if mortal else set()
         return [n for n, place in mortal.items() if shapes and all(time.time() + s[2] > place.until for s in shapes)]
 
-    def _elsewhere(self, task: Task, place: Place, places: Mapping[str, Place]) -> bool:
+    def _elsewhere(self, task: T, place: Place, places: Mapping[str, Place]) -> bool:
         """Whether a task may go there: not again where it was lost, as long as there is another machine for it."""
         tried = self.losses.get(task, ())
         others = (p for p in places.values() if p.pool not in tried and _could(_shape(task), p))

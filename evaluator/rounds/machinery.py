@@ -9,7 +9,7 @@ from typing import Protocol
 from evaluator.contract.sequences import rows_of
 from evaluator.contract.work import Finished
 from evaluator.errors import EngineError, EvaluatorError
-from evaluator.rounds.executors import Engine, Local
+from evaluator.rounds.executors import Executor, LocalExecutor
 from evaluator.rounds.job import Job, Say
 from evaluator.rounds.plan import Resolver
 from evaluator.rounds.task import Task
@@ -40,7 +40,7 @@ class Machinery(Protocol):
     def reap(self) -> int:
         """Remove what killed runs have left here; how many containers and volumes."""
 
-    def engine(self, due: Sequence[Task], say: Say) -> AbstractContextManager[Engine[Task, Finished]]:
+    def executor(self, due: Sequence[Task], say: Say) -> AbstractContextManager[Executor[Task, Finished]]:
         """What runs these tasks, as long as the block lasts."""
 
     def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:
@@ -83,14 +83,14 @@ class Here:
         return self._runs.reap()
 
     @contextmanager
-    def engine(self, due: Sequence[Task], say: Say) -> Iterator[Engine[Task, Finished]]:  # noqa: ARG002
+    def executor(self, due: Sequence[Task], say: Say) -> Iterator[Executor[Task, Finished]]:  # noqa: ARG002
         """Threads, one a run."""
         runs = self._runs
 
         def run(task: Task) -> Finished:
             return runs.run(task.work(), rows_of(task.data.sequences, task.rows))
 
-        yield Local(run, jobs=self._jobs, memory=runs.memory, gpus=len(runs.gpus), halt=runs.stop)
+        yield LocalExecutor(run, jobs=self._jobs, memory=runs.memory, gpus=len(runs.gpus), halt=runs.stop)
 
     def confirmed(self, task: Task, finished: Finished) -> Finished | EvaluatorError:  # noqa: ARG002
         """What this machine has seen is so."""

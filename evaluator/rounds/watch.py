@@ -14,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from evaluator.contract.work import Finished
 from evaluator.errors import EvaluatorError
 from evaluator.files import write_json
 from evaluator.processes import process_start
 from evaluator.rounds.durations import Durations, makespan
 from evaluator.rounds.task import Task
+from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.store.state import State
 
 EVERY = 1.0
@@ -110,12 +112,33 @@ class Watch:
         self.progress.cut(task.name, f"its worker {place} was lost: {why}")
         self._tell()
 
-    def part(self, task: Task, outcome: str) -> None:
+    def part(self, task: Task, outcome: Finished | Exception) -> None:
         """A part of a task has ended."""
         self._running.pop(task, None)
         self._waiting.pop(task, None)
-        self.progress.cut(task.name, outcome)
+        if isinstance(outcome, Finished):
+            code = outcome.failure.code if outcome.failure else "; ".join(outcome.flags) or "ok"
+            self.note(task, outcome, code)
+            self.progress.cut(task.name, f"{code}, {outcome.run.seconds:.2f} s")
+        else:
+            self.progress.cut(task.name, f"not done: {outcome}")
         self._tell()
+
+    def note(self, task: Task, finished: Finished, outcome: str) -> None:
+        """A line in the ledger on a run that has ended."""
+        self.state.note(
+            event="part" if task.rows is not None else "joined" if finished.joined else "run",
+            submission=task.submission.id,
+            track=task.track.id,
+            outcome=outcome,
+            image=task.image.digest,
+            run_key=task.run_key,
+            seed=finished.seed,
+            host=finished.host,
+            seconds=round(finished.run.seconds, 3),
+            peak_memory=finished.run.peak_memory,
+            scorer=SCORER_VERSION,
+        )
 
     def end(self, task: Task, kind: str, outcome: str, seconds: float | None = None) -> None:
         """A task is `scored`, has `failed` by its own fault, or is left undone by `ours`."""
