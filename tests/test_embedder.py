@@ -24,7 +24,7 @@ from baselines.errors import DataError
 from baselines.packed import PackedEsm
 from baselines.stock import StockEsm
 from baselines.tokens import RESIDUES, VOCABULARY, clean, encode
-from tests import esm
+from tests.support import esm
 
 MIXES = {
     "one": (120,),

@@ -17,10 +17,9 @@ import yaml
 
 from evaluator.cluster import slurm
 from evaluator.cluster.slurm import Slurm
-from tests.conftest import HONEST, REAL_DATA, ROOT, Build, LocalRegistry
-from tests.test_fetch import Quiet
-from tests.test_gate import commit, git
-from tests.test_workflows import BIN
+from tests.conftest import BIN, HONEST, REAL_DATA, ROOT, Build, LocalRegistry
+from tests.support.repositories import commit, git
+from tests.support.web import Quiet
 
 WHO = {f"GIT_{role}_{part}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [  # a folder imports from floors below it only; nothing within a floor
     {"contract"},
     {"scoring", "store", "preparing"},

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,13 +23,12 @@ import docker
 import pytest
 import yaml
 
-from tests.conftest import HONEST, ROOT, Build, LocalRegistry
-from tests.test_check import push
-from tests.test_gate import commit, git
+from tests.conftest import BIN, HONEST, ROOT, Build, LocalRegistry
+from tests.support.registries import push
+from tests.support.repositories import commit, git
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTION = ROOT / ".github" / "actions" / "setup" / "action.yml"
-BIN = Path(sys.executable).parent
 
 
 def load(path: Path) -> dict[Any, Any]:

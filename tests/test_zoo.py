@@ -27,9 +27,8 @@ from baselines.errors import DataError
 from baselines.features import Features
 from baselines.heads import HEADS
 from baselines.synthetic import antibodies
-from tests import esm
-from tests.conftest import REAL_DATA, Workspace
-from tests.test_workflows import BIN
+from tests.conftest import BIN, REAL_DATA, Workspace
+from tests.support import esm
 
 real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
 

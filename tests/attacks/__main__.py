@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.attack_harness import main
+from tests.support.attack_harness import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -58,8 +58,8 @@ from evaluator.settings import Repository
 from leaderboard.build import build as build_site
 from scripts import machine
 
-ROOT = Path(__file__).resolve().parent.parent
-ATTACKS = Path(__file__).resolve().parent / "attacks"
+ROOT = Path(__file__).resolve().parents[2]
+ATTACKS = ROOT / "tests" / "attacks"
 MARK = "apb-attack"
 VERSION = str(os.getpid())
 """Of the images, so that two runs of the suite on one engine do not take each other's."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from tests.attack_harness import Attack, Outcome, carried_out, load_all
+from tests.support.attack_harness import Attack, Outcome, carried_out, load_all
 
 Futures = dict[str, Future[Outcome]]
 

@@ -4,37 +4,11 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-from evaluator.settings import Repository
-from evaluator.store.results import Results
-from leaderboard.build import build
 from tests.conftest import Workspace
-
-DIGEST = "sha256:" + "0" * 64
-
-
-def put(workspace: Workspace, submission: str, track: str = "jain", **changes: object) -> None:
-    """Write one record as `apb evaluate` would."""
-    content = {
-        "submission": submission, "track": track, "status": "ok", "evaluated_at": "2026-01-01",
-        "image": {"reference": "docker.io/me/x:1", "digest": DIGEST}, "sequences_sha256": "0" * 64,
-        "labels_hash": "0" * 64, "contract": 1, "scorer": "1", "software": "0", "commit": None, "limits": {},
-        "hardware": {}, "sandbox": "docker", "run_key": "x", "n": 86,
-        "metrics": {"roc_auc": {"value": 0.5}, "precision": {"value": None, "reason": "no row was predicted positive"}},
-        **changes,
-    }  # fmt: skip
-    path = Results(workspace.results).path(submission, track)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
-def publish(workspace: Workspace) -> Path:
-    repository = Repository(workspace.root)
-    build(repository, submissions=repository.submissions, results=repository.results, out=repository.site)
-    return repository.site
+from tests.support.sites import METRIC_NAMES, publish, put
 
 
 def test_failed_not_run_and_zero_are_three_things(workspace: Workspace) -> None:
@@ -53,12 +27,6 @@ def test_failed_not_run_and_zero_are_three_things(workspace: Workspace) -> None:
     assert columns["failure"] == [None, None, "TIMEOUT", None]
     html = (site / "tracks" / "jain" / "index.html").read_text()
     assert "TIMEOUT" in html and "not run yet" in html and "0.000" in html
-
-
-METRIC_NAMES = (
-    "roc_auc", "average_precision", "mcc", "balanced_accuracy", "accuracy", "precision", "recall", "specificity",
-    "f1", "brier",
-)  # fmt: skip
 
 
 def test_two_builds_are_the_same_bytes(workspace: Workspace) -> None:

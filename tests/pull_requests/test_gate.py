@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,6 +15,7 @@ from evaluator.pull_requests.gate import Judgement
 from evaluator.store.intake import Intake
 from evaluator.store.intake import read as read_intake
 from tests.conftest import ROOT, Workspace
+from tests.support.repositories import commit, git
 
 TODAY = date(2026, 3, 10)
 GOOD = "name: x\ndocker_image: docker.io/me/x:1\nauthor: me\n"
@@ -47,19 +46,6 @@ def clone(tmp_path: Path) -> Path:
     commit(root, "one is gone")
     git(root, "checkout", "--quiet", "-b", "request")
     return root
-
-
-def git(root: Path, *arguments: str) -> str:
-    who = {f"GIT_{role}_{part}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, env={**os.environ, **who}
-    )
-    return done.stdout
-
-
-def commit(root: Path, message: str) -> None:
-    git(root, "add", "--all", "--force")
-    git(root, "commit", "--quiet", "--allow-empty", "--message", message)
 
 
 def put(path: str, text: str = GOOD) -> Callable[[Path], None]:

@@ -23,9 +23,9 @@ from evaluator.settings import Repository
 from evaluator.store.results import Results
 from leaderboard.build import build
 from scripts import example_store
-from tests import browser as browsers
 from tests.conftest import Workspace
-from tests.test_publish import METRIC_NAMES, publish, put
+from tests.support import browser as browsers
+from tests.support.sites import METRIC_NAMES, publish, put
 
 HOSTILE = [
     "</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onmouseover=alert(1) x='",

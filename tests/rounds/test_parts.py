@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from tests.conftest import Build, Workspace, leftovers
-from tests.test_cluster import change_track, evaluated, ledger, predictions, records
+from tests.support.rounds import change_track, evaluated, ledger, predictions, records
 
 BY_ROWS = """
     import csv, os

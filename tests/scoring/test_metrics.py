@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,9 @@ from evaluator.scoring.curves import full as curves
 from evaluator.scoring.files import score_files
 from evaluator.scoring.metrics import COMPUTE, Scores, score
 from evaluator.scoring.scored import Scored
+from tests.conftest import REAL_DATA
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = REAL_DATA
 TOLERANCE = 1e-12
 
 Floats = npt.NDArray[np.float64]

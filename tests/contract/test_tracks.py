@@ -23,8 +23,8 @@ from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.task_types import KINDS
 from evaluator.contract.tracks import Track, load_all
 from evaluator.errors import EvaluatorError
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = ROOT / "test_data"
 TRACKS = PUBLIC / "tracks"
 REAL = ROOT.parent / "shared" / "data" / "hidden"

@@ -18,16 +18,7 @@ import yaml
 
 from scripts import machine
 from tests.conftest import HONEST, Build, Workspace, leftovers
-from tests.test_cluster import (
-    change_track,
-    dask,
-    jobs_of,
-    ledger,
-    running,
-    same_as_local,
-    submit,
-    until,
-)
+from tests.support.rounds import change_track, dask, jobs_of, ledger, running, same_as_local, submit, until
 
 CONFIGURATION = """
 ClusterName=apb

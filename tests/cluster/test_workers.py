@@ -6,22 +6,15 @@ import json
 import os
 import pickle
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import docker
 import docker.errors
-import numpy as np
 import pytest
-import yaml
 from distributed import Client
 
 from evaluator.cluster.certificates import security_of
@@ -32,14 +25,22 @@ from evaluator.contract.labels import find_data
 from evaluator.contract.references import Image
 from evaluator.contract.work import Limits
 from evaluator.rounds import task as plan
-from evaluator.running.containers import LABEL
 from evaluator.settings import Settings
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
-from tests.test_check import push, settings
-
-TIMES = {"evaluated_at", "hardware", "runtime"}
-SECONDS = 2
-TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
+from tests.support.clusters import free_port, make_certificates, on, scheduler_command, worker_command
+from tests.support.registries import push, settings
+from tests.support.rounds import (
+    SECONDS,
+    change_track,
+    dask,
+    evaluated,
+    jobs_of,
+    ledger,
+    running,
+    same_as_local,
+    submit,
+    until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,88 +58,6 @@ def bench(workspace: Workspace, engine: docker.DockerClient) -> Workspace:
     """A benchmark whose track has no audit, so that every task is one run."""
     change_track(workspace, audit_rows=0)
     return workspace
-
-
-def change_track(workspace: Workspace, **fields: object) -> None:
-    path = workspace.root / "test_data" / "tracks" / "smoke.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **fields}))
-
-
-def submit(workspace: Workspace, image: str, *names: str, **resources: object) -> None:
-    for name in names:
-        limits = {"memory_gb": 0.5, "timeout_minutes": 1, **resources}
-        workspace.submit(name, image, resources=json.dumps(limits))
-
-
-def records(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """Every record, but for what may differ between two runs of the same thing."""
-    found = {p.parent.name: json.loads(p.read_text()) for p in sorted(workspace.results.glob("*/smoke.json"))}
-    return {name: {k: v for k, v in record.items() if k not in TIMES} for name, record in found.items()}
-
-
-def predictions(workspace: Workspace) -> dict[str, tuple[bytes, bytes]]:
-    """What every run predicted, byte for byte."""
-    found = {}
-    for path in sorted((workspace.state / "predictions").glob("*.npz")):
-        with np.load(path, allow_pickle=False) as arrays:
-            found[path.stem] = arrays["score"].tobytes(), arrays.get("prediction", np.empty(0)).tobytes()
-    return found
-
-
-def ledger(workspace: Workspace) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (workspace.state / "ledger.jsonl").read_text().splitlines()]
-
-
-def same_as_local(workspace: Workspace, to: Path, names: list[str]) -> None:
-    """All these entries, of one image, have what the first of them has when this machine alone evaluates it."""
-    copy = Workspace(to / "local")
-    subprocess.run(["cp", "-r", str(workspace.root), str(copy.root)], check=True)
-    for path in (copy.state, copy.results):
-        subprocess.run(["rm", "-rf", str(path)], check=True)
-    done = copy.evaluate(names[0])
-    assert done.returncode == 0, done.stderr
-    found, [local] = records(workspace), records(copy).values()
-    assert found == {name: {**local, "submission": name} for name in names}
-    assert predictions(workspace) == predictions(copy)
-
-
-def jobs_of(engine: docker.DockerClient, task: str = "") -> list[tuple[str, int]]:
-    """Task and worker process of every container of a submission that is running."""
-    found = []
-    for container in engine.api.containers(filters={"label": LABEL}):
-        labels = container["Labels"]
-        name = labels.get(f"{LABEL}.task", "")
-        if container["Mounts"] and any(m["Destination"] == "/data" for m in container["Mounts"]) and task in name:
-            found.append((name, int(labels[f"{LABEL}.process"].split("/")[1])))
-    return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come about in time")
-
-
-@contextmanager
-def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def dask(workspace: Workspace, *arguments: str) -> list[str]:
-    return workspace.command("evaluate", *workspace.on_smoke(), "--executor", "dask", *arguments)
-
-
-def evaluated(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return workspace.evaluate("--executor", "dask", *arguments)
 
 
 def test_a_killed_worker_costs_nothing_but_time(
@@ -267,40 +186,6 @@ def test_what_no_worker_can_ever_do_is_told_at_once(bench: Workspace, quick: str
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-def make_certificates(folder: Path) -> Path:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=apb", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
-    (folder / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
-    return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def scheduler_command(certificates: Path, host: str, port: int) -> list[str]:
-    ca, cert, key = (str(certificates / name) for name in TLS_FILES)
-    return [
-        sys.executable, "-m", "distributed.cli.dask_scheduler", "--protocol", "tls", "--host", host,
-        "--port", str(port), "--no-dashboard", "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key,
-    ]  # fmt: skip
-
-
-def worker_command(address: str, certificates: Path, state: Path, *more: str) -> list[str]:
-    return [
-        sys.executable, "-m", "evaluator", "worker", address, "--tls", str(certificates), "--state", str(state), *more,
-    ]  # fmt: skip
-
-
-def on(address: str, certificates: Path) -> list[str]:
-    return ["--scheduler", address, "--tls", str(certificates), "--patience", "20"]
 
 
 def test_a_round_whose_scheduler_is_killed_goes_on_when_it_is_back(

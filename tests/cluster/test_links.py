@@ -13,19 +13,8 @@ import pytest
 
 from scripts import machine
 from tests.conftest import HONEST, Build, Workspace, leftovers
-from tests.test_cluster import (
-    change_track,
-    dask,
-    jobs_of,
-    ledger,
-    make_certificates,
-    on,
-    running,
-    scheduler_command,
-    submit,
-    until,
-    worker_command,
-)
+from tests.support.clusters import make_certificates, on, scheduler_command, worker_command
+from tests.support.rounds import change_track, dask, jobs_of, ledger, running, submit, until
 
 CUT_SECONDS = 20
 HEAD, WORKER = "10.201.77.1", "10.201.77.2"

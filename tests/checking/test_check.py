@@ -20,11 +20,7 @@ from evaluator.running.registry import Registry
 from evaluator.store.results import Results
 from evaluator.store.schemas import Lock
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
-
-
-def settings(workspace: Workspace, registry: LocalRegistry, **more: object) -> None:
-    lines = [f'insecure_registries = ["{registry.host}"]', *(f"{k} = {v}" for k, v in more.items())]
-    (workspace.root / "pyproject.toml").write_text("[tool.apb]\n" + "\n".join(lines) + "\n")
+from tests.support.registries import push, settings
 
 
 @pytest.fixture
@@ -33,15 +29,6 @@ def pushed(engine: docker.DockerClient, registry: LocalRegistry, build: Build) -
     name = push(engine, build("pushed", HONEST), f"{registry.host}/tests/honest:1.0")
     yield name
     engine.images.prune()
-
-
-def push(engine: docker.DockerClient, local: str, name: str) -> str:
-    image = engine.images.get(local)
-    image.tag(name)
-    for line in engine.images.push(name, stream=True, decode=True):
-        assert "error" not in line, line
-    engine.images.remove(name)
-    return name
 
 
 def test_a_scaffold_passes_as_it_is(base: str, workspace: Workspace, engine: docker.DockerClient) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from scripts import machine
 
 AXE = "axe-core@4.10.3"
-CACHE = Path(__file__).resolve().parent.parent / ".apb" / "npm"
+CACHE = Path(__file__).resolve().parents[2] / ".apb" / "npm"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.rounds import up_to_date
 from evaluator.settings import Repository
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace
-from tests.test_check import push, settings
+from tests.support.registries import push, settings
 
 
 def test_where_all_is_up_to_date_nothing_is_due(workspace: Workspace, engine: docker.DockerClient) -> None:
