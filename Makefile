@@ -37,9 +37,10 @@ $(VENV)/.dev: $(VENV)/.base constraints.txt
 # requirements.txt is the part of constraints.txt that a plain install takes, with hashes. One version of a package on every
 # Python, so that machines of one round agree.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
-        --no-emit-package antibody-polyreactivity-benchmark $(if $(UPGRADE),--upgrade)
+        --no-emit-package antibody-polyreactivity-benchmark \
+        $(if $(filter all,$(UPGRADE)),--upgrade,$(addprefix --upgrade-package ,$(UPGRADE)))
 lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
-lock: | $(BIN)/python ## constraints.txt and requirements.txt from pyproject.toml   [UPGRADE=1 takes the newest versions]
+lock: | $(BIN)/python ## constraints.txt and requirements.txt from pyproject.toml   [UPGRADE=all, or names: the newest]
 	@$(PIP) -c constraints.txt --only-binary :all: uv
 	@$(LOCK) --all-extras --annotation-style line -o constraints.txt
 	@$(LOCK) --extra build -c constraints.txt --no-annotate --generate-hashes --only-binary :all: --emit-build-options -o requirements.txt
