@@ -6,23 +6,44 @@ BIN    := $(VENV)/bin
 HIDDEN ?=
 TRAIN  ?=
 
-.PHONY: help demo test attacks lint bench screenshots doctor clean
+.PHONY: help lock demo test attacks lint bench screenshots doctor clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(VENV)/.base: pyproject.toml constraints.txt
+# All versions come from the lock, by hash for what evaluates; nothing is built from source but this package, by a locked
+# backend. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
+PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BASE := $(if $(APB_NEWEST),-e '.[build]',--require-hashes -r requirements.txt)
+DEV  := $(if $(APB_NEWEST),,-c constraints.txt)
+
+$(BIN)/python:
 	@echo "==> Python environment in $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with make PYTHON=..."; exit 3; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml requirements.txt | $(BIN)/python
+	@echo "==> what evaluates"
+	@$(PIP) $(BASE)
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.base
+$(VENV)/.dev: $(VENV)/.base constraints.txt
 	@echo "==> development tools"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PIP) $(DEV) --only-binary :all: --no-build-isolation -e '.[dev]'
 	@touch $@
+
+# requirements.txt is the part of constraints.txt that a plain install takes, with hashes. One version of a package on every
+# Python, so that machines of one round agree.
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+        --no-emit-package antibody-polyreactivity-benchmark \
+        $(if $(filter all,$(UPGRADE)),--upgrade,$(addprefix --upgrade-package ,$(UPGRADE)))
+lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
+lock: | $(BIN)/python ## constraints.txt and requirements.txt from pyproject.toml   [UPGRADE=all, or names: the newest]
+	@$(PIP) -c constraints.txt --only-binary :all: uv
+	@$(LOCK) --all-extras --annotation-style line -o constraints.txt
+	@$(LOCK) --extra build -c constraints.txt --no-annotate --generate-hashes --only-binary :all: --emit-build-options -o requirements.txt
 
 demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the board   [HIDDEN=dir] [TRAIN=file]
 	@$(BIN)/python -m scripts.demo --hidden "$(HIDDEN)" --train "$(TRAIN)"

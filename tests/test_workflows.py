@@ -29,6 +29,7 @@ from tests.support.repositories import commit, git
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTION = ROOT / ".github" / "actions" / "setup" / "action.yml"
+TESTING = ("ci", "newest")  # they run the tests; all others run the benchmark
 
 
 def load(path: Path) -> dict[Any, Any]:
@@ -80,11 +81,38 @@ def test_rights_and_time_are_bounded(path: Path) -> None:
             assert not uses or uses.startswith(("./", "$/")) or re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", uses)
 
 
-@pytest.mark.parametrize("path", [p for p in WORKFLOWS if p.stem != "ci"], ids=lambda p: p.stem)
+def shell_lines(path: Path) -> list[str]:
+    return [step["run"] for job in load(path)["jobs"].values() for step in job.get("steps", []) if "run" in step]
+
+
+@pytest.mark.parametrize("path", [p for p in WORKFLOWS if p.stem not in TESTING], ids=lambda p: p.stem)
 def test_shell_lines_are_nothing_but_apb(path: Path) -> None:
-    runs = [step["run"] for job in load(path)["jobs"].values() for step in job.get("steps", []) if "run" in step]
+    runs = shell_lines(path)
     assert all(re.fullmatch(r'apb [\w ."$/-]+', run) for run in runs), runs
     assert all("${{" not in run for run in runs)
+
+
+def test_what_tests_the_benchmark_is_made_by_make() -> None:
+    assert {path.stem: shell_lines(path) for path in WORKFLOWS if path.stem in TESTING} == {
+        "ci": ["make lint", ".ci/run"],
+        "newest": ["make test", ".venv/bin/python -m pip freeze", "python3 -m scripts.tell"],
+    }
+
+
+def test_only_the_newest_versions_are_tested_without_the_lock() -> None:
+    assert [path.stem for path in WORKFLOWS if "APB_NEWEST" in path.read_text()] == ["newest"]
+    assert "APB_NEWEST" not in (ROOT / ".ci" / "run").read_text()
+    installs = [step["run"] for step in load(ACTION)["runs"]["steps"] if "run" in step]
+    assert ["--require-hashes -r requirements.txt" in line or "--no-deps" in line for line in installs] == [True, True]
+
+
+def test_who_may_write_issues_runs_nothing_that_was_installed() -> None:
+    tests, tell = (load(ROOT / ".github" / "workflows" / "newest.yml")["jobs"][name] for name in ("test", "tell"))
+    assert tests["permissions"] == {"contents": "read"} and "github.token" not in json.dumps(tests)
+    assert tell["permissions"] == {"contents": "read", "issues": "write"}
+    assert tell["needs"] == "test" and tell["if"] == "always() && needs.test.result != 'success'"
+    [checkout] = [step["uses"] for step in tell["steps"] if "uses" in step]
+    assert checkout.startswith("actions/checkout@")
 
 
 def test_what_judges_strangers_has_no_rights() -> None:
@@ -106,6 +134,7 @@ class Hub:
     folder: Path
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
     waits: bool = False
     seen: list[str] = field(default_factory=list)
 
@@ -131,7 +160,7 @@ class Hub:
         merged = git(clone, "rev-parse", "HEAD").strip()
         pull.update(state="closed", merged_at="2026-03-10T00:00:00Z", merge_commit_sha=merged)
 
-    def answer(  # noqa: PLR0911 - one line per call
+    def answer(  # noqa: C901, PLR0911 - one line per call
         self, method: str, path: str, query: dict[str, str], body: Any
     ) -> Any:
         self.seen.append(f"{method} {path}")
@@ -140,10 +169,16 @@ class Hub:
         if method == "GET" and path.endswith("/pulls"):
             found = [p for p in self.pulls.values() if p["state"] == "open"]
             return [p for p in found if "head" not in query or p["head"]["label"] == query["head"]]
+        if method == "GET" and path.endswith("/issues"):
+            return [issue for issue in self.issues if issue["state"] == query["state"]]
+        if method == "POST" and path.endswith("/issues"):
+            self.issues.append({"number": len(self.issues) + 1, "state": "open", "html_url": "x", **body})
+            return self.issues[-1]
         if method == "GET" and path.endswith("/comments"):
             return self.comments
         if method == "POST" and path.endswith("/comments"):
-            self.comments.append({"id": len(self.comments), "user": {"login": "github-actions[bot]"}, **body})
+            by = {"login": "github-actions[bot]"}
+            self.comments.append({"id": len(self.comments), "user": by, "html_url": "x", **body})
             return self.comments[-1]
         if method == "PATCH":
             self.comments[int(path.rpartition("/")[2])].update(body)
@@ -238,6 +273,7 @@ class Runner:
         whole = {
             "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(self.folder), "CI": "true",
             "GITHUB_REPOSITORY": "lab/benchmark", "GITHUB_API_URL": self.url,
+            "GITHUB_SERVER_URL": "https://github.example", "GITHUB_RUN_ID": "7",
             "GITHUB_GRAPHQL_URL": f"{self.url}/graphql", "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
             **{k: v for k, v in os.environ.items() if k.startswith("DOCKER_")}, **env,
@@ -450,3 +486,26 @@ def test_quota_counts_what_is_about_to_be_merged(runner: Runner) -> None:
     ok, _, printed = runner.job("report", "report", event)
     assert ok, printed
     assert "QUOTA" in runner.hub.comments[0]["body"]
+
+
+def test_a_failure_on_the_newest_versions_is_one_issue_until_it_is_closed(tmp_path: Path) -> None:
+    seed = tmp_path / "seed"
+    shutil.copytree(ROOT / "scripts", seed / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    git(seed, "init", "--quiet", "--initial-branch=main")
+    commit(seed, "the scripts")
+    git(tmp_path, "clone", "--quiet", "--bare", str(seed), str(tmp_path / "remote.git"))
+    hub = Hub(tmp_path / "remote.git", tmp_path)
+    hub.issues.append({"number": 1, "state": "open", "title": "Another"})
+    server = serve(hub)
+    runner = Runner(hub, f"http://127.0.0.1:{server.server_port}", tmp_path / "runs", {})
+    for week in range(3):
+        ok, _, printed = runner.job("newest", "tell", {})
+        assert ok, printed
+        assert len(hub.issues) == 2 and len(hub.comments) == week
+    assert "https://github.example/lab/benchmark/actions/runs/7" in hub.issues[1]["body"]
+    assert hub.seen[-1] == "POST /repos/lab/benchmark/issues/2/comments"
+    assert hub.comments[1]["body"] == hub.issues[1]["body"]
+    hub.issues[1]["state"] = "closed"
+    assert runner.job("newest", "tell", {})[0]
+    assert len(hub.issues) == 3 and len(hub.comments) == 2
+    server.shutdown()
