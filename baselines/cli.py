@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from baselines.data import SOURCES
 from baselines.errors import DataError
 from baselines.package import DEFAULT_BASE, PackageError
+from baselines.training.data import SOURCES
 
 if TYPE_CHECKING:
-    from baselines.features import Features
+    from baselines.predicting.features import Features
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -44,7 +44,7 @@ def app() -> None:
 @click.option("--from", "local", type=FILE, help="A local copy, as published or as this command writes it.")
 def fetch(name: str, out: Path | None, local: Path | None) -> None:
     """Download a public training set and check its hash."""
-    from baselines.data import fetch as run
+    from baselines.training.data import fetch as run
 
     target = run(name, out or Path("data") / f"{name}_vh.csv", local)
     click.echo(f"{target}: verified; cite {SOURCES[name].citation}")
@@ -56,7 +56,7 @@ def fetch(name: str, out: Path | None, local: Path | None) -> None:
 @click.option("--seed", type=int, default=1, show_default=True)
 def synthetic(out: Path, n: int, seed: int) -> None:
     """Make a synthetic training set: it looks like antibodies and says nothing about them."""
-    from baselines.synthetic import antibodies
+    from baselines.training.synthetic import antibodies
 
     out.parent.mkdir(parents=True, exist_ok=True)
     antibodies(n, seed).to_csv(out, index=False, lineterminator="\n")
@@ -94,11 +94,11 @@ def train(
 
     Folds are made twice: stratified, and so that near copies stay on one side.
     """
-    from baselines.data import read_training_set
+    from baselines.training.data import read_training_set
 
     training = read_training_set(data)
     if (backbone, head) == ("composition", "logreg"):  # its image reads plain JSON and needs no package
-        from baselines.train import composition_logreg, save
+        from baselines.training.composition_logreg import composition_logreg, save
 
         path = save(composition_logreg(training), out / backbone / head / "model.json")
         click.echo(f"{path}: {len(training.labels)} sequences of '{training.name}'")
@@ -130,7 +130,7 @@ def train(
 def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device: str, cache: Path | None) -> None:
     """Score datasets; writes <out>/benchmarks/<backbone>/<head>/<dataset>/."""
     zoo = _zoo()
-    from baselines import store
+    from baselines.predicting import store
 
     trained = store.load(model)
     parts = trained.metadata["backbone"]
@@ -164,7 +164,7 @@ def matrix(
 
     BACKBONE and HEAD are lists separated by commas.
     """
-    from baselines.data import read_training_set
+    from baselines.training.data import read_training_set
 
     zoo = _zoo()
     names = head.split(",")
@@ -187,7 +187,7 @@ def matrix(
 def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
     """Score sequences by the container contract."""
     _zoo()
-    from baselines.predict import predict as run
+    from baselines.predicting.predict import predict as run
 
     click.echo(f"{target}: {run(model, source, target, backbone=backbone, progress=True)} rows")
 
@@ -286,28 +286,28 @@ def speed(
 
 def _zoo() -> ModuleType:
     try:
-        from baselines import zoo
+        from baselines.training import train as zoo
     except ImportError as error:
         raise DataError(f"{MISSING} ({error})") from error
     return zoo
 
 
 def _features(spec: str, **options: Any) -> Features:
-    from baselines.features import Features
+    from baselines.predicting.features import Features
 
     chosen = {k: v for k, v in options.items() if not (k == "device" and v == "auto")}
     return Features(spec, **chosen)
 
 
 def _known_heads(names: list[str]) -> None:
-    from baselines.heads import HEADS
+    from baselines.training.heads import HEADS
 
     if unknown := [n for n in names if n not in HEADS]:
         raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
-    from baselines.store import read_metadata
+    from baselines.predicting.store import read_metadata
 
     found = read_metadata(folder)
     assert found is not None

@@ -64,7 +64,7 @@ def lay_out(name: str, folder: Path, model: Path | None = None) -> Path:
         shutil.rmtree(context)
     shutil.copytree(IMAGES / name, context, ignore=shutil.ignore_patterns("__pycache__"))
     for module in settings.get("modules", []):
-        shutil.copyfile(HERE / module, context / module)
+        shutil.copyfile(HERE / module, context / Path(module).name)
     if settings.get("needs_model"):
         if model is None:
             raise PackageError(f"'{name}' needs a trained model: apb-zoo train, then --model FILE.")
@@ -92,8 +92,9 @@ def build(context: Path, base_image: str = DEFAULT_BASE) -> str:
 
 
 MODULES = (
-    "__init__", "errors", "tokens", "checkpoint", "packed", "stock", "cache", "embedder", "composition", "features",
-    "store", "predict",
+    "__init__", "errors", "backbones/__init__", "backbones/tokens", "backbones/checkpoint", "backbones/packed",
+    "backbones/stock", "backbones/cache", "backbones/embedder", "predicting/__init__", "predicting/composition",
+    "predicting/features", "predicting/store", "predicting/predict",
 )  # fmt: skip
 NEEDS = ("numpy", "scipy", "scikit-learn", "skops", "safetensors", "torch")
 BOOSTED = ("xgboost", "voting", "stacking")
@@ -118,12 +119,12 @@ def lay_out_esm(
     import numpy as np
     from safetensors.torch import save_file
 
-    from baselines import store
-    from baselines.checkpoint import BACKBONES
-    from baselines.embedder import TEST_SEQUENCES
-    from baselines.features import Features
-    from baselines.stock import StockEsm
-    from baselines.tokens import clean
+    from baselines.backbones.checkpoint import BACKBONES
+    from baselines.backbones.embedder import TEST_SEQUENCES
+    from baselines.backbones.stock import StockEsm
+    from baselines.backbones.tokens import clean
+    from baselines.predicting import store
+    from baselines.predicting.features import Features
 
     trained = store.load(model)
     precision: Any = trained.metadata["backbone"][0].get("precision", "fp32")
@@ -138,7 +139,8 @@ def lay_out_esm(
     context = folder / str(settings["name"])
     if context.exists():
         shutil.rmtree(context)
-    (context / "app" / "baselines").mkdir(parents=True)
+    for folder_name in ("backbones", "predicting"):
+        (context / "app" / "baselines" / folder_name).mkdir(parents=True)
     shutil.copyfile(IMAGES / "esm" / "Dockerfile", context / "Dockerfile")
     for module in MODULES:
         shutil.copyfile(HERE / f"{module}.py", context / "app" / "baselines" / f"{module}.py")

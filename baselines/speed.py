@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.checkpoint import Checkpoint, Shape
-from baselines.embedder import DTYPES, Embedder, Precision
+from baselines.backbones.checkpoint import Checkpoint, Shape
+from baselines.backbones.embedder import DTYPES, Embedder, Precision
+from baselines.backbones.packed import has_onednn
+from baselines.backbones.stock import StockEsm
+from baselines.backbones.tokens import VOCABULARY, clean
 from baselines.errors import DataError
-from baselines.packed import has_onednn
-from baselines.stock import StockEsm
-from baselines.tokens import VOCABULARY, clean
 
 LENGTHS = (100, 300, 500)
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"

@@ -22,7 +22,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 
 from baselines.errors import DataError
-from baselines.features import Features
+from baselines.predicting.features import Features
 
 MODEL, METADATA = "model.skops", "metadata.json"
 SCHEMA_VERSION = "1"

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from baselines.checkpoint import Checkpoint
+from baselines.backbones.checkpoint import Checkpoint
+from baselines.backbones.tokens import encode
 from baselines.errors import DataError
-from baselines.tokens import encode
 
 PADDING = 1
 

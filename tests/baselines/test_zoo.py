@@ -20,15 +20,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from baselines import folds, speed, store, zoo
+from baselines import speed
 from baselines.cli import app
-from baselines.data import TrainingSet, read_training_set
 from baselines.errors import DataError
-from baselines.features import Features
-from baselines.heads import HEADS
-from baselines.synthetic import antibodies
-from tests import esm
+from baselines.predicting import store
+from baselines.predicting.features import Features
+from baselines.training import folds
+from baselines.training import train as zoo
+from baselines.training.data import TrainingSet, read_training_set
+from baselines.training.heads import HEADS
+from baselines.training.synthetic import antibodies
 from tests.conftest import REAL_DATA, Workspace
+from tests.support import esm
 from tests.test_workflows import BIN
 
 real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")

@@ -17,13 +17,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from baselines import package
-from baselines.checkpoint import BACKBONES
-from baselines.composition import FEATURES, features, net_charge
-from baselines.data import fetch, read_training_set
+from baselines.backbones.checkpoint import BACKBONES
 from baselines.errors import DataError
-from baselines.heads import HEADS
-from baselines.synthetic import antibodies, nanobodies
-from baselines.train import composition_logreg, save
+from baselines.predicting.composition import FEATURES, features, net_charge
+from baselines.training.composition_logreg import composition_logreg, save
+from baselines.training.data import fetch, read_training_set
+from baselines.training.heads import HEADS
+from baselines.training.synthetic import antibodies, nanobodies
 from evaluator.submission import parse
 from tests.conftest import REAL_DATA, ROOT
 

@@ -23,12 +23,13 @@ from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from baselines import folds, heads, store
-from baselines.data import TrainingSet
+from baselines.backbones.tokens import clean
 from baselines.errors import DataError
-from baselines.features import Features, folder_name
-from baselines.store import require_backbone
-from baselines.tokens import clean
+from baselines.predicting import store
+from baselines.predicting.features import Features, folder_name
+from baselines.predicting.store import require_backbone
+from baselines.training import folds, heads
+from baselines.training.data import TrainingSet
 
 FOLDS = 10
 SEED = 20261121
@@ -251,7 +252,7 @@ def matrix(
                     if metric != "n":
                         row[f"{d.name} {metric}"] = value
             rows.append(row)
-    from baselines.comparison import write
+    from baselines.training.comparison import write
 
     return write(pd.DataFrame(rows), out)
 

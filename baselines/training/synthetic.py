@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from baselines.composition import AMINO_ACIDS, net_charge
+from baselines.predicting.composition import AMINO_ACIDS, net_charge
 
 # Framework 1, CDR1, framework 2, CDR2, framework 3: germline genes IGHV3-23, 1-69, 4-34, 3-30, 5-51 as in IMGT.
 HUMAN = (

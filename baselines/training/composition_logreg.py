@@ -14,8 +14,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from baselines.composition import FEATURES, features
-from baselines.data import TrainingSet
+from baselines.predicting.composition import FEATURES, features
+from baselines.training.data import TrainingSet
 
 SEED = 20261121
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from baselines.composition import FEATURES, features
+from baselines.backbones.tokens import clean
 from baselines.errors import DataError
-from baselines.tokens import clean
+from baselines.predicting.composition import FEATURES, features
 
 if TYPE_CHECKING:
-    from baselines.embedder import Embedder, Precision
+    from baselines.backbones.embedder import Embedder, Precision
 
 DESCRIPTORS = "composition"
 
@@ -80,7 +80,7 @@ class Features:
 
     def _embedder(self, part: str) -> Embedder:
         if part not in self.embedders:
-            from baselines.embedder import Embedder  # torch: not for the plain descriptors
+            from baselines.backbones.embedder import Embedder  # torch: not for the plain descriptors
 
             self.embedders[part] = Embedder(part, **self.options)
         return self.embedders[part]

@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from baselines import checkpoint as checkpoints
-from baselines.cache import EmbeddingCache
+from baselines.backbones import checkpoint as checkpoints
+from baselines.backbones.cache import EmbeddingCache
+from baselines.backbones.packed import PackedEsm
+from baselines.backbones.stock import StockEsm
+from baselines.backbones.tokens import clean, encode
 from baselines.errors import DataError
-from baselines.packed import PackedEsm
-from baselines.stock import StockEsm
-from baselines.tokens import clean, encode
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from baselines import store
 from baselines.errors import DataError
-from baselines.features import DESCRIPTORS, Features
+from baselines.predicting import store
+from baselines.predicting.features import DESCRIPTORS, Features
 
 WEIGHTS, SELF_TEST = "weights", "selftest.npy"
 
