@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -103,14 +102,16 @@ def train(
         path = save(composition_logreg(training), out / backbone / head / "model.json")
         click.echo(f"{path}: {len(training.labels)} sequences of '{training.name}'")
         try:
-            _zoo()
+            _require_extra()
         except DataError as error:
             click.echo(f"no checkpoint beside it: {error}")
             return
-    zoo = _zoo()
+    _require_extra()
+    from baselines.training.train import train as run
+
     _known_heads([head])
     features = _features(backbone, precision=precision, device=device, cache=cache)
-    folder = zoo.train(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
+    folder = run(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
     found = _metadata(folder)["cross_validation"]
     for kind in ("stratified", "by_cluster"):
         shown = ", ".join(f"{k} {v['mean']:.3f} (SD {v['sd']:.3f})" for k, v in found[kind].items())
@@ -129,8 +130,10 @@ def train(
 @CACHE
 def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device: str, cache: Path | None) -> None:
     """Score datasets; writes <out>/benchmarks/<backbone>/<head>/<dataset>/."""
-    zoo = _zoo()
+    _require_extra()
     from baselines.predicting import store
+    from baselines.training.data import read_dataset
+    from baselines.training.test import test as run
 
     trained = store.load(model)
     parts = trained.metadata["backbone"]
@@ -139,8 +142,8 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
     features = _features(spec, precision=precision, device=device, cache=cache)
     store.require_backbone(trained, features)
     for path in tests:
-        dataset = zoo.read_dataset(path)
-        found = zoo.test(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
+        dataset = read_dataset(path)
+        found = run(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
 
 
@@ -164,18 +167,17 @@ def matrix(
 
     BACKBONE and HEAD are lists separated by commas.
     """
-    from baselines.training.data import read_training_set
+    _require_extra()
+    from baselines.training.data import read_dataset, read_training_set
+    from baselines.training.matrix import matrix as run
 
-    zoo = _zoo()
     names = head.split(",")
     _known_heads(names)
     options = {"precision": precision, "cache": cache}
     if device != "auto":
         options["device"] = device
-    zoo.matrix(
-        backbone.split(","), names, read_training_set(data), [zoo.read_dataset(p) for p in tests], out, say=click.echo,
-        seed=seed, **options,
-    )  # fmt: skip
+    training, datasets = read_training_set(data), [read_dataset(path) for path in tests]
+    run(backbone.split(","), names, training, datasets, out, say=click.echo, seed=seed, **options)
     click.echo((out / "comparison.md").read_text(encoding="utf-8"))
 
 
@@ -186,7 +188,7 @@ def matrix(
 @click.option("--backbone", default="", help="Where the backbone's weights are.  [default: by the model's metadata]")
 def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
     """Score sequences by the container contract."""
-    _zoo()
+    _require_extra()
     from baselines.predicting.predict import predict as run
 
     click.echo(f"{target}: {run(model, source, target, backbone=backbone, progress=True)} rows")
@@ -256,7 +258,7 @@ def speed(
     """Measure how fast backbones embed; writes <report-dir>/speed_benchmark.md. PASSED or FAILED at 2x."""
     import tempfile
 
-    _zoo()
+    _require_extra()
     import torch
 
     from baselines import speed as bench
@@ -284,12 +286,12 @@ def speed(
     click.echo("\n" + bench.table(found) + "\n\n" + "\n".join(lines) + f"\n{path}")
 
 
-def _zoo() -> ModuleType:
+def _require_extra() -> None:
+    """Say what to install, before anything is imported that needs it."""
     try:
-        from baselines.training import train as zoo
+        import baselines.training.matrix  # noqa: F401
     except ImportError as error:
         raise DataError(f"{MISSING} ({error})") from error
-    return zoo
 
 
 def _features(spec: str, **options: Any) -> Features:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from baselines.backbones.embedder import Embedder, Precision
 
 DESCRIPTORS = "composition"
+Matrix = npt.NDArray[np.float64]
 
 
 def folder_name(name: str) -> str:
@@ -51,7 +52,7 @@ class Features:
         """For folders and tables."""
         return "+".join(folder_name(part) for part in self.parts)
 
-    def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float64]:
+    def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> Matrix:
         """[n, width] in the order of the sequences.
 
         Raises:
@@ -73,7 +74,7 @@ class Features:
             raise DataError(f"'{'+'.join(self.parts)}' is not one backbone.")
         return self._embedder(self.parts[0])
 
-    def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> npt.NDArray[np.float64]:
+    def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> Matrix:
         if part == DESCRIPTORS:
             return np.array([features(s) for s in clean(sequences)], dtype=np.float64).reshape(-1, len(FEATURES))
         return self._embedder(part).embed(sequences, progress=progress).vectors.astype(np.float64)
