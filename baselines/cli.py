@@ -13,7 +13,7 @@ from baselines.package import DEFAULT_BASE, PackageError
 from baselines.training.data import SOURCES
 
 if TYPE_CHECKING:
-    from baselines.predicting.features import Features
+    from baselines.backbones.embedder import Precision
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -87,7 +87,7 @@ MISSING = "The extra 'baselines' is not installed: pip install '.[baselines]'"
 @DEVICE
 @CACHE
 def train(
-    backbone: str, head: str, data: Path, out: Path, seed: int, precision: str, device: str, cache: Path | None
+    backbone: str, head: str, data: Path, out: Path, seed: int, precision: Precision, device: str, cache: Path | None
 ) -> None:
     """Cross-validate and train one head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
 
@@ -107,10 +107,11 @@ def train(
             click.echo(f"no checkpoint beside it: {error}")
             return
     _require_extra()
+    from baselines.predicting.features import Features
     from baselines.training.train import train as run
 
     _known_heads([head])
-    features = _features(backbone, precision=precision, device=device, cache=cache)
+    features = Features(backbone, precision=precision, device=device, cache=cache)
     folder = run(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
     found = _metadata(folder)["cross_validation"]
     for kind in ("stratified", "by_cluster"):
@@ -136,11 +137,7 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
     from baselines.training.test import test as run
 
     trained = store.load(model)
-    parts = trained.metadata["backbone"]
-    spec = backbone or "+".join(p["name"] for p in parts)
-    precision = next((p["precision"] for p in parts if "precision" in p), "fp32")
-    features = _features(spec, precision=precision, device=device, cache=cache)
-    store.require_backbone(trained, features)
+    features = store.features_of(trained, backbone, device=device, cache=cache)
     for path in tests:
         dataset = read_dataset(path)
         found = run(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
@@ -173,9 +170,7 @@ def matrix(
 
     names = head.split(",")
     _known_heads(names)
-    options = {"precision": precision, "cache": cache}
-    if device != "auto":
-        options["device"] = device
+    options = {"precision": precision, "device": device, "cache": cache}
     training, datasets = read_training_set(data), [read_dataset(path) for path in tests]
     run(backbone.split(","), names, training, datasets, out, say=click.echo, seed=seed, **options)
     click.echo((out / "comparison.md").read_text(encoding="utf-8"))
@@ -292,13 +287,6 @@ def _require_extra() -> None:
         import baselines.training.matrix  # noqa: F401
     except ImportError as error:
         raise DataError(f"{MISSING} ({error})") from error
-
-
-def _features(spec: str, **options: Any) -> Features:
-    from baselines.predicting.features import Features
-
-    chosen = {k: v for k, v in options.items() if not (k == "device" and v == "auto")}
-    return Features(spec, **chosen)
 
 
 def _known_heads(names: list[str]) -> None:

@@ -130,6 +130,23 @@ def require_backbone(trained: Trained, features: Features) -> None:
         raise DataError(f"The model was trained on {_short(wanted)}, not on {_short(found)}.")
 
 
+def features_of(trained: Trained, backbone: str = "", **options: Any) -> Features:
+    """The features that a model was trained on, in the precision that its metadata name.
+
+    Args:
+        backbone: where its weights are; default by the name in the metadata.
+        options: for `Features`.
+
+    Raises:
+        DataError: these are not what it was trained on.
+    """
+    parts = trained.metadata["backbone"]
+    precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
+    features = Features(backbone or "+".join(p["name"] for p in parts), precision=precision, **options)
+    require_backbone(trained, features)
+    return features
+
+
 def _short(parts: Sequence[Mapping[str, Any]]) -> str:
     return " + ".join(f"{p['name']} ({str(p.get('sha256', ''))[:12]}, {p.get('precision', 'exact')})" for p in parts)
 

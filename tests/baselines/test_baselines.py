@@ -149,5 +149,13 @@ def test_an_image_of_a_language_model_names_a_backbone_a_head_and_a_valid_submis
         package.lay_out(name, tmp_path / "context")
 
 
+def test_what_an_image_takes_along_stands_on_its_own(tmp_path: Path) -> None:
+    package.copy_code(tmp_path / "baselines")
+    files = [path.relative_to(tmp_path) for path in (tmp_path / "baselines").rglob("*.py")]
+    assert {"backbones", "predicting"} == {path.parts[1] for path in files if len(path.parts) == 3}
+    modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files]
+    subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}"], cwd=tmp_path, check=True)
+
+
 def test_the_language_models_that_everybody_compares_with_are_there() -> None:
     assert LANGUAGE_MODELS == ["esm1v-logreg", "esm2-logreg", "esm2-mlp", "esm2-svm", "esm2-xgboost"]
