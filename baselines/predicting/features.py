@@ -49,7 +49,7 @@ class Features:
 
     @property
     def name(self) -> str:
-        """For folders and tables."""
+        """The parts by their names, as folders and tables show them."""
         return "+".join(folder_name(part) for part in self.parts)
 
     def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> Matrix:
@@ -65,7 +65,7 @@ class Features:
         return [self._describe(part) for part in self.parts]
 
     def embedder(self) -> Embedder:
-        """The one backbone.
+        """The embedder of features that are one backbone and nothing else.
 
         Raises:
             DataError: there is none, or there are two.
@@ -91,6 +91,10 @@ class Features:
             return {"name": DESCRIPTORS, "features": list(FEATURES), "width": len(FEATURES)}
         e = self._embedder(part)
         return {
-            "name": e.checkpoint.name, "revision": e.checkpoint.revision, "sha256": e.checkpoint.sha256,
-            "precision": e.precision, "pooling": "mean", "width": e.width,
-        }  # fmt: skip
+            "name": e.checkpoint.name,
+            "revision": e.checkpoint.revision,
+            "sha256": e.checkpoint.sha256,
+            "precision": e.precision,
+            "pooling": "mean",
+            "width": e.width,
+        }

@@ -27,10 +27,15 @@ from baselines.predicting.features import Features
 MODEL, METADATA = "model.skops", "metadata.json"
 SCHEMA_VERSION = "1"
 ALLOWED = {
-    "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration",
-    "sklearn.model_selection._split.StratifiedKFold", "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.tree._tree.Tree", "sklearn.utils._bunch.Bunch", "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier",
-}  # fmt: skip
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +66,11 @@ def save(folder: Path, model: Pipeline, metadata: dict[str, Any]) -> None:
     content = _canonical(skops.io.dumps(model))
     (folder / MODEL).write_bytes(content)
     whole = {
-        **metadata, "schema_version": SCHEMA_VERSION, "model_sha256": hashlib.sha256(content).hexdigest(),
+        **metadata,
+        "schema_version": SCHEMA_VERSION,
+        "model_sha256": hashlib.sha256(content).hexdigest(),
         "sklearn": sklearn.__version__,
-    }  # fmt: skip
+    }
     (folder / METADATA).write_text(json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 

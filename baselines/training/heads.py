@@ -46,9 +46,15 @@ def _forest(seed: int) -> ClassifierMixin:
 
 def _trees(seed: int) -> ClassifierMixin:
     return XGBClassifier(
-        n_estimators=150, max_depth=4, learning_rate=0.06, subsample=0.8, colsample_bytree=0.5, tree_method="hist",
-        n_jobs=1, random_state=seed,
-    )  # fmt: skip
+        n_estimators=150,
+        max_depth=4,
+        learning_rate=0.06,
+        subsample=0.8,
+        colsample_bytree=0.5,
+        tree_method="hist",
+        n_jobs=1,
+        random_state=seed,
+    )
 
 
 def _xgboost(seed: int) -> ClassifierMixin:
@@ -69,9 +75,14 @@ def _stacking(seed: int) -> ClassifierMixin:
 
 
 HEADS: dict[str, Callable[[int], ClassifierMixin]] = {
-    "logreg": _logreg, "svm": _svm, "mlp": _mlp, "random_forest": _forest, "xgboost": _xgboost, "voting": _voting,
+    "logreg": _logreg,
+    "svm": _svm,
+    "mlp": _mlp,
+    "random_forest": _forest,
+    "xgboost": _xgboost,
+    "voting": _voting,
     "stacking": _stacking,
-}  # fmt: skip
+}
 """What makes a fresh, unfitted classifier from a seed."""
 
 
