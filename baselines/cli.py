@@ -108,9 +108,10 @@ def train(
             return
     _require_extra()
     from baselines.predicting.features import Features
+    from baselines.training.heads import require_known
     from baselines.training.train import train as run
 
-    _known_heads([head])
+    require_known([head])
     features = Features(backbone, precision=precision, device=device, cache=cache)
     folder = run(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
     found = _metadata(folder)["cross_validation"]
@@ -157,21 +158,29 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
 @DEVICE
 @CACHE
 def matrix(
-    backbone: str, head: str, data: Path, tests: tuple[Path, ...], out: Path, seed: int, precision: str, device: str,
+    backbone: str,
+    head: str,
+    data: Path,
+    tests: tuple[Path, ...],
+    out: Path,
+    seed: int,
+    precision: Precision,
+    device: str,
     cache: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Every backbone with every head, compared; what is finished is kept, every sequence is embedded once.
 
     BACKBONE and HEAD are lists separated by commas.
     """
     _require_extra()
     from baselines.training.data import read_dataset, read_training_set
+    from baselines.training.heads import require_known
     from baselines.training.matrix import matrix as run
 
     names = head.split(",")
-    _known_heads(names)
-    options = {"precision": precision, "device": device, "cache": cache}
+    require_known(names)
     training, datasets = read_training_set(data), [read_dataset(path) for path in tests]
+    options = {"precision": precision, "device": device, "cache": cache}
     run(backbone.split(","), names, training, datasets, out, say=click.echo, seed=seed, **options)
     click.echo((out / "comparison.md").read_text(encoding="utf-8"))
 
@@ -203,9 +212,17 @@ def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
 @click.option("--submissions", type=FOLDER, help="Also write <name>.yaml here.")
 @click.option("--no-build", is_flag=True, help="Only gather the files.")
 def package(
-    backbone: str, head: str | None, model: Path | None, weights: str, base_image: str, torch_index: str, gpu: bool,
-    context: Path, submissions: Path | None, no_build: bool,
-) -> None:  # fmt: skip
+    backbone: str,
+    head: str | None,
+    model: Path | None,
+    weights: str,
+    base_image: str,
+    torch_index: str,
+    gpu: bool,
+    context: Path,
+    submissions: Path | None,
+    no_build: bool,
+) -> None:
     """Build a reference image apb/<name>:<version> in the local engine, with its weights in it.
 
     BACKBONE HEAD is one of the zoo's models (esm1v logreg); one argument alone is an image without a backbone
@@ -247,31 +264,31 @@ def package(
 @PRECISION
 @DEVICE
 def speed(
-    num_sequences: int, num_runs: int, warmup: int, report_dir: Path, fastesm_only: bool, sequences: Path | None,
-    fast: str, large: str, random_weights: bool, layers: int | None, precision: str, device: str,
-) -> None:  # fmt: skip
+    num_sequences: int,
+    num_runs: int,
+    warmup: int,
+    report_dir: Path,
+    fastesm_only: bool,
+    sequences: Path | None,
+    fast: str,
+    large: str,
+    random_weights: bool,
+    layers: int | None,
+    precision: Precision,
+    device: str,
+) -> None:
     """Measure how fast backbones embed; writes <report-dir>/speed_benchmark.md. PASSED or FAILED at 2x."""
-    import tempfile
-
     _require_extra()
     import torch
 
     from baselines import speed as bench
 
-    chosen: Any = precision
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     texts = bench.read_sequences(sequences, num_sequences) if sequences else bench.mixed(num_sequences)
     names = [fast] if fastesm_only else [fast, large]
-    weights = "Published weights."
-    with tempfile.TemporaryDirectory() as scratch:
-        if random_weights:
-            paths = [str(bench.random_checkpoint(Path(scratch) / name, name, layers)) for name in names]
-            shown = f"{layers} layers of each" if layers else "all layers"
-            weights = f"Random weights in the real shapes, {shown}: times are real, embeddings mean nothing."
-        else:
-            paths = names
+    with bench.checkpoints(names, random_weights=random_weights, layers=layers) as (paths, weights):
         found, missing = bench.compare(
-            texts, paths, precision=chosen, device=device, runs=num_runs, warmup=warmup, say=click.echo
+            texts, paths, precision=precision, device=device, runs=num_runs, warmup=warmup, say=click.echo
         )
     if fastesm_only:
         missing[large] = "left out by --fastesm-only"
@@ -289,13 +306,6 @@ def _require_extra() -> None:
         raise DataError(f"{MISSING} ({error})") from error
 
 
-def _known_heads(names: list[str]) -> None:
-    from baselines.training.heads import HEADS
-
-    if unknown := [n for n in names if n not in HEADS]:
-        raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
-
-
 def _metadata(folder: Path) -> dict[str, Any]:
     from baselines.predicting.store import read_metadata
 
@@ -309,7 +319,7 @@ def _shown(value: object) -> str:
 
 
 def main() -> NoReturn:
-    """Run `apb-zoo`."""
+    """Run `apb-zoo`; errors become a message and an exit status here, and nowhere else."""
     try:
         app.main(standalone_mode=False)
     except click.exceptions.Abort:
