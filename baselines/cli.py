@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from baselines.data import SOURCES
 from baselines.errors import DataError
 from baselines.package import DEFAULT_BASE, PackageError
+from baselines.training.data import SOURCES
 
 if TYPE_CHECKING:
-    from baselines.features import Features
+    from baselines.backbones.embedder import Precision
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -44,7 +43,7 @@ def app() -> None:
 @click.option("--from", "local", type=FILE, help="A local copy, as published or as this command writes it.")
 def fetch(name: str, out: Path | None, local: Path | None) -> None:
     """Download a public training set and check its hash."""
-    from baselines.data import fetch as run
+    from baselines.training.data import fetch as run
 
     target = run(name, out or Path("data") / f"{name}_vh.csv", local)
     click.echo(f"{target}: verified; cite {SOURCES[name].citation}")
@@ -56,7 +55,7 @@ def fetch(name: str, out: Path | None, local: Path | None) -> None:
 @click.option("--seed", type=int, default=1, show_default=True)
 def synthetic(out: Path, n: int, seed: int) -> None:
     """Make a synthetic training set: it looks like antibodies and says nothing about them."""
-    from baselines.synthetic import antibodies
+    from baselines.training.synthetic import antibodies
 
     out.parent.mkdir(parents=True, exist_ok=True)
     antibodies(n, seed).to_csv(out, index=False, lineterminator="\n")
@@ -88,29 +87,33 @@ MISSING = "The extra 'baselines' is not installed: pip install '.[baselines]'"
 @DEVICE
 @CACHE
 def train(
-    backbone: str, head: str, data: Path, out: Path, seed: int, precision: str, device: str, cache: Path | None
+    backbone: str, head: str, data: Path, out: Path, seed: int, precision: Precision, device: str, cache: Path | None
 ) -> None:
     """Cross-validate and train one head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
 
     Folds are made twice: stratified, and so that near copies stay on one side.
     """
-    from baselines.data import read_training_set
+    from baselines.training.data import read_training_set
 
     training = read_training_set(data)
     if (backbone, head) == ("composition", "logreg"):  # its image reads plain JSON and needs no package
-        from baselines.train import composition_logreg, save
+        from baselines.training.composition_logreg import composition_logreg, save
 
         path = save(composition_logreg(training), out / backbone / head / "model.json")
         click.echo(f"{path}: {len(training.labels)} sequences of '{training.name}'")
         try:
-            _zoo()
+            _require_extra()
         except DataError as error:
             click.echo(f"no checkpoint beside it: {error}")
             return
-    zoo = _zoo()
-    _known_heads([head])
-    features = _features(backbone, precision=precision, device=device, cache=cache)
-    folder = zoo.train(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
+    _require_extra()
+    from baselines.predicting.features import Features
+    from baselines.training.heads import require_known
+    from baselines.training.train import train as run
+
+    require_known([head])
+    features = Features(backbone, precision=precision, device=device, cache=cache)
+    folder = run(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
     found = _metadata(folder)["cross_validation"]
     for kind in ("stratified", "by_cluster"):
         shown = ", ".join(f"{k} {v['mean']:.3f} (SD {v['sd']:.3f})" for k, v in found[kind].items())
@@ -129,18 +132,16 @@ def train(
 @CACHE
 def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device: str, cache: Path | None) -> None:
     """Score datasets; writes <out>/benchmarks/<backbone>/<head>/<dataset>/."""
-    zoo = _zoo()
-    from baselines import store
+    _require_extra()
+    from baselines.predicting import store
+    from baselines.training.data import read_dataset
+    from baselines.training.test import test as run
 
     trained = store.load(model)
-    parts = trained.metadata["backbone"]
-    spec = backbone or "+".join(p["name"] for p in parts)
-    precision = next((p["precision"] for p in parts if "precision" in p), "fp32")
-    features = _features(spec, precision=precision, device=device, cache=cache)
-    store.require_backbone(trained, features)
+    features = store.features_of(trained, backbone, device=device, cache=cache)
     for path in tests:
-        dataset = zoo.read_dataset(path)
-        found = zoo.test(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
+        dataset = read_dataset(path)
+        found = run(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
 
 
@@ -157,25 +158,30 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
 @DEVICE
 @CACHE
 def matrix(
-    backbone: str, head: str, data: Path, tests: tuple[Path, ...], out: Path, seed: int, precision: str, device: str,
+    backbone: str,
+    head: str,
+    data: Path,
+    tests: tuple[Path, ...],
+    out: Path,
+    seed: int,
+    precision: Precision,
+    device: str,
     cache: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Every backbone with every head, compared; what is finished is kept, every sequence is embedded once.
 
     BACKBONE and HEAD are lists separated by commas.
     """
-    from baselines.data import read_training_set
+    _require_extra()
+    from baselines.training.data import read_dataset, read_training_set
+    from baselines.training.heads import require_known
+    from baselines.training.matrix import matrix as run
 
-    zoo = _zoo()
     names = head.split(",")
-    _known_heads(names)
-    options = {"precision": precision, "cache": cache}
-    if device != "auto":
-        options["device"] = device
-    zoo.matrix(
-        backbone.split(","), names, read_training_set(data), [zoo.read_dataset(p) for p in tests], out, say=click.echo,
-        seed=seed, **options,
-    )  # fmt: skip
+    require_known(names)
+    training, datasets = read_training_set(data), [read_dataset(path) for path in tests]
+    options = {"precision": precision, "device": device, "cache": cache}
+    run(backbone.split(","), names, training, datasets, out, say=click.echo, seed=seed, **options)
     click.echo((out / "comparison.md").read_text(encoding="utf-8"))
 
 
@@ -186,8 +192,8 @@ def matrix(
 @click.option("--backbone", default="", help="Where the backbone's weights are.  [default: by the model's metadata]")
 def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
     """Score sequences by the container contract."""
-    _zoo()
-    from baselines.predict import predict as run
+    _require_extra()
+    from baselines.predicting.predict import predict as run
 
     click.echo(f"{target}: {run(model, source, target, backbone=backbone, progress=True)} rows")
 
@@ -206,9 +212,17 @@ def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
 @click.option("--submissions", type=FOLDER, help="Also write <name>.yaml here.")
 @click.option("--no-build", is_flag=True, help="Only gather the files.")
 def package(
-    backbone: str, head: str | None, model: Path | None, weights: str, base_image: str, torch_index: str, gpu: bool,
-    context: Path, submissions: Path | None, no_build: bool,
-) -> None:  # fmt: skip
+    backbone: str,
+    head: str | None,
+    model: Path | None,
+    weights: str,
+    base_image: str,
+    torch_index: str,
+    gpu: bool,
+    context: Path,
+    submissions: Path | None,
+    no_build: bool,
+) -> None:
     """Build a reference image apb/<name>:<version> in the local engine, with its weights in it.
 
     BACKBONE HEAD is one of the zoo's models (esm1v logreg); one argument alone is an image without a backbone
@@ -250,31 +264,31 @@ def package(
 @PRECISION
 @DEVICE
 def speed(
-    num_sequences: int, num_runs: int, warmup: int, report_dir: Path, fastesm_only: bool, sequences: Path | None,
-    fast: str, large: str, random_weights: bool, layers: int | None, precision: str, device: str,
-) -> None:  # fmt: skip
+    num_sequences: int,
+    num_runs: int,
+    warmup: int,
+    report_dir: Path,
+    fastesm_only: bool,
+    sequences: Path | None,
+    fast: str,
+    large: str,
+    random_weights: bool,
+    layers: int | None,
+    precision: Precision,
+    device: str,
+) -> None:
     """Measure how fast backbones embed; writes <report-dir>/speed_benchmark.md. PASSED or FAILED at 2x."""
-    import tempfile
-
-    _zoo()
+    _require_extra()
     import torch
 
     from baselines import speed as bench
 
-    chosen: Any = precision
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     texts = bench.read_sequences(sequences, num_sequences) if sequences else bench.mixed(num_sequences)
     names = [fast] if fastesm_only else [fast, large]
-    weights = "Published weights."
-    with tempfile.TemporaryDirectory() as scratch:
-        if random_weights:
-            paths = [str(bench.random_checkpoint(Path(scratch) / name, name, layers)) for name in names]
-            shown = f"{layers} layers of each" if layers else "all layers"
-            weights = f"Random weights in the real shapes, {shown}: times are real, embeddings mean nothing."
-        else:
-            paths = names
+    with bench.checkpoints(names, random_weights=random_weights, layers=layers) as (paths, weights):
         found, missing = bench.compare(
-            texts, paths, precision=chosen, device=device, runs=num_runs, warmup=warmup, say=click.echo
+            texts, paths, precision=precision, device=device, runs=num_runs, warmup=warmup, say=click.echo
         )
     if fastesm_only:
         missing[large] = "left out by --fastesm-only"
@@ -284,30 +298,16 @@ def speed(
     click.echo("\n" + bench.table(found) + "\n\n" + "\n".join(lines) + f"\n{path}")
 
 
-def _zoo() -> ModuleType:
+def _require_extra() -> None:
+    """Say what to install, before anything is imported that needs it."""
     try:
-        from baselines import zoo
+        import baselines.training.matrix  # noqa: F401
     except ImportError as error:
         raise DataError(f"{MISSING} ({error})") from error
-    return zoo
-
-
-def _features(spec: str, **options: Any) -> Features:
-    from baselines.features import Features
-
-    chosen = {k: v for k, v in options.items() if not (k == "device" and v == "auto")}
-    return Features(spec, **chosen)
-
-
-def _known_heads(names: list[str]) -> None:
-    from baselines.heads import HEADS
-
-    if unknown := [n for n in names if n not in HEADS]:
-        raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
-    from baselines.store import read_metadata
+    from baselines.predicting.store import read_metadata
 
     found = read_metadata(folder)
     assert found is not None
@@ -319,7 +319,7 @@ def _shown(value: object) -> str:
 
 
 def main() -> NoReturn:
-    """Run `apb-zoo`."""
+    """Run `apb-zoo`; errors become a message and an exit status here, and nowhere else."""
     try:
         app.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -15,11 +15,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
 import yaml
+
+if TYPE_CHECKING:
+    from baselines.backbones.checkpoint import Checkpoint
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE / "images"
@@ -64,7 +67,7 @@ def lay_out(name: str, folder: Path, model: Path | None = None) -> Path:
         shutil.rmtree(context)
     shutil.copytree(IMAGES / name, context, ignore=shutil.ignore_patterns("__pycache__"))
     for module in settings.get("modules", []):
-        shutil.copyfile(HERE / module, context / module)
+        shutil.copyfile(HERE / module, context / Path(module).name)
     if settings.get("needs_model"):
         if model is None:
             raise PackageError(f"'{name}' needs a trained model: apb-zoo train, then --model FILE.")
@@ -91,10 +94,9 @@ def build(context: Path, base_image: str = DEFAULT_BASE) -> str:
     return tag
 
 
-MODULES = (
-    "__init__", "errors", "tokens", "checkpoint", "packed", "stock", "cache", "embedder", "composition", "features",
-    "store", "predict",
-)  # fmt: skip
+CODE = ("__init__.py", "errors.py", "backbones", "predicting")
+"""What of this package an image with a backbone takes along: two folders whole, and what both stand on."""
+
 NEEDS = ("numpy", "scipy", "scikit-learn", "skops", "safetensors", "torch")
 BOOSTED = ("xgboost", "voting", "stacking")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")
@@ -115,20 +117,11 @@ def lay_out_esm(
         PackageError: a package cannot be had.
         DataError: the model was not trained on these weights.
     """
-    import numpy as np
-    from safetensors.torch import save_file
-
-    from baselines import store
-    from baselines.checkpoint import BACKBONES
-    from baselines.embedder import TEST_SEQUENCES
-    from baselines.features import Features
-    from baselines.stock import StockEsm
-    from baselines.tokens import clean
+    from baselines.backbones.checkpoint import BACKBONES
+    from baselines.predicting import store
 
     trained = store.load(model)
-    precision: Any = trained.metadata["backbone"][0].get("precision", "fp32")
-    features = Features(weights, precision=precision, device="cpu")
-    store.require_backbone(trained, features)
+    embedder = store.features_of(trained, weights, device="cpu").embedder()
     if trained.metadata["classifier"]["type"] != head:
         raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
     named = trained.metadata["backbone"][0]["name"]
@@ -138,28 +131,52 @@ def lay_out_esm(
     context = folder / str(settings["name"])
     if context.exists():
         shutil.rmtree(context)
-    (context / "app" / "baselines").mkdir(parents=True)
+    context.mkdir(parents=True)
     shutil.copyfile(IMAGES / "esm" / "Dockerfile", context / "Dockerfile")
-    for module in MODULES:
-        shutil.copyfile(HERE / f"{module}.py", context / "app" / "baselines" / f"{module}.py")
-    target = context / "model"
-    (target / "weights").mkdir(parents=True)
-    for name in (store.MODEL, store.METADATA):
-        shutil.copyfile(model / name, target / name)
-    embedder = features.embedder()
-    shutil.copyfile(embedder.checkpoint.folder / "config.json", target / "weights" / "config.json")
-    tensors = {name: tensor.float().contiguous() for name, tensor in embedder.checkpoint.tensors().items()}
-    save_file(tensors, target / "weights" / "model.safetensors")
-    stock = StockEsm(embedder.checkpoint).means(clean(TEST_SEQUENCES))
-    np.save(target / "selftest.npy", stock)
-    weight_gb = sum(tensor.numel() for tensor in tensors.values()) * 4 / 1e9
+    copy_code(context / "app" / "baselines")
+    weight_gb = _copy_model(model, embedder.checkpoint, context / "model")
     settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
-    for path in target.rglob("*"):  # the container's user is somebody else
-        path.chmod(0o755 if path.is_dir() else 0o644)
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     _wheels(context / "wheels", [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])], gpu=gpu, index=torch_index)
     return context
+
+
+def copy_code(target: Path) -> None:
+    """Copy what of this package runs in an image."""
+    target.mkdir(parents=True)
+    for name in CODE:
+        if (HERE / name).is_dir():
+            shutil.copytree(HERE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(HERE / name, target / name)
+
+
+def _copy_model(model: Path, checkpoint: Checkpoint, target: Path) -> float:
+    """The trained head, the backbone's weights in float32, and what the stock model says of the self-test's sequences.
+
+    Returns:
+        The size of the weights in GB.
+    """
+    import numpy as np
+    from safetensors.torch import save_file
+
+    from baselines.backbones.embedder import TEST_SEQUENCES
+    from baselines.backbones.stock import StockEsm
+    from baselines.backbones.tokens import clean
+    from baselines.predicting import store
+    from baselines.predicting.predict import SELF_TEST, WEIGHTS
+
+    (target / WEIGHTS).mkdir(parents=True)
+    for name in (store.MODEL, store.METADATA):
+        shutil.copyfile(model / name, target / name)
+    shutil.copyfile(checkpoint.folder / "config.json", target / WEIGHTS / "config.json")
+    tensors = {name: tensor.float().contiguous() for name, tensor in checkpoint.tensors().items()}
+    save_file(tensors, target / WEIGHTS / "model.safetensors")
+    np.save(target / SELF_TEST, StockEsm(checkpoint).means(clean(TEST_SEQUENCES)))
+    for path in target.rglob("*"):  # the container's user is somebody else
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return sum(tensor.numel() for tensor in tensors.values()) * 4 / 1e9
 
 
 def _esm_config(backbone: str, head: str, *, gpu: bool) -> dict[str, Any]:
@@ -174,13 +191,18 @@ def _esm_config(backbone: str, head: str, *, gpu: bool) -> dict[str, Any]:
             raise PackageError(f"{backbone} would take the name of a reference image; rename its folder.")
         title = f"{Path(backbone).name} {head}"
         settings = {
-            "name": f"{slug}-{head.replace('_', '-')}", "version": "1.0", "backbone": Path(backbone).name, "head": head,
+            "name": f"{slug}-{head.replace('_', '-')}",
+            "version": "1.0",
+            "backbone": Path(backbone).name,
+            "head": head,
             "submission": {
-                "name": title[:60], "author": "Antibody Polyreactivity Benchmark", "license": "Apache-2.0",
+                "name": title[:60],
+                "author": "Antibody Polyreactivity Benchmark",
+                "license": "Apache-2.0",
                 "model": {"backbone": Path(backbone).name[:60], "head": head},
                 "resources": {"gpu": False, "memory_gb": 8, "timeout_minutes": 120},
             },
-        }  # fmt: skip
+        }
     if gpu:
         settings["name"] += "-gpu"
         settings["submission"]["resources"]["gpu"] = True

@@ -11,8 +11,10 @@ import json
 import platform
 import random
 import resource
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,17 +23,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.checkpoint import Checkpoint, Shape
-from baselines.embedder import DTYPES, Embedder, Precision
+from baselines.backbones.checkpoint import Checkpoint, Shape
+from baselines.backbones.embedder import DTYPES, Embedder, Precision
+from baselines.backbones.packed import has_onednn
+from baselines.backbones.stock import StockEsm
+from baselines.backbones.tokens import VOCABULARY, clean
 from baselines.errors import DataError
-from baselines.packed import has_onednn
-from baselines.stock import StockEsm
-from baselines.tokens import VOCABULARY, clean
 
 LENGTHS = (100, 300, 500)
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 BATCH = 8
 BAR = 2.0
+SHAPES = {
+    "esm2_35m": (480, 12, 20, 1920),
+    "esm1v": (1280, 33, 20, 5120),
+    "esm2_650m": (1280, 33, 20, 5120),
+    "fastesm2_650": (1280, 33, 20, 5120),
+    "esm2_3b": (2560, 36, 40, 10240),
+}
+"""Width, layers, heads and inner width of each backbone."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Sequences per second."""
+        """Sequences per second of the median run."""
         return self.sequences / self.seconds
 
 
@@ -92,24 +102,42 @@ def random_checkpoint(folder: Path, shape: str, layers: int | None = None) -> Pa
     Args:
         layers: fewer than the real one has, to save time; times are then of so many layers.
     """
-    shapes = {
-        "esm2_35m": (480, 12, 20, 1920), "esm1v": (1280, 33, 20, 5120), "esm2_650m": (1280, 33, 20, 5120),
-        "fastesm2_650": (1280, 33, 20, 5120), "esm2_3b": (2560, 36, 40, 10240),
-    }  # fmt: skip
-    if shape not in shapes:
-        raise DataError(f"There is no shape '{shape}'. Known are: {', '.join(shapes)}.")
-    width, real, heads, inner = shapes[shape]
+    if shape not in SHAPES:
+        raise DataError(f"There is no shape '{shape}'. Known are: {', '.join(SHAPES)}.")
+    width, real, heads, inner = SHAPES[shape]
     from transformers import EsmConfig, EsmForMaskedLM
 
     torch.manual_seed(0)
     config = EsmConfig(
-        vocab_size=len(VOCABULARY), hidden_size=width, num_hidden_layers=layers or real, num_attention_heads=heads,
-        intermediate_size=inner, max_position_embeddings=1026, pad_token_id=1, mask_token_id=32, token_dropout=True,
-        position_embedding_type="absolute" if shape == "esm1v" else "rotary", emb_layer_norm_before=False,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5,
-    )  # fmt: skip
+        vocab_size=len(VOCABULARY),
+        hidden_size=width,
+        num_hidden_layers=layers or real,
+        num_attention_heads=heads,
+        intermediate_size=inner,
+        max_position_embeddings=1026,
+        pad_token_id=1,
+        mask_token_id=32,
+        token_dropout=True,
+        position_embedding_type="absolute" if shape == "esm1v" else "rotary",
+        emb_layer_norm_before=False,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        layer_norm_eps=1e-5,
+    )
     EsmForMaskedLM(config).save_pretrained(folder)
     return folder
+
+
+@contextmanager
+def checkpoints(names: Sequence[str], *, random_weights: bool, layers: int | None) -> Iterator[tuple[list[str], str]]:
+    """What to measure for each name, and what to say of its weights; random ones are gone at the end."""
+    if not random_weights:
+        yield list(names), "Published weights."
+        return
+    shown = f"{layers} layers of each" if layers else "all layers"
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = [str(random_checkpoint(Path(scratch) / name, name, layers)) for name in names]
+        yield paths, f"Random weights in the real shapes, {shown}: times are real, embeddings mean nothing."
 
 
 def operations(shape: Shape, lengths: Sequence[int]) -> float:
@@ -132,30 +160,54 @@ def peak_rate(device: str, dtype: torch.dtype, seconds: float = 0.5) -> float:
     return 2 * size**3 / best
 
 
-def measure(
-    name: str, run: Callable[[], object], shape: Shape, sequences: Sequence[str], *, engine: str, device: str,
-    padded: float, peak: float, runs: int, warmup: int, again: Callable[[], object] | None = None,
-) -> Measured:  # fmt: skip
-    """Warm up on a few sequences, then time whole runs and take the median.
+@dataclass(frozen=True)
+class Bench:
+    """What every model is measured on, and how.
 
-    Args:
-        again: what is done to warm up; default the whole run.
+    Attributes:
+        device: `cpu` or `cuda`.
         peak: operations per second that the share is of.
+        runs: timed ones; their median counts.
+        warmup: passes over a few sequences before.
     """
-    for _ in range(warmup):
-        (again or run)()
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    seconds = float(np.median([_timed(run, device) for _ in range(runs)]))
-    memory = (
-        torch.cuda.max_memory_allocated()
-        if device == "cuda"
-        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    )
-    work = operations(shape, [len(s) for s in sequences])
-    return Measured(
-        name, engine, len(sequences), sum(map(len, sequences)), seconds, padded, memory / 1e6, work / seconds / peak
-    )
+
+    sequences: Sequence[str]
+    device: str
+    peak: float
+    runs: int
+    warmup: int
+
+    def measure(
+        self, checkpoint: Checkpoint, engine: str, embed: Callable[[Sequence[str]], object], padded: float = 0.0
+    ) -> Measured:
+        """Warm up on the shortest sequences, then time whole runs and take the median."""
+        few = sorted(self.sequences, key=len)[:4]
+        for _ in range(self.warmup):
+            embed(few)
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        seconds = float(np.median([_timed(partial(embed, self.sequences), self.device) for _ in range(self.runs)]))
+        memory = (
+            torch.cuda.max_memory_allocated()
+            if self.device == "cuda"
+            else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        )
+        lengths = [len(s) for s in self.sequences]
+        return Measured(
+            model=checkpoint.name,
+            engine=engine,
+            sequences=len(lengths),
+            residues=sum(lengths),
+            seconds=seconds,
+            padded=padded,
+            peak_memory_mb=memory / 1e6,
+            share=operations(checkpoint.shape, lengths) / seconds / self.peak,
+        )
+
+    def measure_stock(self, checkpoint: Checkpoint) -> Measured:
+        """The same for the stock model in the usual loop."""
+        embed = partial(StockEsm(checkpoint, self.device).means, batch=BATCH)
+        return self.measure(checkpoint, f"stock, batch {BATCH}, fp32", embed, stock_padding(self.sequences))
 
 
 def _timed(run: Callable[[], object], device: str) -> float:
@@ -177,9 +229,15 @@ def stock_padding(sequences: Sequence[str], batch: int = BATCH) -> float:
 
 
 def compare(
-    sequences: Sequence[str], names: Sequence[str], *, precision: Precision, device: str, runs: int, warmup: int,
+    sequences: Sequence[str],
+    names: Sequence[str],
+    *,
+    precision: Precision,
+    device: str,
+    runs: int,
+    warmup: int,
     say: Callable[[str], None],
-) -> tuple[list[Measured], dict[str, str]]:  # fmt: skip
+) -> tuple[list[Measured], dict[str, str]]:
     """Measure each checkpoint by the packed engine, and the first also by the stock loop with the same weights.
 
     Args:
@@ -188,49 +246,25 @@ def compare(
     Returns:
         The measurements, and why each of the others could not be measured.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    peak = peak_rate(device, DTYPES[precision])
+    bench = Bench(sequences, device, peak_rate(device, DTYPES[precision]), runs, warmup)
     found: list[Measured] = []
     missing: dict[str, str] = {}
-    few = sorted(sequences, key=len)[:4]
-
-    def embed(embedder: Embedder, some: Sequence[str]) -> None:
-        embedder.embed(some)
-
     for position, name in enumerate(names):
         try:
             embedder = Embedder(name, device=device, precision=precision, self_test=False)
             checkpoint = embedder.checkpoint
-            found.append(
-                measure(
-                    checkpoint.name, partial(embed, embedder, sequences), checkpoint.shape, sequences, device=device,
-                    engine=f"{embedder.engine} {precision}", padded=0.0, peak=peak, runs=runs, warmup=warmup,
-                    again=partial(embed, embedder, few),
-                )
-            )  # fmt: skip
+            found.append(bench.measure(checkpoint, f"{embedder.engine} {precision}", embedder.embed))
             say(f"{checkpoint.name}: {found[-1].rate:.2f} sequences/s")
             del embedder
             gc.collect()
             if position == 0:
-                found.append(_stock(checkpoint, sequences, few, device=device, peak=peak, runs=runs, warmup=warmup))
+                found.append(bench.measure_stock(checkpoint))
                 say(f"{checkpoint.name}, stock loop: {found[-1].rate:.2f} sequences/s")
         except (DataError, MemoryError, RuntimeError) as error:
             missing[name] = str(error).splitlines()[0][:300] or repr(error)
             say(f"{name} cannot be measured: {missing[name]}")
         gc.collect()
     return found, missing
-
-
-def _stock(
-    checkpoint: Checkpoint, sequences: Sequence[str], few: Sequence[str], *, device: str, peak: float, runs: int,
-    warmup: int,
-) -> Measured:  # fmt: skip
-    model = StockEsm(checkpoint, device)
-    return measure(
-        checkpoint.name, lambda: model.means(sequences, BATCH), checkpoint.shape, sequences, device=device,
-        engine=f"stock, batch {BATCH}, fp32", padded=stock_padding(sequences), peak=peak, runs=runs, warmup=warmup,
-        again=lambda: model.means(few, BATCH),
-    )  # fmt: skip
 
 
 def verdicts(found: Sequence[Measured], missing: dict[str, str], fast: str, large: str) -> list[str]:
@@ -252,7 +286,7 @@ def verdicts(found: Sequence[Measured], missing: dict[str, str], fast: str, larg
 
 
 def table(found: Sequence[Measured]) -> str:
-    """Markdown."""
+    """The measurements as a table in markdown, a line each."""
     head = (
         "| model | engine | total s | ms per sequence | sequences/s | residues/s | padded | peak MB | share of matmul |"
     )

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baselines.checkpoint import Checkpoint
-from baselines.embedder import Embedder
+from baselines.backbones.checkpoint import Checkpoint
+from baselines.backbones.embedder import Embedder
+from baselines.backbones.stock import StockEsm
+from baselines.backbones.tokens import VOCABULARY, clean, encode
 from baselines.speed import RESIDUES, mixed, operations, peak_rate, random_checkpoint
-from baselines.stock import StockEsm
-from baselines.tokens import VOCABULARY, clean, encode
 
 ROUNDS = 3
 SHAPES = {"35M shape": ("esm2_35m", None), "650M width, 3 layers": ("esm2_650m", 3)}

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from baselines import package
-from baselines.data import SOURCES, read_training_set
-from baselines.synthetic import antibodies
-from baselines.train import composition_logreg, save
+from baselines.training.composition_logreg import composition_logreg, save
+from baselines.training.data import SOURCES, read_training_set
+from baselines.training.synthetic import antibodies
 from scripts.machine import Missing, base_image, engine, say
 
 ROOT = Path(__file__).resolve().parent.parent

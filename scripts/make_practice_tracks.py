@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from baselines.synthetic import antibodies, nanobodies
+from baselines.training.synthetic import antibodies, nanobodies
 
 FOLDER = Path(__file__).resolve().parent.parent / "test_data"
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody calls it so
 
-from baselines.checkpoint import Checkpoint, Shape
+from baselines.backbones.checkpoint import Checkpoint, Shape
 from baselines.errors import DataError
 
 TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from baselines.composition import FEATURES, features
+from baselines.backbones.tokens import clean
 from baselines.errors import DataError
-from baselines.tokens import clean
+from baselines.predicting.composition import FEATURES, features
 
 if TYPE_CHECKING:
-    from baselines.embedder import Embedder, Precision
+    from baselines.backbones.embedder import Embedder, Precision
 
 DESCRIPTORS = "composition"
+Matrix = npt.NDArray[np.float64]
 
 
 def folder_name(name: str) -> str:
@@ -48,10 +49,10 @@ class Features:
 
     @property
     def name(self) -> str:
-        """For folders and tables."""
+        """The parts by their names, as folders and tables show them."""
         return "+".join(folder_name(part) for part in self.parts)
 
-    def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float64]:
+    def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> Matrix:
         """[n, width] in the order of the sequences.
 
         Raises:
@@ -64,7 +65,7 @@ class Features:
         return [self._describe(part) for part in self.parts]
 
     def embedder(self) -> Embedder:
-        """The one backbone.
+        """The embedder of features that are one backbone and nothing else.
 
         Raises:
             DataError: there is none, or there are two.
@@ -73,14 +74,14 @@ class Features:
             raise DataError(f"'{'+'.join(self.parts)}' is not one backbone.")
         return self._embedder(self.parts[0])
 
-    def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> npt.NDArray[np.float64]:
+    def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> Matrix:
         if part == DESCRIPTORS:
             return np.array([features(s) for s in clean(sequences)], dtype=np.float64).reshape(-1, len(FEATURES))
         return self._embedder(part).embed(sequences, progress=progress).vectors.astype(np.float64)
 
     def _embedder(self, part: str) -> Embedder:
         if part not in self.embedders:
-            from baselines.embedder import Embedder  # torch: not for the plain descriptors
+            from baselines.backbones.embedder import Embedder  # torch: not for the plain descriptors
 
             self.embedders[part] = Embedder(part, **self.options)
         return self.embedders[part]
@@ -90,6 +91,10 @@ class Features:
             return {"name": DESCRIPTORS, "features": list(FEATURES), "width": len(FEATURES)}
         e = self._embedder(part)
         return {
-            "name": e.checkpoint.name, "revision": e.checkpoint.revision, "sha256": e.checkpoint.sha256,
-            "precision": e.precision, "pooling": "mean", "width": e.width,
-        }  # fmt: skip
+            "name": e.checkpoint.name,
+            "revision": e.checkpoint.revision,
+            "sha256": e.checkpoint.sha256,
+            "precision": e.precision,
+            "pooling": "mean",
+            "width": e.width,
+        }

@@ -14,13 +14,9 @@ import numpy.typing as npt
 
 from baselines.errors import DataError
 
-VOCABULARY = (
-    "<cls>", "<pad>", "<eos>", "<unk>", "L", "A", "G", "V", "S", "E", "R", "T", "I", "D", "P", "K", "Q", "N", "F", "Y",
-    "M", "H", "W", "C", "X", "B", "U", "Z", "O", ".", "-", "<null_1>", "<mask>",
-)  # fmt: skip
-CLS, EOS = VOCABULARY.index("<cls>"), VOCABULARY.index("<eos>")
 RESIDUES = "LAGVSERTIDPKQNFYMHWCXBUZO"
-GAPS = "-."
+VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", *RESIDUES, ".", "-", "<null_1>", "<mask>")
+CLS, EOS = VOCABULARY.index("<cls>"), VOCABULARY.index("<eos>")
 
 _TABLE = np.full(256, 255, dtype=np.uint8)
 for _residue in RESIDUES:
@@ -65,7 +61,7 @@ def clean(sequences: Sequence[str], limit: int | None = None) -> list[str]:
 
 
 def encode(sequences: Sequence[str]) -> Tokens:
-    """Tokens of clean sequences."""
+    """Tokens of sequences that `clean` gave back, in their order."""
     residues = np.array([len(s) for s in sequences], dtype=np.int64)
     lengths = residues + 2
     ends = np.cumsum(lengths)

@@ -20,13 +20,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from baselines import folds, speed, store, zoo
+from baselines import speed
 from baselines.cli import app
-from baselines.data import TrainingSet, read_training_set
 from baselines.errors import DataError
-from baselines.features import Features
-from baselines.heads import HEADS
-from baselines.synthetic import antibodies
+from baselines.predicting import store
+from baselines.predicting.features import Features
+from baselines.training import folds, train
+from baselines.training.data import TrainingSet, read_dataset, read_training_set
+from baselines.training.heads import HEADS
+from baselines.training.synthetic import antibodies
 from tests.conftest import BIN, REAL_DATA, Workspace
 from tests.support import esm
 
@@ -93,10 +95,10 @@ def test_near_copies_in_the_real_training_set() -> None:
 def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
     training: TrainingSet, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zoo, "FOLDS", 3)
+    monkeypatch.setattr(train, "FOLDS", 3)
     features = Features("composition")
     x = features.matrix(training.sequences)
-    folders = [zoo.train(features, x, training, head, tmp_path / name, seed=7) for name in ("one", "two")]
+    folders = [train.train(features, x, training, head, tmp_path / name, seed=7) for name in ("one", "two")]
     assert folders[0] == tmp_path / "one" / "checkpoints" / "composition" / head
     for name in (store.MODEL, store.METADATA):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
@@ -113,9 +115,9 @@ def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
 
 @pytest.fixture
 def model(training: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(zoo, "FOLDS", 3)
+    monkeypatch.setattr(train, "FOLDS", 3)
     features = Features("composition")
-    return zoo.train(features, features.matrix(training.sequences), training, "logreg", tmp_path / "models")
+    return train.train(features, features.matrix(training.sequences), training, "logreg", tmp_path / "models")
 
 
 class Evil:
@@ -278,14 +280,14 @@ def test_a_training_set_that_will_not_do_is_told(tmp_path: Path, rows: str, told
 def test_a_dataset_that_is_none_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "test.csv").write_text(text)
     with pytest.raises(DataError):
-        zoo.read_dataset(tmp_path / "test.csv")
+        read_dataset(tmp_path / "test.csv")
 
 
 def test_labels_of_other_sequences_are_refused(tmp_path: Path) -> None:
     (tmp_path / "sequences.csv").write_text("sequence_id,sequence\na,ACD\nb,ACD\n")
     (tmp_path / "labels.csv").write_text("sequence_id,label\na,1\nc,0\n")
     with pytest.raises(DataError, match="same ids"):
-        zoo.read_dataset(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_plain_descriptors_see_clean_sequences() -> None:

@@ -22,15 +22,20 @@ import skops.io
 from sklearn.pipeline import Pipeline
 
 from baselines.errors import DataError
-from baselines.features import Features
+from baselines.predicting.features import Features
 
 MODEL, METADATA = "model.skops", "metadata.json"
 SCHEMA_VERSION = "1"
 ALLOWED = {
-    "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration",
-    "sklearn.model_selection._split.StratifiedKFold", "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.tree._tree.Tree", "sklearn.utils._bunch.Bunch", "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier",
-}  # fmt: skip
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +66,11 @@ def save(folder: Path, model: Pipeline, metadata: dict[str, Any]) -> None:
     content = _canonical(skops.io.dumps(model))
     (folder / MODEL).write_bytes(content)
     whole = {
-        **metadata, "schema_version": SCHEMA_VERSION, "model_sha256": hashlib.sha256(content).hexdigest(),
+        **metadata,
+        "schema_version": SCHEMA_VERSION,
+        "model_sha256": hashlib.sha256(content).hexdigest(),
         "sklearn": sklearn.__version__,
-    }  # fmt: skip
+    }
     (folder / METADATA).write_text(json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -128,6 +135,23 @@ def require_backbone(trained: Trained, features: Features) -> None:
     compared = ("sha256", "precision", "pooling", "width", "features")
     if [[p.get(k) for k in compared] for p in wanted] != [[p.get(k) for k in compared] for p in found]:
         raise DataError(f"The model was trained on {_short(wanted)}, not on {_short(found)}.")
+
+
+def features_of(trained: Trained, backbone: str = "", **options: Any) -> Features:
+    """The features that a model was trained on, in the precision that its metadata name.
+
+    Args:
+        backbone: where its weights are; default by the name in the metadata.
+        options: for `Features`.
+
+    Raises:
+        DataError: these are not what it was trained on.
+    """
+    parts = trained.metadata["backbone"]
+    precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
+    features = Features(backbone or "+".join(p["name"] for p in parts), precision=precision, **options)
+    require_backbone(trained, features)
+    return features
 
 
 def _short(parts: Sequence[Mapping[str, Any]]) -> str:

@@ -14,8 +14,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from baselines.composition import FEATURES, features
-from baselines.data import TrainingSet
+from baselines.predicting.composition import FEATURES, features
+from baselines.training.data import TrainingSet
 
 SEED = 20261121
 
@@ -43,11 +43,15 @@ def composition_logreg(data: TrainingSet) -> dict[str, Any]:
         "coefficients": model.coef_[0].tolist(),
         "intercept": float(model.intercept_[0]),
         "training": {
-            "set": data.name, "sha256": data.sha256, "n": len(y), "positives": int(y.sum()), "seed": SEED,
+            "set": data.name,
+            "sha256": data.sha256,
+            "n": len(y),
+            "positives": int(y.sum()),
+            "seed": SEED,
             "cv_roc_auc_10_fold": round(float(roc_auc_score(y, held_out)), 4),
         },
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
-    }  # fmt: skip
+    }
 
 
 def save(model: dict[str, Any], path: Path) -> Path:

@@ -86,12 +86,18 @@ class Checkpoint:
             c = self.config
             rope = c.get("rope_parameters") or {}
             self.shape = Shape(
-                int(c["num_hidden_layers"]), int(c["hidden_size"]), int(c["num_attention_heads"]),
-                int(c["intermediate_size"]), c.get("position_embedding_type", "absolute") == "rotary",
-                int(c["max_position_embeddings"]), bool(c.get("emb_layer_norm_before")), bool(c.get("token_dropout")),
-                float(c["layer_norm_eps"]), float(c.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
-                int(c.get("pad_token_id", 1)),
-            )  # fmt: skip
+                layers=int(c["num_hidden_layers"]),
+                width=int(c["hidden_size"]),
+                heads=int(c["num_attention_heads"]),
+                inner=int(c["intermediate_size"]),
+                rotary=c.get("position_embedding_type", "absolute") == "rotary",
+                positions=int(c["max_position_embeddings"]),
+                norm_before=bool(c.get("emb_layer_norm_before")),
+                token_dropout=bool(c.get("token_dropout")),
+                epsilon=float(c["layer_norm_eps"]),
+                rope_theta=float(c.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
+                padding=int(c.get("pad_token_id", 1)),
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{folder} has no config.json of an ESM model: {error!r}") from error
         if c.get("vocab_size") != 33:

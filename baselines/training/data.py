@@ -1,4 +1,4 @@
-"""Training data: fetched from where it is published, held against its hash, brought into one form."""
+"""Data to train and to test on: fetched from where it is published, held against its hash, brought into one form."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from baselines.errors import DataError
+from baselines.predicting.features import folder_name
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -112,3 +115,48 @@ def read_training_set(path: Path) -> TrainingSet:
     name = next((n for n, source in SOURCES.items() if source.sha256 == digest), "other")
     name = "synthetic" if table.get("sequence_id", pd.Series(dtype=str)).str.startswith("synthetic_").any() else name
     return TrainingSet(name, sequences, labels, digest)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Sequences to test on: `label` 0/1 or `target`, or neither.
+
+    Attributes:
+        name: of its folder or file.
+        kind: `label`, `target` or empty.
+        truth: [n]; empty where there is none.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    sequences: tuple[str, ...]
+    kind: str
+    truth: npt.NDArray[np.float64]
+    sha256: str
+
+
+def read_dataset(path: Path) -> Dataset:
+    """A folder with sequences.csv and labels.csv, or a CSV with `sequence`, perhaps `sequence_id`, `label`, `target`.
+
+    Raises:
+        DataError: it is neither.
+    """
+    files = [path / "sequences.csv", path / "labels.csv"] if path.is_dir() else [path]
+    try:
+        tables = [pd.read_csv(f, dtype=str, keep_default_na=False) for f in files]
+        table = tables[0]
+        if len(tables) == 2:
+            if set(table["sequence_id"]) != set(tables[1]["sequence_id"]):
+                raise ValueError("sequences.csv and labels.csv do not hold the same ids")
+            table = table.merge(tables[1], on="sequence_id", validate="1:1")
+        kind = next((k for k in ("label", "target") if k in table), "")
+        truth: npt.NDArray[np.float64] = np.asarray(table[kind] if kind else [], dtype=np.float64)
+        ids = table["sequence_id"] if "sequence_id" in table else pd.Series(map(str, range(1, len(table) + 1)))
+        sequences = tuple(table["sequence"].str.upper())
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is no dataset: {error}") from error
+    if not len(table) or (kind == "label" and not set(truth.tolist()) <= {0.0, 1.0}):
+        raise DataError(f"{path} has no rows, or a label that is neither 0 nor 1.")
+    name = folder_name(path.resolve().name.removesuffix(".csv"))
+    digest = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
+    return Dataset(name, tuple(ids), sequences, kind, truth, digest)

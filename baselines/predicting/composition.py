@@ -7,9 +7,27 @@ AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 
 # Hydropathy index: Kyte and Doolittle 1982, J. Mol. Biol. 157:105, table 2.
 HYDROPATHY = {
-    "A": 1.8, "R": -4.5, "N": -3.5, "D": -3.5, "C": 2.5, "Q": -3.5, "E": -3.5, "G": -0.4, "H": -3.2, "I": 4.5,
-    "L": 3.8, "K": -3.9, "M": 1.9, "F": 2.8, "P": -1.6, "S": -0.8, "T": -0.7, "W": -0.9, "Y": -1.3, "V": 4.2,
-}  # fmt: skip
+    "A": 1.8,
+    "R": -4.5,
+    "N": -3.5,
+    "D": -3.5,
+    "C": 2.5,
+    "Q": -3.5,
+    "E": -3.5,
+    "G": -0.4,
+    "H": -3.2,
+    "I": 4.5,
+    "L": 3.8,
+    "K": -3.9,
+    "M": 1.9,
+    "F": 2.8,
+    "P": -1.6,
+    "S": -0.8,
+    "T": -0.7,
+    "W": -0.9,
+    "Y": -1.3,
+    "V": 4.2,
+}
 
 FEATURES = (*(f"fraction_{a}" for a in AMINO_ACIDS), "length", "net_charge", "mean_hydropathy", "fraction_aromatic")
 

@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from baselines import checkpoint as checkpoints
-from baselines.cache import EmbeddingCache
+from baselines.backbones import checkpoint as checkpoints
+from baselines.backbones.cache import EmbeddingCache
+from baselines.backbones.packed import PackedEsm
+from baselines.backbones.stock import StockEsm
+from baselines.backbones.tokens import clean, encode
 from baselines.errors import DataError
-from baselines.packed import PackedEsm
-from baselines.stock import StockEsm
-from baselines.tokens import clean, encode
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -65,7 +65,7 @@ class Embedded:
 
 
 class Embedder:
-    """One frozen model.
+    """One frozen model, by the fastest engine that agrees with the stock model on this machine.
 
     Args:
         name: a backbone's name, or the path of a checkpoint in the Hugging Face format.
@@ -224,7 +224,10 @@ def _stock(model: StockEsm, batch: list[str]) -> npt.NDArray[np.float32]:
 
 
 class _Progress:
-    """How far it is: live on a terminal, now and then in a pipe."""
+    """How far it is: a live line on a terminal, a plain one now and then in a pipe.
+
+    By hand: tqdm writes carriage returns into a pipe, or nothing, and would be one more package in every image.
+    """
 
     def __init__(self, total: int, *, live: bool) -> None:
         self.total, self.begun, self.said = total, time.monotonic(), time.monotonic()

@@ -6,7 +6,7 @@ calibrated by Platt's method on held-out folds (Platt 1999, Advances in Large Ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -18,6 +18,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
+
+from baselines.errors import DataError
 
 
 def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
@@ -46,9 +48,15 @@ def _forest(seed: int) -> ClassifierMixin:
 
 def _trees(seed: int) -> ClassifierMixin:
     return XGBClassifier(
-        n_estimators=150, max_depth=4, learning_rate=0.06, subsample=0.8, colsample_bytree=0.5, tree_method="hist",
-        n_jobs=1, random_state=seed,
-    )  # fmt: skip
+        n_estimators=150,
+        max_depth=4,
+        learning_rate=0.06,
+        subsample=0.8,
+        colsample_bytree=0.5,
+        tree_method="hist",
+        n_jobs=1,
+        random_state=seed,
+    )
 
 
 def _xgboost(seed: int) -> ClassifierMixin:
@@ -69,10 +77,25 @@ def _stacking(seed: int) -> ClassifierMixin:
 
 
 HEADS: dict[str, Callable[[int], ClassifierMixin]] = {
-    "logreg": _logreg, "svm": _svm, "mlp": _mlp, "random_forest": _forest, "xgboost": _xgboost, "voting": _voting,
+    "logreg": _logreg,
+    "svm": _svm,
+    "mlp": _mlp,
+    "random_forest": _forest,
+    "xgboost": _xgboost,
+    "voting": _voting,
     "stacking": _stacking,
-}  # fmt: skip
+}
 """What makes a fresh, unfitted classifier from a seed."""
+
+
+def require_known(names: Sequence[str]) -> None:
+    """Refuse what no head is called.
+
+    Raises:
+        DataError: with the names that there are.
+    """
+    if unknown := [name for name in names if name not in HEADS]:
+        raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
 
 
 def pipeline(head: str, seed: int) -> Pipeline:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from baselines.checkpoint import Checkpoint
+from baselines.backbones.checkpoint import Checkpoint
+from baselines.backbones.tokens import encode
 from baselines.errors import DataError
-from baselines.tokens import encode
 
 PADDING = 1
 
@@ -34,8 +34,7 @@ class StockEsm:
         except ImportError as error:
             raise DataError("transformers is not installed: pip install '.[baselines]'") from error
         known = {k: v for k, v in checkpoint.config.items() if k not in ("model_type", "auto_map", "architectures")}
-        config: Any = EsmConfig(**known)
-        config._attn_implementation = attention
+        config = EsmConfig(**{**known, "attn_implementation": attention})
         model: Any = EsmModel(config, add_pooling_layer=False)
         # no contact head and no rotary table here: the first is not used, the second follows from the configuration
         missing, _ = model.load_state_dict(checkpoint.tensors(), strict=False)

@@ -17,13 +17,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from baselines import package
-from baselines.checkpoint import BACKBONES
-from baselines.composition import FEATURES, features, net_charge
-from baselines.data import fetch, read_training_set
+from baselines.backbones.checkpoint import BACKBONES
 from baselines.errors import DataError
-from baselines.heads import HEADS
-from baselines.synthetic import antibodies, nanobodies
-from baselines.train import composition_logreg, save
+from baselines.predicting.composition import FEATURES, features, net_charge
+from baselines.training.composition_logreg import composition_logreg, save
+from baselines.training.data import fetch, read_training_set
+from baselines.training.heads import HEADS
+from baselines.training.synthetic import antibodies, nanobodies
 from evaluator.contract.submissions import parse
 from tests.conftest import REAL_DATA, ROOT
 
@@ -147,6 +147,14 @@ def test_an_image_of_a_language_model_names_a_backbone_a_head_and_a_valid_submis
     assert found.model.head == settings["head"] and found.training_data == ("boughter",)
     with pytest.raises(package.PackageError, match=f"apb-zoo package {settings['backbone']} {settings['head']}"):
         package.lay_out(name, tmp_path / "context")
+
+
+def test_what_an_image_takes_along_stands_on_its_own(tmp_path: Path) -> None:
+    package.copy_code(tmp_path / "baselines")
+    files = [path.relative_to(tmp_path) for path in (tmp_path / "baselines").rglob("*.py")]
+    assert {"backbones", "predicting"} == {path.parts[1] for path in files if len(path.parts) == 3}
+    modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files]
+    subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}"], cwd=tmp_path, check=True)
 
 
 def test_the_language_models_that_everybody_compares_with_are_there() -> None:

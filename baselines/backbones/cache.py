@@ -56,7 +56,7 @@ class EmbeddingCache:
         return found
 
     def put(self, vectors: Mapping[str, Vector]) -> None:
-        """Keep vectors, [width] each."""
+        """Keep vectors, [width] each, in place of those that are there."""
         rows = [(_name(s), v.astype("<f4").tobytes()) for s, v in vectors.items()]
         with self.base:
             self.base.executemany("INSERT OR REPLACE INTO embedding VALUES (?, ?)", rows)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from baselines import store
 from baselines.errors import DataError
-from baselines.features import DESCRIPTORS, Features
+from baselines.predicting import store
+from baselines.predicting.features import Features
 
 WEIGHTS, SELF_TEST = "weights", "selftest.npy"
 
@@ -28,7 +27,6 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
     """
     trained = store.load(folder)
     features = _features(folder, trained, backbone)
-    store.require_backbone(trained, features)
     try:
         with source.open(newline="", encoding="utf-8") as stream:
             rows = [(row["sequence_id"], row["sequence"] or "") for row in csv.DictReader(stream)]
@@ -46,13 +44,11 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
 
 
 def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:
-    parts = trained.metadata["backbone"]
-    precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
+    """Of the weights beside the model, which were held against the stock model when they were packaged, or by name."""
     if (folder / WEIGHTS).is_dir():
         expected = np.load(folder / SELF_TEST, allow_pickle=False)
-        return Features(str(folder / WEIGHTS), precision=precision, expected=expected)
-    names = [DESCRIPTORS if p["name"] == DESCRIPTORS else p["name"] for p in parts]
-    return Features(backbone or "+".join(names), precision=precision)
+        return store.features_of(trained, str(folder / WEIGHTS), expected=expected)
+    return store.features_of(trained, backbone)
 
 
 def _use_allowed_cpus() -> None:
@@ -72,7 +68,7 @@ def _use_allowed_cpus() -> None:
 
 
 def main() -> None:
-    """What an image starts."""
+    """Score what the container contract mounts; an image starts this."""
     here = Path(os.environ.get("MODEL", "/app/model"))
     source = Path(os.environ.get("INPUT", "/data/sequences.csv"))
     target = Path(os.environ.get("OUTPUT", "/output/predictions.csv"))

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import EsmModel
 
-from baselines import embedder as embedders
-from baselines.cache import EmbeddingCache
-from baselines.checkpoint import Checkpoint
-from baselines.embedder import Embedder
+from baselines.backbones import embedder as embedders
+from baselines.backbones.cache import EmbeddingCache
+from baselines.backbones.checkpoint import Checkpoint
+from baselines.backbones.embedder import Embedder
+from baselines.backbones.packed import PackedEsm
+from baselines.backbones.stock import StockEsm
+from baselines.backbones.tokens import RESIDUES, VOCABULARY, clean, encode
 from baselines.errors import DataError
-from baselines.packed import PackedEsm
-from baselines.stock import StockEsm
-from baselines.tokens import RESIDUES, VOCABULARY, clean, encode
 from tests.support import esm
 
 MIXES = {
@@ -241,7 +241,7 @@ def test_the_self_test_finds_an_engine_that_leaves_something_out(
     if broken == "rotary":
         monkeypatch.setattr(PackedEsm, "_rotate", lambda *_: None)
     else:
-        monkeypatch.setattr("baselines.packed.TOKEN_DROPOUT_SCALE", 1.0)
+        monkeypatch.setattr("baselines.backbones.packed.TOKEN_DROPOUT_SCALE", 1.0)
     assert Embedder(str(small), precision=precision).engine == "stock"
 
 

@@ -1,0 +1,134 @@
+"""One head on frozen features: cross-validated, fitted on everything, and stored with all that it follows from.
+
+<out>/checkpoints/<backbone>/<head>/    model.skops, metadata.json
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from baselines.backbones.tokens import clean
+from baselines.errors import DataError
+from baselines.predicting import store
+from baselines.predicting.features import Features, Matrix
+from baselines.training import folds, heads
+from baselines.training.data import TrainingSet
+
+FOLDS = 10
+SEED = 20261121
+
+
+def cross_validate(
+    head: str, x: Matrix, y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64] | None, seed: int
+) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over folds of accuracy, F1 and ROC-AUC.
+
+    Args:
+        x: [n, d] features.
+        y: [n] 0/1.
+        groups: [n] clusters that stay on one side; None for plain stratified folds.
+    """
+    splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
+    split = splitter(FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
+    rows = []
+    for train, test in split:
+        if len(np.unique(y[train])) < 2 or not len(test):
+            continue  # one large cluster can leave a fold without a class, or without rows
+        model = heads.pipeline(head, seed).fit(x[train], y[train])
+        score = model.predict_proba(x[test])[:, 1]
+        hard = (score >= 0.5).astype(int)
+        area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
+        rows.append((accuracy_score(y[test], hard), f1_score(y[test], hard, zero_division=0), area))
+    table = np.array(rows).reshape(-1, 3)
+    found = {}
+    for k, name in enumerate(("accuracy", "f1", "roc_auc")):
+        values = table[np.isfinite(table[:, k]), k]
+        if len(values) < 2:
+            raise DataError("Too few folds have both classes: the training set is too small, or one cluster fills it.")
+        found[name] = {
+            "mean": round(float(values.mean()), 6),
+            "sd": round(float(values.std(ddof=1)), 6),
+            "folds": len(values),
+        }
+    return found
+
+
+def train(
+    features: Features,
+    x: Matrix,
+    data: TrainingSet,
+    head: str,
+    out: Path,
+    *,
+    seed: int = SEED,
+    groups: npt.NDArray[np.int64] | None = None,
+) -> Path:
+    """Cross-validate a head, fit it on everything, and store it; the same seed gives the same bytes.
+
+    Args:
+        x: features of the training set, [n, d].
+        groups: clusters of the training sequences; computed where not given.
+
+    Returns:
+        Its folder under `<out>/checkpoints/`.
+    """
+    y = np.array(data.labels, dtype=np.int64)
+    groups = folds.clusters(clean(data.sequences)) if groups is None else groups
+    fewest = min(int(y.sum()), int((1 - y).sum()), int(groups.max()) + 1)
+    if fewest < FOLDS:
+        raise DataError(f"{FOLDS} folds need as many rows of each class and as many clusters; there are {fewest}.")
+    model = heads.pipeline(head, seed).fit(x, y)
+    known = {
+        "model_name": f"{features.name}-{head}",
+        "backbone": features.describe(),
+        "classifier": {"type": head, "class": type(model[-1]).__name__, "parameters": store.parameters(model)},
+        "training": {
+            "set": data.name,
+            "sha256": data.sha256,
+            "n": len(y),
+            "positives": int(y.sum()),
+            "clusters": int(groups.max()) + 1,
+        },
+        "cross_validation": {
+            "folds": FOLDS,
+            "stratified": cross_validate(head, x, y, None, seed),
+            "by_cluster": cross_validate(head, x, y, groups, seed),
+        },
+        "seed": seed,
+        "versions": _versions(),
+    }
+    folder = out / "checkpoints" / features.name / head
+    store.save(folder, model, known)
+    return folder
+
+
+def _versions() -> dict[str, str]:
+    """Of everything that decides a model's bytes."""
+    names = ("numpy", "scipy", "scikit-learn", "skops", "xgboost-cpu", "torch")
+    return {"python": platform.python_version(), **{n: _version(n) for n in names}}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def is_current(folder: Path, features: Features, data: TrainingSet, head: str, seed: int) -> bool:
+    """Whether a finished model is there that was trained on just this."""
+    try:
+        found = store.load(folder).metadata
+        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed))
+        same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
+        same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == FOLDS
+        return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())
+    except (DataError, KeyError, TypeError):
+        return False

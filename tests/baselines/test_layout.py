@@ -1,0 +1,32 @@
+"""Arrows run down only: from the commands to training, to predicting, to backbones, to the errors."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import baselines
+
+ROOT = Path(baselines.__file__).parent
+FLOORS = [{"errors"}, {"backbones"}, {"predicting"}, {"training"}, {"speed", "package"}, {"cli"}]
+ABOVE = {name: set().union(*FLOORS[k + 1 :]) for k, floor in enumerate(FLOORS) for name in floor}
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if "images" not in path.relative_to(ROOT).parts]
+
+
+def rooms(path: Path) -> set[str]:
+    """The parts of the package that a file imports from."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("baselines.")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_from_floors_below(path: Path) -> None:
+    room = path.relative_to(ROOT).with_suffix("").parts[0]
+    assert room == "__init__" or not rooms(path) & ABOVE[room]
