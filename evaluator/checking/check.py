@@ -107,9 +107,10 @@ def _known_tracks(repository: Repository, entry: Submission) -> None:
     known = tracks.load_all(repository.tracks)
     if unknown := [t for t in entry.tracks or () if t not in known]:
         raise SubmissionError(
-            "FIELD_VALUE", f"'tracks' names {', '.join(unknown)}.",
+            "FIELD_VALUE",
+            f"'tracks' names {', '.join(unknown)}.",
             f"Known are: {', '.join(t.id for t in known.values() if t.purpose == 'benchmark')}.",
-        )  # fmt: skip
+        )
 
 
 def _practice(repository: Repository, entry: Submission) -> list[TrackFiles]:
@@ -188,9 +189,13 @@ def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> Non
         told = forecast.extrapolated(first, second, track.n)
         limits = limits_for(entry, track, trial.repository.settings)
         found = Expectation(
-            track=track.id, rows=track.n, seconds=round(told.seconds, 1), limit_seconds=limits.seconds,
-            memory_mb=None if told.memory is None else round(told.memory / 1e6), limit_mb=round(limits.memory / 1e6),
-        )  # fmt: skip
+            track=track.id,
+            rows=track.n,
+            seconds=round(told.seconds, 1),
+            limit_seconds=limits.seconds,
+            memory_mb=None if told.memory is None else round(told.memory / 1e6),
+            limit_mb=round(limits.memory / 1e6),
+        )
         verdict.forecast.append(found)
         if told.seconds > limits.seconds or (told.memory or 0) > limits.memory:
             what = (

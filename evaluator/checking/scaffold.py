@@ -22,9 +22,10 @@ def scaffold(name: str, parent: Path) -> Path:
     """
     if not is_id(name):
         raise SubmissionError(
-            "ID", f"'{printable(name, 80)}' cannot be an id.",
+            "ID",
+            f"'{printable(name, 80)}' cannot be an id.",
             "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit.",
-        )  # fmt: skip
+        )
     folder = parent / name
     if folder.exists():
         raise SubmissionError("EXISTS", f"{folder} is there already.", "Choose another name, or remove it.")

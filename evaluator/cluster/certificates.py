@@ -28,8 +28,9 @@ def security_of(folder: Path | None, address: str, *, insecure: bool) -> Securit
     if folder is None or missing:
         raise UsageError(
             f"{address} needs certificates: {', '.join(TLS_FILES)} in the folder that --tls names; "
-            f"missing: {', '.join(missing)}.", "docs/cluster.md says how to make them.",
-        )  # fmt: skip
+            f"missing: {', '.join(missing)}.",
+            "docs/cluster.md says how to make them.",
+        )
     ca, cert, key = (str((folder / name).resolve()) for name in TLS_FILES)
     return security(ca, cert, key)
 

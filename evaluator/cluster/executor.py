@@ -21,6 +21,7 @@ from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 from distributed.scheduler import KilledWorker
 
+from evaluator.cluster import dask_private
 from evaluator.errors import EvaluatorError
 from evaluator.rounds.executors import HasNeeds, LostError, Place
 
@@ -53,7 +54,7 @@ class Guard(SchedulerPlugin):
             async def take_back() -> None:
                 await scheduler.unregister_worker_plugin(None, PLUGIN)
 
-            scheduler._ongoing_background_tasks.call_soon(take_back)
+            dask_private.soon(scheduler, take_back)
 
 
 @dataclass(eq=False)
@@ -114,8 +115,7 @@ class DaskExecutor(Generic[T, Order, Outcome]):
         self._prefix = uuid.uuid4().hex[:8]
         self._count = 0
         self._fetchers = ThreadPoolExecutor(max_workers=FETCHES, thread_name_prefix="apb-fetch")
-        if client.scheduler_comm is not None:  # Dask collects messages for 10 ms; there is hardly one to wait for
-            client.scheduler_comm.interval = 0.001
+        dask_private.send_at_once(client)
         if equipment is not None:
             try:
                 client.register_plugin(Guard(client.id))
@@ -201,9 +201,14 @@ class DaskExecutor(Generic[T, Order, Outcome]):
             return flight.outcome
         self._count += 1
         flight.remote = self._client.submit(
-            self._perform, self._order(task), key=f"{self._prefix}-{self._count}", workers=[address], retries=0,
-            allow_other_workers=False, pure=False,
-        )  # fmt: skip
+            self._perform,
+            self._order(task),
+            key=f"{self._prefix}-{self._count}",
+            workers=[address],
+            retries=0,
+            allow_other_workers=False,
+            pure=False,
+        )
         self._flights[place] = flight
         flight.remote.add_done_callback(lambda _: self._fetchers.submit(self._landed, place, flight))
         return flight.outcome
@@ -253,18 +258,17 @@ class DaskExecutor(Generic[T, Order, Outcome]):
         if self._equipment is None or self._cut or self._client.status != "running":
             return
         self._equipment = None
-        with suppress(Exception):  # whoever is gone cannot be told; not the public method, which has no time limit
-            self._client.sync(
-                self._client._unregister_worker_plugin,
-                name=PLUGIN, callback_timeout=STOP_SECONDS,
-            )  # fmt: skip
+        with suppress(Exception):  # whoever is gone cannot be told
+            dask_private.take_back_plugin(self._client, PLUGIN, STOP_SECONDS)
 
 
 def _place(name: str, resources: Mapping[str, float]) -> Place:
     return Place(
-        name.partition(":")[0], int(resources["MEMORY"]), int(resources.get("GPU", 0)),
+        name.partition(":")[0],
+        int(resources["MEMORY"]),
+        int(resources.get("GPU", 0)),
         resources.get("UNTIL", math.inf),
-    )  # fmt: skip
+    )
 
 
 def quiet() -> None:

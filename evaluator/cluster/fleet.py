@@ -210,13 +210,28 @@ def own_cluster(folder: Path, workers: int) -> Iterator[tuple[Client, Callable[[
             with os.fdopen(os.open(private / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
                 file.write(str(content))
         with LocalCluster(
-            n_workers=0, protocol="tls://", host="127.0.0.1", security=certificates, silence_logs="CRITICAL",
-            dashboard_address="127.0.0.1:0", scheduler_port=0,
-        ) as cluster:  # fmt: skip
+            n_workers=0,
+            protocol="tls://",
+            host="127.0.0.1",
+            security=certificates,
+            silence_logs="CRITICAL",
+            dashboard_address="127.0.0.1:0",
+            scheduler_port=0,
+        ) as cluster:
             command = [
-                sys.executable, "-m", "evaluator", "worker", cluster.scheduler_address, "--tls", str(private),
-                "--slots", str(workers), "--once", "--state", str(folder / "workers"),
-            ]  # fmt: skip
+                sys.executable,
+                "-m",
+                "evaluator",
+                "worker",
+                cluster.scheduler_address,
+                "--tls",
+                str(private),
+                "--slots",
+                str(workers),
+                "--once",
+                "--state",
+                str(folder / "workers"),
+            ]
             with _started(command, log) as process, Client(cluster, direct_to_workers=True) as client:
                 _wait_for(client, workers, process, log)
 

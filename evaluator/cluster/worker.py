@@ -89,9 +89,10 @@ class Bench(WorkerPlugin):
     def _connected(self) -> SandboxedRuns:
         scratch = Scratch(Path(os.environ[STATE]))
         grant = Grant(
-            memory=int(os.environ[MEMORY]), cpus=float(os.environ[CPUS]),
+            memory=int(os.environ[MEMORY]),
+            cpus=float(os.environ[CPUS]),
             tars=Path(os.environ[TARS]) if os.environ.get(TARS) else None,
-        )  # fmt: skip
+        )
         runs = SandboxedRuns(self._settings, scratch, self._runtime, label=self._label, grant=grant)
         scratch.sweep()
         runs.reap()
@@ -208,9 +209,12 @@ def serve(station: Station, say: Callable[[str], None]) -> bool:
         resources["UNTIL"] = station.until
     # What a round brings along is unpacked in the process that works, which knows nothing but its environment.
     environment = {
-        STATE: str(station.state), TARS: str(station.tars or ""), CPUS: str(station.cpus or info["NCPU"]),
-        MEMORY: str(memory), "CUDA_VISIBLE_DEVICES": ",".join(granted),
-    }  # fmt: skip
+        STATE: str(station.state),
+        TARS: str(station.tars or ""),
+        CPUS: str(station.cpus or info["NCPU"]),
+        MEMORY: str(memory),
+        "CUDA_VISIBLE_DEVICES": ",".join(granted),
+    }
     try:
         with dask.config.set({**CONFIGURATION, "distributed.comm.timeouts.connect": "10s"}):
             return asyncio.run(_serve(station, resources, environment, say))
@@ -243,11 +247,21 @@ async def _slot(
     while not stop.is_set():
         try:
             nanny = Nanny(
-                station.address, nthreads=1, name=name, security=station.security, resources=resources,
-                memory_limit=0, env=environment, dashboard_address="127.0.0.1:0", death_timeout=station.once,
-                local_directory=str(station.state / "dask"), silence_logs="ERROR", host=station.host,
-                port=station.ports, worker_port=station.ports,
-            )  # fmt: skip
+                station.address,
+                nthreads=1,
+                name=name,
+                security=station.security,
+                resources=resources,
+                memory_limit=0,
+                env=environment,
+                dashboard_address="127.0.0.1:0",
+                death_timeout=station.once,
+                local_directory=str(station.state / "dask"),
+                silence_logs="ERROR",
+                host=station.host,
+                port=station.ports,
+                worker_port=station.ports,
+            )
             async with nanny:
                 reached, said = True, ""
                 say(f"{name} works for {station.address}")

@@ -59,9 +59,13 @@ def command(
         raise click.UsageError("Name a BASELINE or --baseline-metrics, not both.")
     repository = repository_of(context)
     sources = Sources(
-        Results(results or repository.results), State(state or repository.state), repository.tracks, hidden,
-        labels, level or repository.settings.level,
-    )  # fmt: skip
+        Results(results or repository.results),
+        State(state or repository.state),
+        repository.tracks,
+        hidden,
+        labels,
+        level or repository.settings.level,
+    )
     found = compare.compare(
         candidate, baseline, sources, baseline_metrics=baseline_metrics, track=track, threshold=threshold
     )

@@ -33,9 +33,13 @@ from evaluator.text import printable
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Look at every submission.  [default, where no ID is given]")
 @click.option(
-    "--hidden", type=FOLDER, required=True, envvar="APB_HIDDEN", show_envvar=True,
+    "--hidden",
+    type=FOLDER,
+    required=True,
+    envvar="APB_HIDDEN",
+    show_envvar=True,
     help="Folder with <track>/sequences.csv and <track>/labels.csv.",
-)  # fmt: skip
+)
 @TRACKS
 @WHERE
 @click.option("--force", is_flag=True, help="Run again what has not changed.")
@@ -84,10 +88,17 @@ def command(
         raise click.UsageError("Name submissions, or --all, not both.")
     repository = repository_of(context)
     job = Job(
-        repository, hidden, submissions or repository.submissions, Results(results or repository.results),
-        State(state or repository.state), ids=ids, track_ids=named(tracks), force=force,
-        unsandboxed=unsandboxed, runtime=runtime,
-    )  # fmt: skip
+        repository,
+        hidden,
+        submissions or repository.submissions,
+        Results(results or repository.results),
+        State(state or repository.state),
+        ids=ids,
+        track_ids=named(tracks),
+        force=force,
+        unsandboxed=unsandboxed,
+        runtime=runtime,
+    )
     with ProgressLines().shown() as progress:
         if dry_run:
             plan = round.dry_run(job, progress)

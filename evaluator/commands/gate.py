@@ -43,10 +43,15 @@ def command(
 
     repository = repository_of(context)
     found = gate.judge(
-        clone or repository.root, base, head, author, intake=intake.read(repository.intake),
-        maintainers=repository.settings.maintainers, quota=repository.settings.weekly_quota,
+        clone or repository.root,
+        base,
+        head,
+        author,
+        intake=intake.read(repository.intake),
+        maintainers=repository.settings.maintainers,
+        quota=repository.settings.weekly_quota,
         today=datetime.now(UTC).date(),
-    )  # fmt: skip
+    )
     if take and found.passed and found.content is not None:
         write_bytes(take / f"{found.id}.yaml", found.content)
     if report:

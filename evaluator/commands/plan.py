@@ -53,9 +53,13 @@ def command(
     if entries is None:
         assert hidden is not None
         job = Job(
-            repository, hidden, repository.submissions, Results(repository.results),
-            State(state or repository.state), track_ids=wanted,
-        )  # fmt: skip
+            repository,
+            hidden,
+            repository.submissions,
+            Results(repository.results),
+            State(state or repository.state),
+            track_ids=wanted,
+        )
         size = sizing.of_due(job, seconds_per_1000)
     else:
         size = sizing.of_new(repository, wanted, entries, seconds_per_1000, gpu=gpu)

@@ -20,7 +20,9 @@ def command(context: click.Context, out: Path | None, submissions: Path | None, 
 
     repository = repository_of(context)
     site = build(
-        repository, submissions=submissions or repository.submissions, results=results or repository.results,
+        repository,
+        submissions=submissions or repository.submissions,
+        results=results or repository.results,
         out=out or repository.site,
-    )  # fmt: skip
+    )
     click.echo(f"{site.pages} pages, {site.entries} entries, {site.records} records: {site.index}")

@@ -92,11 +92,20 @@ def command(
     folder = state or default_state()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     station = Station(
-        address=address, security=certificates, slots=slots or max(len(granted()[:gpus]), 1), state=folder.resolve(),
-        memory_gb=memory_gb, cpus=cpus, gpus=gpus, tars=images, name=name,
+        address=address,
+        security=certificates,
+        slots=slots or max(len(granted()[:gpus]), 1),
+        state=folder.resolve(),
+        memory_gb=memory_gb,
+        cpus=cpus,
+        gpus=gpus,
+        tars=images,
+        name=name,
         once=ONCE_SECONDS if once and death_timeout is None else death_timeout,
-        until=None if walltime is None else time.time() + walltime, host=host, ports=ports,
-    )  # fmt: skip
+        until=None if walltime is None else time.time() + walltime,
+        host=host,
+        ports=ports,
+    )
     click.echo(f"{station.slots} at a time for {address}; Ctrl-C ends it", err=True)
     if not serve(station, lambda line: click.echo(printable(line, 500), err=True)):
         raise EvaluatorError(

@@ -69,20 +69,27 @@ def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:
     """Plain JSON values."""
     return [
         {
-            "track": c.track, "candidate": c.candidate.name, "baseline": c.baseline.name if c.baseline else None,
-            "metric": c.metric, "verdict": c.verdict, "reason": c.reason,
+            "track": c.track,
+            "candidate": c.candidate.name,
+            "baseline": c.baseline.name if c.baseline else None,
+            "metric": c.metric,
+            "verdict": c.verdict,
+            "reason": c.reason,
             "pairs": asdict(c.pairs) if c.pairs else None,
             "differences": {
                 name: {
                     "candidate": row.candidate.model_dump() if row.candidate else None,
                     "baseline": row.baseline.model_dump() if row.baseline else None,
-                    "value": row.value, "low": row.low, "high": row.high, "paired": row.paired,
+                    "value": row.value,
+                    "low": row.low,
+                    "high": row.high,
+                    "paired": row.paired,
                 }
                 for name, row in c.differences.items()
             },
         }
         for c in comparisons
-    ]  # fmt: skip
+    ]
 
 
 def _where(c: Comparison) -> str:
@@ -112,8 +119,9 @@ def _section(c: Comparison) -> list[str]:
         p = c.pairs
         lines += [
             f"Both right on {p.both:,} rows, only the candidate on {p.only_candidate:,}, only the baseline on "
-            f"{p.only_baseline:,}, neither on {p.neither:,}; exact McNemar test of equal accuracy: p = {p.p:.3g}.", "",
-        ]  # fmt: skip
+            f"{p.only_baseline:,}, neither on {p.neither:,}; exact McNemar test of equal accuracy: p = {p.p:.3g}.",
+            "",
+        ]
     return lines
 
 

@@ -22,10 +22,16 @@ from evaluator.store.state import State
 from evaluator.text import printable
 
 ALIASES = {
-    "auc": "roc_auc", "auroc": "roc_auc", "auc_roc": "roc_auc", "ap": "average_precision",
-    "pr_auc": "average_precision", "auprc": "average_precision", "sensitivity": "recall", "f1_score": "f1",
+    "auc": "roc_auc",
+    "auroc": "roc_auc",
+    "auc_roc": "roc_auc",
+    "ap": "average_precision",
+    "pr_auc": "average_precision",
+    "auprc": "average_precision",
+    "sensitivity": "recall",
+    "f1_score": "f1",
     "brier_score": "brier",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +118,14 @@ def _of_json(path: Path, sources: Sources, track: str | None) -> dict[str | None
 
 def _of_record(record: Result, sources: Sources) -> Side:
     return Side(
-        name=record.submission, metrics=record.metrics, confusion=record.confusion, failure=record.failure, n=record.n,
-        digest=record.image.digest, scored=_kept(record, sources),
-    )  # fmt: skip
+        name=record.submission,
+        metrics=record.metrics,
+        confusion=record.confusion,
+        failure=record.failure,
+        n=record.n,
+        digest=record.image.digest,
+        scored=_kept(record, sources),
+    )
 
 
 def _kept(record: Result, sources: Sources) -> Scored | None:

@@ -52,9 +52,10 @@ def parse(text: str) -> Reference:
     match = _NAME.fullmatch(rest if host else text)
     if not match or len(text) > MAX_LENGTH or (host and not _HOST.fullmatch(host)):
         raise SubmissionError(
-            "IMAGE_REFERENCE", f"'{printable(text, 100)}' is not an image reference.",
+            "IMAGE_REFERENCE",
+            f"'{printable(text, 100)}' is not an image reference.",
             "Write registry/repository:tag, for example docker.io/user/model:1.0, with the repository in lower case.",
-        )  # fmt: skip
+        )
     path, tag, digest = match["path"], match["tag"], match["digest"]
     if not tag and not digest:
         raise SubmissionError("IMAGE_REFERENCE", f"'{text}' names no version.", "Add :tag, or better @sha256:digest.")

@@ -18,9 +18,22 @@ from evaluator.text import is_inert, printable
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
 TrainingSet = Literal[
-    "none", "undisclosed", "synthetic", "boughter", "jain", "shehata", "harvey", "vhh48",
-    "gdpa1", "gdpa3", "nbbench", "sabdab", "oas", "private", "other",
-]  # fmt: skip
+    "none",
+    "undisclosed",
+    "synthetic",
+    "boughter",
+    "jain",
+    "shehata",
+    "harvey",
+    "vhh48",
+    "gdpa1",
+    "gdpa3",
+    "nbbench",
+    "sabdab",
+    "oas",
+    "private",
+    "other",
+]
 
 
 def _text(value: str) -> str:
@@ -139,10 +152,12 @@ class Submission(_Model):
     tracks: (
         Annotated[
             tuple[Annotated[str, Field(pattern=f"^{ID}$")], ...],
-            BeforeValidator(_tuple), AfterValidator(_unique), Field(min_length=1, max_length=50),
+            BeforeValidator(_tuple),
+            AfterValidator(_unique),
+            Field(min_length=1, max_length=50),
         ]
         | None
-    ) = Field(default=None, description="Default: every track")  # fmt: skip
+    ) = Field(default=None, description="Default: every track")
     training_data: Annotated[
         tuple[TrainingSet, ...], BeforeValidator(_tuple), AfterValidator(_training), Field(min_length=1)
     ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
@@ -160,9 +175,10 @@ def parse(data: bytes, submission_id: str) -> Submission:
     """
     if not is_id(submission_id):
         raise SubmissionError(
-            "ID", f"The file name gives the id '{printable(submission_id, 80)}'.",
+            "ID",
+            f"The file name gives the id '{printable(submission_id, 80)}'.",
             "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit, then .yaml.",
-        )  # fmt: skip
+        )
     document, lines = read_yaml(data)
     if not isinstance(document, dict):
         raise SubmissionError("YAML_NOT_A_MAPPING", "The file is not a list of 'key: value' lines.", "See the guide.")

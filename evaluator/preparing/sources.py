@@ -18,8 +18,11 @@ HARVEY = (
     "e0f0a31943564bf43a3c62164eaf0837775d0f04/backend/app/experiments/"
 )
 IMGT = (
-    *map(str, range(1, 112)), *(f"111{c}" for c in "ABCDE"), *(f"112{c}" for c in "EDCBA"), *map(str, range(112, 129)),
-)  # fmt: skip
+    *map(str, range(1, 112)),
+    *(f"111{c}" for c in "ABCDE"),
+    *(f"112{c}" for c in "EDCBA"),
+    *map(str, range(112, 129)),
+)
 """IMGT positions in the order of the chain; the insertions at 112 run backwards (Lefranc et al. 2003)."""
 SHUFFLE_SEED = 20_221_206
 
@@ -141,8 +144,9 @@ def _harvey(folder: Path) -> Prepared:
     return Prepared(
         pd.DataFrame({"sequence_id": ids, "sequence": [s for s, _ in rows]}),
         pd.DataFrame({"sequence_id": ids, "label": [y for _, y in rows]}),
-        unusable, notes,
-    )  # fmt: skip
+        unusable,
+        notes,
+    )
 
 
 @dataclass(frozen=True)

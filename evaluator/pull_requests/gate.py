@@ -54,9 +54,12 @@ class Judgement:
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "id": self.id, "new": self.new, "new_run": self.new_run, "passed": self.passed,
+            "id": self.id,
+            "new": self.new,
+            "new_run": self.new_run,
+            "passed": self.passed,
             "problems": [vars(p) for p in self.problems],
-        }  # fmt: skip
+        }
 
     def as_markdown(self) -> str:
         """For a page and a comment; whatever a stranger wrote is shown as plain characters."""

@@ -53,9 +53,14 @@ class Pull:
     def of(cls, found: dict[str, Any]) -> Pull:
         """From GitHub's JSON."""
         return cls(
-            int(found["number"]), str(found["node_id"]), _login(found), str(found["head"]["sha"]),
-            bool(found.get("auto_merge")), found.get("merge_commit_sha"), bool(found.get("merged_at")),
-        )  # fmt: skip
+            int(found["number"]),
+            str(found["node_id"]),
+            _login(found),
+            str(found["head"]["sha"]),
+            bool(found.get("auto_merge")),
+            found.get("merge_commit_sha"),
+            bool(found.get("merged_at")),
+        )
 
 
 class GitHub:
@@ -76,10 +81,11 @@ class GitHub:
         self.session = requests.Session()
         self.session.headers.update(
             {
-                "Authorization": f"Bearer {self.token}", "Accept": "application/vnd.github+json",
+                "Authorization": f"Bearer {self.token}",
+                "Accept": "application/vnd.github+json",
                 "X-GitHub-Api-Version": "2022-11-28",
             }
-        )  # fmt: skip
+        )
 
     def open_pulls(self, base: str, head: str = "") -> list[Pull]:
         """Open pull requests for a branch; those from `owner:branch` alone, where `head` is given."""

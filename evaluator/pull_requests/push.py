@@ -10,8 +10,11 @@ from evaluator.settings import Repository
 
 PATHS = ("leaderboard/results", "leaderboard/intake.jsonl")
 IDENTITY = (
-    "-c", "user.name=github-actions[bot]", "-c", "user.email=41898282+github-actions[bot]@users.noreply.github.com",
-)  # fmt: skip
+    "-c",
+    "user.name=github-actions[bot]",
+    "-c",
+    "user.email=41898282+github-actions[bot]@users.noreply.github.com",
+)
 TRIES = 5
 
 

@@ -111,9 +111,16 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     if not is_login(pull.login):
         return Outcome(f"pull request {pull.number} is by {pull.login}, which is no person's login")
     judged = gate.judge(
-        repository.root, "HEAD", pull.sha, pull.login, intake=intake, maintainers=repository.settings.maintainers,
-        quota=repository.settings.weekly_quota, pending=len(pending), today=datetime.now(UTC).date(),
-    )  # fmt: skip
+        repository.root,
+        "HEAD",
+        pull.sha,
+        pull.login,
+        intake=intake,
+        maintainers=repository.settings.maintainers,
+        quota=repository.settings.weekly_quota,
+        pending=len(pending),
+        today=datetime.now(UTC).date(),
+    )
     verdict, why = _verdict(judged, folder) if judged.passed else (None, "")
     passed = verdict is not None and verdict.passed and run.conclusion == "success"
     page = _page(judged, verdict, why, passed=passed)

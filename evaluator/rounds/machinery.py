@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from evaluator.contract.sequences import rows_of
-from evaluator.contract.work import Finished
+from evaluator.contract.sequences import Sequences, rows_of
+from evaluator.contract.work import Finished, Work
 from evaluator.errors import EngineError, EvaluatorError
 from evaluator.rounds.executors import Executor, LocalExecutor
 from evaluator.rounds.job import Job, Say
 from evaluator.rounds.plan import Resolver
 from evaluator.rounds.task import Task
-from evaluator.running.doctor import require_fit
 from evaluator.running.pinning import Pinning
 from evaluator.running.runs import SandboxedRuns
 from evaluator.running.unsandboxed import UnsandboxedRuns
@@ -53,6 +53,44 @@ class Machinery(Protocol):
         """Remove containers and images that are not needed any more; bytes freed."""
 
 
+class Runs(Protocol):
+    """How this machine runs images."""
+
+    stop: threading.Event
+    """Set when all runs are to end."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all runs together may use."""
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        """UUIDs of those that runs may use."""
+
+    def require_fit(self) -> None:
+        """Refuse a machine that would not contain strangers' images.
+
+        Raises:
+            EvaluatorError: with everything that is wrong.
+        """
+
+    def reap(self, *, mine: bool = False) -> int:
+        """Remove what killed runs have left; with `mine` also what this process has."""
+
+    def clear(self) -> int:
+        """Remove images that were pulled; bytes freed."""
+
+    def run(self, work: Work, sequences: Sequences) -> Finished:
+        """Do it.
+
+        Raises:
+            EvaluatorError: it cannot be done here, which is not the submission's fault.
+        """
+
+    def alive(self) -> bool:
+        """Whether it makes sense to go on."""
+
+
 class Here:
     """This machine.
 
@@ -63,9 +101,8 @@ class Here:
     def __init__(self, job: Job, jobs: int) -> None:
         settings = job.repository.settings
         self.where = "plain processes" if job.unsandboxed else f"the local engine, {jobs} at a time"
-        self._runtime = job.runtime
         self._jobs = jobs
-        self._runs: SandboxedRuns | UnsandboxedRuns
+        self._runs: Runs
         self.resolver: Resolver
         if job.unsandboxed:
             self._runs = self.resolver = UnsandboxedRuns(job.unsandboxed, job.scratch)
@@ -74,9 +111,8 @@ class Here:
             self.resolver = Pinning(settings, job.results)
 
     def require_fit(self) -> None:
-        """Plain processes run nothing of strangers' at all."""
-        if isinstance(self._runs, SandboxedRuns):
-            require_fit(self._runtime)
+        """Of what runs the images here."""
+        self._runs.require_fit()
 
     def reap(self) -> int:
         """What killed runs of this machine have left."""

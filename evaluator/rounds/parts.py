@@ -51,9 +51,10 @@ def join(task: Task, done: Mapping[Task, Finished]) -> Finished | None:
     first = parts[0][1]
     assert first.table is not None
     run = Run(
-        seconds=seconds, peak_memory=max(run.peak_memory or 0 for run in runs) or None,
+        seconds=seconds,
+        peak_memory=max(run.peak_memory or 0 for run in runs) or None,
         log=b"".join(f"---- {part.name}\n".encode() + finished.run.log for part, finished in parts),
-    )  # fmt: skip
+    )
     table = Predictions(score, None if first.table.prediction is None else prediction)
     hosts = ", ".join(dict.fromkeys(finished.host for _, finished in parts))
     return replace(first, seed=None, joined=True, run=run, table=table, host=hosts)

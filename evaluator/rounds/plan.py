@@ -59,8 +59,9 @@ class Plan(Account):
         entries = len({task.submission.id for task in self.run})
         parts = [
             f"{len(self.run)} to run ({entries} {'entry' if entries == 1 else 'entries'})",
-            f"{len(self.rescore)} to score again", f"{len(self.unchanged)} up to date",
-        ]  # fmt: skip
+            f"{len(self.rescore)} to score again",
+            f"{len(self.unchanged)} up to date",
+        ]
         parts += [f"{len(self.failed)} at fault"] * bool(self.failed)
         parts += [f"{len(self.ours)} left out because of this machine"] * bool(self.ours)
         return ", ".join(parts)
@@ -68,16 +69,25 @@ class Plan(Account):
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "run": [_due(task) for task in self.run], "rescore": [_due(task) for task in self.rescore],
-            "unchanged": self.unchanged, "failed": self.failed, "ours": self.ours, "no_data": self.no_data,
-        }  # fmt: skip
+            "run": [_due(task) for task in self.run],
+            "rescore": [_due(task) for task in self.rescore],
+            "unchanged": self.unchanged,
+            "failed": self.failed,
+            "ours": self.ours,
+            "no_data": self.no_data,
+        }
 
 
 def _due(task: Task) -> dict[str, Any]:
     return {
-        "submission": task.submission.id, "track": task.track.id, "rows": task.track.n,
-        "image": task.image.reference, "digest": task.image.digest, "limits": task.limits.as_json(), "gpus": task.gpus,
-    }  # fmt: skip
+        "submission": task.submission.id,
+        "track": task.track.id,
+        "rows": task.track.n,
+        "image": task.image.reference,
+        "digest": task.image.digest,
+        "limits": task.limits.as_json(),
+        "gpus": task.gpus,
+    }
 
 
 def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, *, lock: bool) -> Plan:
@@ -99,9 +109,15 @@ def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, 
             continue
         for one in mine:
             task = planning.decide(
-                entry, one, image, settings=settings, results=job.results, state=job.state, sandbox=job.sandbox,
+                entry,
+                one,
+                image,
+                settings=settings,
+                results=job.results,
+                state=job.state,
+                sandbox=job.sandbox,
                 force=job.force,
-            )  # fmt: skip
+            )
             if task.due == "current":
                 plan.unchanged.append(task.name)
             else:

@@ -40,11 +40,15 @@ class Recorder:
         scored = Scored.on(task.data, kept.score, kept.prediction, self.repository.settings.level)
         scores = metrics.measure(scored)
         return self._record(
-            task, finished, status="ok", flags=kept.flags, curves=disclosure.told_curves(scored, task.track),
+            task,
+            finished,
+            status="ok",
+            flags=kept.flags,
+            curves=disclosure.told_curves(scored, task.track),
             runtime=Runtime(seconds=_rounded(kept.seconds), peak_memory_mb=_rounded_mb(kept.peak_memory)),
             confusion=Counts.of(scores.confusion) if scores.confusion else None,
             metrics={n: disclosure.told_value(Value.of(e), task.track) for n, e in scores.metrics.items()},
-        )  # fmt: skip
+        )
 
     def failed(self, task: Task, code: str, finished: Finished) -> Result:
         """The record of a run that failed by the submission's fault."""
@@ -58,17 +62,26 @@ class Recorder:
             size, hardware = before.image.size_mb, before.hardware
         return Result.model_validate(
             {
-                "submission": task.submission.id, "track": task.track.id, "n": task.data.n,
+                "submission": task.submission.id,
+                "track": task.track.id,
+                "n": task.data.n,
                 "evaluated_at": datetime.now(UTC).date().isoformat(),
                 "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
-                "sequences_sha256": task.data.sequences_sha256, "labels_hash": task.data.labels_hash,
-                "contract": CONTRACT_VERSION, "scorer": SCORER_VERSION, "level": self.repository.settings.level,
+                "sequences_sha256": task.data.sequences_sha256,
+                "labels_hash": task.data.labels_hash,
+                "contract": CONTRACT_VERSION,
+                "scorer": SCORER_VERSION,
+                "level": self.repository.settings.level,
                 "families": task.data.family_count,
-                "software": software_version(), "commit": self._commit,
-                "limits": task.limits.as_json(), "hardware": hardware, "sandbox": task.sandbox,
-                "run_key": task.run_key, **outcome,
+                "software": software_version(),
+                "commit": self._commit,
+                "limits": task.limits.as_json(),
+                "hardware": hardware,
+                "sandbox": task.sandbox,
+                "run_key": task.run_key,
+                **outcome,
             }
-        )  # fmt: skip
+        )
 
 
 def _rounded(value: float) -> float:

@@ -52,15 +52,21 @@ class Size:
         return {
             "runs": [
                 {
-                    "track": r.track.id, "rows": r.track.n, "gpu": r.gpu, "entries": len(r.seconds),
-                    "median_seconds": round(median(r.seconds), 3), "source": r.source, "hours": round(r.hours, 4),
+                    "track": r.track.id,
+                    "rows": r.track.n,
+                    "gpu": r.gpu,
+                    "entries": len(r.seconds),
+                    "median_seconds": round(median(r.seconds), 3),
+                    "source": r.source,
+                    "hours": round(r.hours, 4),
                 }
                 for r in self.runs
             ],
             "cpu_hours": round(sum(r.hours for r in self.runs if not r.gpu), 4),
             "gpu_hours": round(sum(r.hours for r in self.runs if r.gpu), 4),
-            "left_out": self.left_out, "hours_by_workers": {str(n): round(self.makespan(n), 4) for n in workers},
-        }  # fmt: skip
+            "left_out": self.left_out,
+            "hours_by_workers": {str(n): round(self.makespan(n), 4) for n in workers},
+        }
 
     def as_text(self, workers: Sequence[int]) -> str:
         """For people."""

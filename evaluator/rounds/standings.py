@@ -87,6 +87,10 @@ def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: f
         for k, entry_id in enumerate(ids)
     }
     return Standings(
-        track=track.id, metric=track.primary_metric, detectable=short(ranks.detectable), entries=entries,
-        level=level, families=data.family_count,
-    )  # fmt: skip
+        track=track.id,
+        metric=track.primary_metric,
+        detectable=short(ranks.detectable),
+        entries=entries,
+        level=level,
+        families=data.family_count,
+    )

@@ -43,12 +43,18 @@ class Summary(Account):
         """For the page of a workflow's run; it names codes only, never what a container said."""
         minutes, seconds = divmod(round(self.seconds), 60)
         lines = [
-            "## Evaluation", "", "| | |", "|---|---:|",
-            f"| new | {len(self.scored)} |", f"| scored again | {len(self.rescored)} |",
-            f"| unchanged | {len(self.unchanged)} |", f"| failed, the submission's fault | {len(self.failed)} |",
-            f"| left undone, our fault | {len(self.ours)} |", f"| time | {minutes} min {seconds} s |",
+            "## Evaluation",
+            "",
+            "| | |",
+            "|---|---:|",
+            f"| new | {len(self.scored)} |",
+            f"| scored again | {len(self.rescored)} |",
+            f"| unchanged | {len(self.unchanged)} |",
+            f"| failed, the submission's fault | {len(self.failed)} |",
+            f"| left undone, our fault | {len(self.ours)} |",
+            f"| time | {minutes} min {seconds} s |",
             f"| disk freed | {self.freed_bytes / 1e9:.1f} GB |",
-        ]  # fmt: skip
+        ]
         if self.no_data:
             lines += ["", f"No data here for: {', '.join(self.no_data)}."]
         lines += _section("New", dict.fromkeys(self.scored, ""))

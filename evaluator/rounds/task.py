@@ -72,9 +72,13 @@ class Task:
     def work(self) -> Work:
         """What a machine is told of it: never a label."""
         return Work(
-            self.name, self.image, self.limits, bool(self.gpus),
-            self.files.sequences_sha256, self.rows,
-        )  # fmt: skip
+            self.name,
+            self.image,
+            self.limits,
+            bool(self.gpus),
+            self.files.sequences_sha256,
+            self.rows,
+        )
 
 
 def decide(

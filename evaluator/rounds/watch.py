@@ -178,13 +178,20 @@ class Watch:
         write_json(
             self.state.folder / "round.json",
             {
-                "host": socket.gethostname(), "process": [os.getpid(), process_start(os.getpid())],
-                "where": self.where, "begun": _iso(self._begun), "updated": _iso(now), "ended": ended,
-                "total": self._total, "done": done, **self._counts, "waiting": len(self._waiting),
+                "host": socket.gethostname(),
+                "process": [os.getpid(), process_start(os.getpid())],
+                "where": self.where,
+                "begun": _iso(self._begun),
+                "updated": _iso(now),
+                "ended": ended,
+                "total": self._total,
+                "done": done,
+                **self._counts,
+                "waiting": len(self._waiting),
                 "running": [{"name": t.name, "place": p, "begun": _iso(begun)} for t, (p, begun, _) in running],
                 "forecast": None if ended else _iso(now + self._left),
             },
-        )  # fmt: skip
+        )
 
 
 def _iso(when: float) -> str:
@@ -218,7 +225,7 @@ def as_text(found: dict[str, Any]) -> str:
         f"the round {state}: begun {found['begun']} on {found['host']} with {found['where']}",
         f"{found['done']} of {found['total']} done: {found['scored']} scored, {found['failed']} failed by their own "
         f"fault, {found['ours']} left undone because of us; workers lost: {found['lost']}",
-    ]  # fmt: skip
+    ]
     lines += [f"running  {r['name']}, {timedelta(seconds=r['seconds'])} on {r['place']}" for r in found["running"]]
     if found["ended"]:
         lines.append(f"ended {found['ended']}")

@@ -37,9 +37,10 @@ def require_plain(engine: docker.DockerClient, job: docker.models.containers.Con
         tables.append([line.split(b":") for line in content.replace(b"\r", b"\n").split(b"\n")])
     if _gives_other_rights(*tables):
         raise SubmissionError(
-            "IMAGE_CONFIG", f"The image's /etc/passwd or /etc/group gives user {UID} other rights.",
+            "IMAGE_CONFIG",
+            f"The image's /etc/passwd or /etc/group gives user {UID} other rights.",
             f"Remove entries named {UID}, and take user {UID} out of all groups.",
-        )  # fmt: skip
+        )
     _plain.add(image)
 
 

@@ -39,12 +39,23 @@ def confined(*, podman: bool = False) -> dict[str, Any]:
     # Podman takes a path there, on its own machine, and has a profile of its own.
     profile = [] if podman else [_seccomp()]
     return {
-        "user": f"{UID}:{UID}", "network_mode": "none", "network_disabled": True, "read_only": True,
-        "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true", *profile], "privileged": False,
-        "ipc_mode": "private", "cgroupns": "private", "healthcheck": {"test": ["NONE"]},
-        "use_config_proxy": False, "detach": True, "tty": False, "stdin_open": False,
-        "hostname": "sandbox", "labels": owner_labels(),
-    }  # fmt: skip
+        "user": f"{UID}:{UID}",
+        "network_mode": "none",
+        "network_disabled": True,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true", *profile],
+        "privileged": False,
+        "ipc_mode": "private",
+        "cgroupns": "private",
+        "healthcheck": {"test": ["NONE"]},
+        "use_config_proxy": False,
+        "detach": True,
+        "tty": False,
+        "stdin_open": False,
+        "hostname": "sandbox",
+        "labels": owner_labels(),
+    }
 
 
 _task: ContextVar[dict[str, str]] = ContextVar("task", default={})  # noqa: B039 - never changed in place

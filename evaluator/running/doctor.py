@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from evaluator.errors import EvaluatorError
 from evaluator.running import hardware
-from evaluator.running.engine import connect
+from evaluator.running.engine import connect, speaks_podman
 
 Level = Literal["ok", "warn", "refuse"]
 OLDEST = {"docker": (20, 10), "podman": (4, 3)}
@@ -75,8 +75,7 @@ def _judge(good: bool, what: str, remedy: str, otherwise: Level = "refuse") -> F
 
 
 def _engine(info: dict[str, Any], version: dict[str, Any]) -> Iterator[Fitness]:
-    components = " ".join(str(c.get("Name", "")) for c in version.get("Components") or [])
-    kind = "podman" if "podman" in components.lower() else "docker"
+    kind = "podman" if speaks_podman(version) else "docker"
     numbers = tuple(int(n) for n in re.findall(r"\d+", str(version.get("Version")))[:2])
     oldest = ".".join(map(str, OLDEST[kind]))
     shown = f"{kind} {version.get('Version')}, cgroup v{info.get('CgroupVersion') or '1'}, {info.get('Driver')}"
@@ -102,9 +101,11 @@ def _confinement(info: dict[str, Any]) -> Iterator[Fitness]:
         yield Fitness("warn", f"seccomp with a profile of its own ({profile})", f"See that it is strict. {remedy}")
     separate = any("userns" in o or "rootless" in o for o in options)
     yield _judge(
-        separate, f"user namespaces {'on' if separate else 'off'}",
-        'Set "userns-remap": "default" in /etc/docker/daemon.json, or run the engine rootless.', "warn",
-    )  # fmt: skip
+        separate,
+        f"user namespaces {'on' if separate else 'off'}",
+        'Set "userns-remap": "default" in /etc/docker/daemon.json, or run the engine rootless.',
+        "warn",
+    )
     guarded = any("apparmor" in o or "selinux" in o for o in options)
     yield _judge(
         guarded, f"AppArmor or SELinux {'on' if guarded else 'off'}", "Turn one of them on in the kernel.", "warn"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import docker
 import docker.errors
@@ -36,8 +37,12 @@ def connect() -> docker.DockerClient:
 @cache
 def is_podman(engine: docker.DockerClient) -> bool:
     """Whether the Docker socket is in truth Podman's."""
-    components = engine.version().get("Components") or []
-    return any("podman" in str(c.get("Name", "")).lower() for c in components)
+    return speaks_podman(engine.version())
+
+
+def speaks_podman(version: dict[str, Any]) -> bool:
+    """Whether an engine's own account of its version is Podman's."""
+    return any("podman" in str(c.get("Name", "")).lower() for c in version.get("Components") or [])
 
 
 @contextmanager

@@ -37,9 +37,10 @@ def require_allowed(reference: Reference, settings: Settings) -> None:
     allowed = (*settings.registries, *settings.insecure_registries)
     if reference.registry is not None and reference.registry not in allowed:
         raise SubmissionError(
-            "IMAGE_REGISTRY", f"Images from '{printable(reference.registry, 100)}' are not accepted.",
+            "IMAGE_REGISTRY",
+            f"Images from '{printable(reference.registry, 100)}' are not accepted.",
             f"Push it to one of {', '.join(settings.registries)}.",
-        )  # fmt: skip
+        )
 
 
 def resolve(reference: Reference, settings: Settings, engine: docker.DockerClient) -> Image:
@@ -181,9 +182,10 @@ def _inspect(image: docker.models.images.Image, settings: Settings) -> None:
     platform = f"{attrs.get('Os')}/{attrs.get('Architecture')}"
     if platform != PLATFORM:
         raise SubmissionError(
-            "IMAGE_PLATFORM", f"The image is for {printable(platform, 60)}, not for {PLATFORM}.",
+            "IMAGE_PLATFORM",
+            f"The image is for {printable(platform, 60)}, not for {PLATFORM}.",
             f"Build it with: docker build --platform {PLATFORM} ...",
-        )  # fmt: skip
+        )
     if attrs["Size"] > settings.max_image_gb * 1e9:
         raise _too_large(attrs["Size"], settings)
     config = attrs.get("Config") or {}
@@ -202,15 +204,17 @@ def _require_harmless_volumes(paths: list[str]) -> None:
         inside = any(plain.startswith(f"{folder}/") for folder in (*CONTRACT_FOLDERS, *system))
         if not plain.startswith("/") or plain == "/" or plain in system or inside or not is_inert(plain):
             raise SubmissionError(
-                "IMAGE_VOLUME", f"VOLUME {printable(path, 60)} lies where the benchmark or the system needs the place.",
+                "IMAGE_VOLUME",
+                f"VOLUME {printable(path, 60)} lies where the benchmark or the system needs the place.",
                 "Remove it; write to /tmp and /output only.",
-            )  # fmt: skip
+            )
     if len(paths) > MAX_VOLUMES:
         raise SubmissionError("IMAGE_VOLUME", f"The image declares {len(paths)} volumes.", f"At most {MAX_VOLUMES}.")
 
 
 def _too_large(size: int, settings: Settings) -> SubmissionError:
     return SubmissionError(
-        "IMAGE_TOO_LARGE", f"The image has {size / 1e9:.1f} GB; at most {settings.max_image_gb:g} GB are accepted.",
+        "IMAGE_TOO_LARGE",
+        f"The image has {size / 1e9:.1f} GB; at most {settings.max_image_gb:g} GB are accepted.",
         "Leave out caches and build tools: use a multi-stage build, and a CPU build of torch if you need no GPU.",
-    )  # fmt: skip
+    )

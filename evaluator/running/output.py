@@ -43,9 +43,11 @@ def output_volume(engine: docker.DockerClient, size: int, inodes: int) -> Iterat
     """A fresh volume for one run, gone afterwards."""
     options = f"nr_blocks={size // PAGE},nr_inodes={inodes},mode=0777,nosuid,nodev,noexec"
     volume = engine.volumes.create(
-        f"apb-output-{uuid.uuid4().hex}", driver="local", labels=owner_labels(),
+        f"apb-output-{uuid.uuid4().hex}",
+        driver="local",
+        labels=owner_labels(),
         driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
-    )  # fmt: skip
+    )
     try:
         yield volume
     finally:
@@ -58,10 +60,15 @@ def holder(
 ) -> Iterator[docker.models.containers.Container]:
     """The container that keeps the volume alive, and through which it is read."""
     keeper = engine.containers.create(
-        _holder_image(engine), mounts=[output_mount(volume, read_only=True)],
-        mem_limit=32 * MIB, memswap_limit=32 * MIB, init=True,
-        pids_limit=8, log_config=LogConfig(type="none"), **confined(podman=is_podman(engine)),
-    )  # fmt: skip
+        _holder_image(engine),
+        mounts=[output_mount(volume, read_only=True)],
+        mem_limit=32 * MIB,
+        memswap_limit=32 * MIB,
+        init=True,
+        pids_limit=8,
+        log_config=LogConfig(type="none"),
+        **confined(podman=is_podman(engine)),
+    )
     with removed(keeper):
         keeper.start()
         yield keeper
@@ -88,9 +95,14 @@ def require_alive(keeper: docker.models.containers.Container) -> None:
 
 
 _GO_TYPE_BITS = {
-    31: "a folder", 27: "a symbolic link", 26: "a device", 25: "a named pipe", 24: "a socket", 21: "a device",
+    31: "a folder",
+    27: "a symbolic link",
+    26: "a device",
+    25: "a named pipe",
+    24: "a socket",
+    21: "a device",
     19: "no plain file",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

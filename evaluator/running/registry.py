@@ -140,9 +140,10 @@ class Registry:
 
 def _wrong_platform(found: list[str]) -> SubmissionError:
     return SubmissionError(
-        "IMAGE_PLATFORM", f"The image is for {printable(', '.join(found), 100) or 'no platform'}, not for {PLATFORM}.",
+        "IMAGE_PLATFORM",
+        f"The image is for {printable(', '.join(found), 100) or 'no platform'}, not for {PLATFORM}.",
         f"Build it with: docker build --platform {PLATFORM} ...",
-    )  # fmt: skip
+    )
 
 
 def _unknown_form() -> SubmissionError:

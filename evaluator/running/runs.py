@@ -22,6 +22,7 @@ from evaluator.contract.work import GIB, NOTHING_RAN, Finished, Hardware, Run, W
 from evaluator.errors import EngineError, MachineError, SubmissionError
 from evaluator.running import containers, hardware, images, tars
 from evaluator.running.audit import run_and_audit
+from evaluator.running.doctor import require_fit
 from evaluator.running.engine import ENGINE_FAULTS, connect
 from evaluator.running.hardware import cpu_model
 from evaluator.running.ready import Ready
@@ -75,6 +76,14 @@ class SandboxedRuns:
         self.gpus = hardware.granted()
         self._room = threading.Lock()
         self._going: set[Work] = set()
+
+    def require_fit(self) -> None:
+        """Refuse a machine that would not contain strangers' images.
+
+        Raises:
+            EvaluatorError: with everything that is wrong.
+        """
+        require_fit(self.runtime)
 
     def reap(self, *, mine: bool = False) -> int:
         """Remove what killed runs of this machine have left."""

@@ -230,9 +230,10 @@ def _wait(job: docker.models.containers.Container, limits: Limits, stop: threadi
             if stop.is_set():
                 raise Cancelled
             failure = SubmissionError(
-                "TIMEOUT", f"The run was not done after {limits.seconds:g} seconds.",
+                "TIMEOUT",
+                f"The run was not done after {limits.seconds:g} seconds.",
                 "Make it faster, or ask for more resources.timeout_minutes.",
-            )  # fmt: skip
+            )
             return Run(None, failure, elapsed, peak.bytes, _log(job))
         stop.wait(pause)
         pause = min(pause * 1.5, 0.25)
@@ -244,9 +245,10 @@ def _verdict(job: docker.models.containers.Container, elapsed: float, peak: int 
     code = state["ExitCode"]
     if state.get("OOMKilled"):  # also when only a child was killed and its parent went on to exit 0
         failure = SubmissionError(
-            "OUT_OF_MEMORY", "The run used more memory than it asked for.",
+            "OUT_OF_MEMORY",
+            "The run used more memory than it asked for.",
             "Ask for more resources.memory_gb, or work in smaller batches; /tmp, /dev/shm and /output count too.",
-        )  # fmt: skip
+        )
     elif code in (126, 127):
         failure = _cannot_start()
     elif code != 0:
@@ -268,16 +270,18 @@ def _duration(state: dict[str, Any]) -> float | None:
 def _unusable(error: docker.errors.APIError | requests.exceptions.HTTPError) -> SubmissionError:
     reason = printable(str(getattr(error, "explanation", None) or error), 200)
     return SubmissionError(
-        "IMAGE_CONFIG", f"The engine cannot run the image as it is: {reason}",
+        "IMAGE_CONFIG",
+        f"The engine cannot run the image as it is: {reason}",
         "Check WORKDIR, VOLUME, STOPSIGNAL and ENV, and that /data, /output and /tmp are no files in the image.",
-    )  # fmt: skip
+    )
 
 
 def _cannot_start() -> SubmissionError:
     return SubmissionError(
-        "IMAGE_COMMAND", "The image's command was not found or cannot be executed.",
+        "IMAGE_COMMAND",
+        "The image's command was not found or cannot be executed.",
         "Check CMD and ENTRYPOINT, the executable bit, the first line of scripts, and the architecture.",
-    )  # fmt: skip
+    )
 
 
 def _log(job: docker.models.containers.Container) -> bytes:

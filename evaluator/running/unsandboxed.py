@@ -39,6 +39,9 @@ class UnsandboxedRuns:
         self.scratch = scratch
         self.stop = threading.Event()
 
+    def require_fit(self) -> None:
+        """Plain processes run nothing of strangers' at all."""
+
     def reap(self, *, mine: bool = False) -> int:  # noqa: ARG002
         """Nothing outlives this process's children."""
         return 0
@@ -78,15 +81,23 @@ class UnsandboxedRuns:
             with self.scratch.input_folder(given.files) as data, tempfile.TemporaryDirectory() as home:
                 output = Path(home) / "predictions.csv"
                 environment = {
-                    "INPUT": str(data / "sequences.csv"), "OUTPUT": str(output), "HOME": home,
-                    "TASK": sequences.task, "PATH": os.defpath,
-                }  # fmt: skip
+                    "INPUT": str(data / "sequences.csv"),
+                    "OUTPUT": str(output),
+                    "HOME": home,
+                    "TASK": sequences.task,
+                    "PATH": os.defpath,
+                }
                 begun = time.monotonic()
                 try:
                     done = subprocess.run(
-                        [sys.executable, "-I", script], cwd=home, env=environment, timeout=work.limits.seconds,
-                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
-                    )  # fmt: skip
+                        [sys.executable, "-I", script],
+                        cwd=home,
+                        env=environment,
+                        timeout=work.limits.seconds,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
+                        check=True,
+                    )
                     return Run(output.read_bytes(), None, time.monotonic() - begun, None, done.stdout)
                 except (OSError, subprocess.SubprocessError) as error:
                     raise EvaluatorError(f"The reference model {script} failed: {error}", "Mend the model.") from error

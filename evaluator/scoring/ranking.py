@@ -153,9 +153,7 @@ def _placements(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
     size_1 = np.bincount(group, weights=is_positive)
     size_0 = np.bincount(group) - size_1
     below_0, below_1 = np.cumsum(size_0) - size_0, np.cumsum(size_1) - size_1
-    share = np.where(
-        is_positive, (below_0 + size_0 / 2)[group] / n0, 1 - (below_1 + size_1 / 2)[group] / n1
-    )  # fmt: skip
+    share = np.where(is_positive, (below_0 + size_0 / 2)[group] / n0, 1 - (below_1 + size_1 / 2)[group] / n1)
     placed = np.empty(n1 + n0)
     placed[order] = share
     return placed[:n1], placed[n1:]

@@ -159,10 +159,16 @@ def _change(before: Result | None, after: Result) -> Change | None:
     if before and not changed and _facts(before) == _facts(after):
         return None
     return Change(
-        date=after.evaluated_at, kind="new" if before is None else "rescored" if rescored else "rerun",
-        submission=after.submission, track=after.track, status=after.status, failure=after.failure,
-        digest=after.image.digest, scorer=(before.scorer if before else None, after.scorer), metrics=changed,
-    )  # fmt: skip
+        date=after.evaluated_at,
+        kind="new" if before is None else "rescored" if rescored else "rerun",
+        submission=after.submission,
+        track=after.track,
+        status=after.status,
+        failure=after.failure,
+        digest=after.image.digest,
+        scorer=(before.scorer if before else None, after.scorer),
+        metrics=changed,
+    )
 
 
 T = TypeVar("T", bound=BaseModel)
