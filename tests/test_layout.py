@@ -9,16 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts import house
+from scripts.house import FLOORS, GROUND
+
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = [  # a folder imports from floors below it only; nothing within a floor
-    {"contract"},
-    {"scoring", "store", "preparing"},
-    {"running", "integrity", "pull_requests"},
-    {"rounds", "checking", "comparing"},
-    {"cluster"},
-    {"commands"},
-]
-GROUND = {"errors", "text", "files", "settings", "git", "processes"}  # imports only the ground; whoever may use it
 OWNERS = {
     "docker": "running",
     "dask": "cluster",
@@ -62,14 +56,14 @@ ROOMS = {name.partition(".")[0] for name in EVALUATOR if "." in name}
 
 
 def test_every_folder_has_its_floor_and_every_file_a_folder() -> None:
-    assert set.union(*FLOORS) == ROOMS and len(FLOORS) <= 6
+    assert {room for floor in FLOORS for room in floor} == ROOMS and len(FLOORS) <= 6
     assert {name for name in EVALUATOR if "." not in name} == {*GROUND, "__init__", "__main__"}
 
 
 @pytest.mark.parametrize("name", EVALUATOR)
 def test_arrows_run_down(name: str) -> None:
     room = name.partition(".")[0]
-    below: set[str] = GROUND if room in GROUND else GROUND.union({room}, *FLOORS[: floor(room)])
+    below = {*GROUND} if room in GROUND else {room, *GROUND}.union(*FLOORS[: floor(room)])
     for target in imports(EVALUATOR[name]):
         package, _, rest = target.partition(".")
         if package == "evaluator" and name != "__main__":
@@ -82,6 +76,26 @@ def test_arrows_run_down(name: str) -> None:
 
 def floor(room: str) -> int:
     return next((k for k, rooms in enumerate(FLOORS) if room in rooms), len(FLOORS))
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_folder_is_entered_by_its_doors(room: str) -> None:
+    doors = house.doors(room)
+    outside = {**EVALUATOR, **LEADERBOARD}
+    used = {
+        target.split(".")[2]
+        for name, path in outside.items()
+        if not within(name, room)
+        for target in imports(path)
+        if within(target, f"evaluator.{room}")
+    }
+    assert doors is None or used == doors
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_maps_are_of_this_tree(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert "<!-- map: " in text and house.written(text) == text, "run python -m scripts.house"
 
 
 @pytest.mark.parametrize(("room", "wall"), WALLS)

@@ -1,16 +1,17 @@
 """What Dask does not offer publicly: each may move with one of its releases, so it stands here and is tested by itself.
 
-All three are there in distributed 2025.1 to 2026.8.
+`tests/cluster/test_dask_private.py` tells when one of them has gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from distributed import Client, Scheduler
 
 
-def soon(scheduler: Scheduler, task: Callable[[], Awaitable[None]]) -> None:
+def soon(scheduler: Scheduler, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Have a scheduler do something when it has time; it waits for that when it is closed."""
     scheduler._ongoing_background_tasks.call_soon(task)
 

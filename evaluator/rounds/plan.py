@@ -1,4 +1,4 @@
-"""What a round is about, and what is due of it: every submission x track, decided without running anything."""
+"""What is due: every submission x track, decided without running anything."""
 
 from __future__ import annotations
 

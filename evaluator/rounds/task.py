@@ -1,4 +1,4 @@
-"""What is due: every submission x track whose image, data, contract or limits have changed since its last record."""
+"""One submission on one track, and whether its image, data, contract or limits have changed since its last record."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Numbers out of arrays."""
+"""Numbers out of arrays.
+
+Doors: curves files influence metrics ranking scored scorer.
+"""
