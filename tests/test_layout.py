@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def modules(package: str) -> dict[str, Path]:
     return {".".join(p.relative_to(ROOT / package).with_suffix("").parts): p for p in sorted(paths)}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Names that a module imports, wherever in it, with all that is taken out of each."""
     found = set()
