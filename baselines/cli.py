@@ -333,4 +333,8 @@ def main() -> NoReturn:
     except PackageError as error:
         click.echo(f"apb-zoo: {error}", err=True)
         sys.exit(3)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"apb-zoo: {error.strerror or error}{where}", err=True)
+        sys.exit(3)
     sys.exit(0)

@@ -95,3 +95,10 @@ class MachineError(EvaluatorError):
 
 class EngineError(EvaluatorError):
     """The Docker engine or a registry did not do its part; worth another try."""
+
+
+def told(error: OSError) -> str:
+    """What the operating system refuses, and where, in one line."""
+    what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    where = f": {error.filename}" if error.filename else ""
+    return f"{what}{where}. Nothing was recorded against anybody; mend that, and run it again."

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from evaluator.commands.options import FOLDER
-from evaluator.errors import BenchmarkError
+from evaluator.errors import BenchmarkError, EvaluatorError, told
 from evaluator.text import printable
 
 NO_COMMANDS = {"__init__", "cli", "options", "progress", "where"}
@@ -70,4 +70,7 @@ def main() -> NoReturn:
     except BenchmarkError as error:
         click.echo(f"apb: {printable(str(error), 4000, keep=chr(10))}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that cannot be written: never a submission's fault
+        click.echo(f"apb: {printable(told(error), 1000)}", err=True)
+        sys.exit(EvaluatorError.exit_code)
     sys.exit(0)

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from evaluator.contract.models import Frozen
 from evaluator.errors import EvaluatorError
-from evaluator.files import write_bytes
+from evaluator.files import whole_lines, write_bytes
 
 
 class Intake(Frozen):
@@ -29,11 +29,9 @@ def read(path: Path) -> list[Intake]:
     Raises:
         EvaluatorError: a line is not valid.
     """
-    if not path.is_file():
-        return []
     try:
-        return [Intake.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (ValidationError, UnicodeDecodeError) as error:
+        return [Intake.model_validate_json(line) for line in whole_lines(path)]
+    except ValidationError as error:
         raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
 
 

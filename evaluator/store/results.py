@@ -19,7 +19,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from evaluator.errors import EvaluatorError
-from evaluator.files import as_json, write_bytes
+from evaluator.files import append_line, as_json, set_torn_end_aside, whole_lines, write_bytes
 from evaluator.store.schemas import Change, Link, Lock, Pairs, Result, Scope, Standings, Timing
 
 MAX_LINE = 4096
@@ -59,10 +59,7 @@ class Results:
         """Write a record whole or not at all, and a line of history where it says something new."""
         change = _change(self.get(result.submission, result.track), result)
         if change:
-            path = self.folder / "history.jsonl"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as history:
-                history.write(change.model_dump_json() + "\n")
+            append_line(self.history_file, change.model_dump_json().encode())
         content = as_json(result.model_dump(mode="json"))
         self._link(f"{result.submission}/{result.track}.json", content)
         write_bytes(self.path(result.submission, result.track), content)
@@ -75,17 +72,16 @@ class Results:
 
     def _link(self, record: str, content: bytes) -> None:
         """Goes first: after a crash before the record itself the pair is still due, and gets another line."""
-        self.chain.parent.mkdir(parents=True, exist_ok=True)
-        with self.chain.open("ab+") as chain:
-            end = chain.seek(0, os.SEEK_END)
-            chain.seek(max(end - MAX_LINE, 0))
-            whole, _, torn = chain.read().rpartition(b"\n")
-            if torn:  # a crash in mid-line
-                chain.truncate(end - len(torn))
-            last = whole.rpartition(b"\n")[2]
-            previous = hashlib.sha256(last).hexdigest() if last else None
-            link = Link(record=record, sha256=hashlib.sha256(content).hexdigest(), previous=previous)
-            chain.write(link.model_dump_json().encode() + b"\n")
+        set_torn_end_aside(self.chain)
+        last = _last_line(self.chain)
+        previous = hashlib.sha256(last).hexdigest() if last else None
+        link = Link(record=record, sha256=hashlib.sha256(content).hexdigest(), previous=previous)
+        append_line(self.chain, link.model_dump_json().encode())
+
+    @property
+    def history_file(self) -> Path:
+        """Everything that came to be or changed."""
+        return self.folder / "history.jsonl"
 
     def history(self) -> list[Change]:
         """Every change, oldest first.
@@ -93,12 +89,10 @@ class Results:
         Raises:
             EvaluatorError: a line is not valid.
         """
-        path = self.folder / "history.jsonl"
-        lines = dict.fromkeys(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else {}
         try:
-            return [Change.model_validate_json(line) for line in lines]
+            return [Change.model_validate_json(line) for line in dict.fromkeys(whole_lines(self.history_file))]
         except ValidationError as error:
-            raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
+            raise EvaluatorError(f"{self.history_file} is not valid: {error}", "Restore it from git.") from error
 
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
@@ -143,6 +137,15 @@ class Results:
     def put_lock(self, submission: str, lock: Lock) -> None:
         """Remember what a tag was resolved to."""
         write_bytes(self.folder / submission / "image.lock", as_json(lock.model_dump(mode="json")))
+
+
+def _last_line(path: Path) -> bytes:
+    """The last whole line of a file whose end is not torn; empty where there is none."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as stream:
+        stream.seek(max(stream.seek(0, os.SEEK_END) - MAX_LINE, 0))
+        return stream.read().removesuffix(b"\n").rpartition(b"\n")[2]
 
 
 def _facts(result: Result) -> tuple[str | None, ...]:

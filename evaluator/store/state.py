@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator.errors import EvaluatorError
-from evaluator.files import write_bytes
+from evaluator.files import append_line, write_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class State:
                 lock.seek(0)
                 raise EvaluatorError(
                     f"Process {lock.read().strip() or '?'} is using {self.folder}.",
-                    "Wait for it, or name another --state.",
+                    "Wait for it. Another --state would not do: it lacks the predictions that ranks are made of.",
                 ) from None
             lock.truncate(0)
             lock.write(str(os.getpid()))
@@ -118,8 +118,12 @@ class State:
             if path.stat().st_mtime < time.time() - days * 86400:
                 path.unlink(missing_ok=True)
 
+    @property
+    def ledger(self) -> Path:
+        """One line per attempt."""
+        return self.folder / "ledger.jsonl"
+
     def note(self, **entry: object) -> None:
         """Add one line to the ledger of attempts."""
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **entry}, sort_keys=True)
-        with (self.folder / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
-            ledger.write(line + "\n")
+        append_line(self.ledger, line.encode())
