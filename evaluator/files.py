@@ -56,7 +56,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def set_torn_end_aside(path: Path) -> Path | None:
-    """Move half a line at the end of a file to `<name>.torn` beside it; that file, or None where every line is whole."""
+    """Move half a line at the end of a file to `<name>.torn` beside it; that file, or None where there was none."""
     torn = _torn_end(path)
     if not torn:
         return None

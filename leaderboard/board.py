@@ -49,6 +49,8 @@ class Board:
     rows: list[Row]
     standings: Standings | None
     pairs: Pairs | None
+    stale: bool = False
+    """Whether a ranking is kept that is not of today's records: it is not shown."""
 
     @property
     def metrics(self) -> list[str]:
@@ -73,11 +75,14 @@ def board(
     results: Mapping[str, Result],
     standings: Standings | None,
     pairs: Pairs | None,
+    *,
+    stale: bool = False,
 ) -> Board:
     """Gather a track's board.
 
     Args:
         results: of this track, by submission.
+        stale: whether there is a ranking that is not of today, and therefore is not handed over.
     """
     ranked = standings.entries if standings else {}
     rows = []
@@ -96,7 +101,7 @@ def board(
             return (math.inf, row.entry.id)
         return (-value if better.higher_is_better else value, row.entry.id)
 
-    return Board(track, sorted(rows, key=best_first), standings, pairs)
+    return Board(track, sorted(rows, key=best_first), standings, pairs, stale)
 
 
 def is_reference(entry: Submission) -> bool:

@@ -17,6 +17,7 @@ from evaluator.contract import submissions as submission_files
 from evaluator.contract import tracks as track_files
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.integrity import freshness
 from evaluator.settings import Repository
 from evaluator.store.results import Results
 from evaluator.store.schemas import Change, Result
@@ -112,7 +113,12 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         by_track.setdefault(record.track, {})[record.submission] = record
     known = track_files.load_all(repository.tracks)
     shown = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
-    boards = [board(t, entries, by_track.get(t.id, {}), store.standings(t.id), store.pairs(t.id)) for t in shown]
+    by_id, level = {e.id: e for e in entries}, repository.settings.level
+    boards = []
+    for track in shown:
+        found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
+        stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
+        boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
     return Content(boards, entries, by_submission, history, repository.settings.site_url)
 
 

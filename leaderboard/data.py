@@ -53,6 +53,7 @@ class TrackTable(Frozen):
     schema_version: str = DATA_VERSION
     track: str
     rows: int
+    stale: bool = Field(default=False, description="Ranks are left out, since entries or the track have changed since")
     detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
     columns: dict[str, Column]
 
@@ -112,7 +113,9 @@ def files(
     for board in boards:
         found = columns(board)
         detectable = board.standings.detectable if board.standings else None
-        made = TrackTable(track=board.track.id, rows=len(board.rows), detectable=detectable, columns=found)
+        made = TrackTable(
+            track=board.track.id, rows=len(board.rows), stale=board.stale, detectable=detectable, columns=found
+        )
         yield f"results/{board.track.id}.json", as_json(made.model_dump(mode="json"), compact=True)
         yield f"results/{board.track.id}.csv", table.as_csv(found).encode()
         if board.pairs:

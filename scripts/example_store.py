@@ -15,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from evaluator.contract import submissions
+from evaluator.contract import tracks as track_files
 from evaluator.contract.work import CONTRACT_VERSION
+from evaluator.integrity import freshness
 from evaluator.scoring import curves, metrics, ranking, scorer
 from evaluator.scoring.scored import Scored
 from evaluator.settings import Repository
@@ -164,7 +167,18 @@ def _rank(
         )
         for k, name in enumerate(ids)
     }  # fmt: skip
-    store.put_standings(Standings(track=track["id"], metric="roc_auc", detectable=ranks.detectable, entries=entries))
+    described = track_files.load_all(repository.tracks)[track["id"]]
+    known = {path.stem: submissions.load(path) for path in repository.submissions.glob("*.yaml")}
+    records = freshness.ranked_records(described, known, lambda entry: store.scope(entry, described.id))
+    store.put_standings(
+        Standings(
+            track=track["id"],
+            metric="roc_auc",
+            detectable=ranks.detectable,
+            entries=entries,
+            made_from=freshness.made_from(described, records, repository.settings.level),
+        )
+    )
 
 
 def main() -> None:

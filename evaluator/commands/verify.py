@@ -33,10 +33,11 @@ def command(context: click.Context, site: Path | None, hidden: Path | None, stat
 
     built = site or (repository.site if repository.site.is_dir() else None)
     private = State(state or repository.state)
-    checks = list(verify.examine(repository, site=built, rebuild=rebuild, hidden=hidden, state=private))
+    checks = []
+    for check in verify.examine(repository, site=built, rebuild=rebuild, hidden=hidden, state=private):
+        checks.append(check)
+        if not as_json:  # as it goes: what comes later may take minutes, or fail
+            click.echo(f"{check.level:<9}{printable(check.what, 1000)}")
     if as_json:
         print_json([vars(c) for c in checks])
-    else:
-        for check in checks:
-            click.echo(f"{check.level:<9}{printable(check.what, 1000)}")
     sys.exit(3 if any(c.level == "FAIL" for c in checks) else 0)

@@ -128,8 +128,9 @@ def _key(hidden: Path) -> bytes:
     key = path.read_bytes().strip() if path.is_file() else b""
     if len(key) < 32:
         raise EvaluatorError(
-            f"{path} must hold the key of the hidden labels' hashes, at least 32 characters.",
-            f"Make one with: openssl rand -hex 32 > {path}",
+            f"{path}, the key of the hidden labels' hashes, is missing or too short; the labels may be well.",
+            "Put it back from a backup. Without one, docs/maintaining.md says how a new key is made; the files of all "
+            "hidden tracks must then name new hashes.",
         )
     return key
 

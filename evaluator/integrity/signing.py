@@ -36,7 +36,14 @@ def sign(chain: Path, settings: Settings) -> Path | None:
     if target is None or not chain.is_file():
         return None
     content = chain.read_bytes()
-    write_bytes(target, _ssh_sign(content) if settings.signer == "ssh" else _sigstore_sign(content))
+    signature = _ssh_sign(content) if settings.signer == "ssh" else _sigstore_sign(content)
+    check = _ssh_verify if settings.signer == "ssh" else _sigstore_verify
+    if fault := check(content, signature, settings):
+        raise EvaluatorError(
+            f"The signature does not hold for signer_identity in [tool.apb]: {fault}",
+            "Sign with the key of that identity, or name another identity there (docs/maintaining.md).",
+        )
+    write_bytes(target, signature)
     return target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,18 +13,19 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from evaluator.contract import tracks
+from evaluator.contract import submissions, tracks
 from evaluator.contract.labels import TrackData, load_data
 from evaluator.contract.tracks import Track
 from evaluator.contract.work import Limits, run_key
-from evaluator.errors import BenchmarkError, EvaluatorError
-from evaluator.integrity import disclosure, signing
+from evaluator.errors import BenchmarkError, EvaluatorError, SubmissionError
+from evaluator.files import whole_lines
+from evaluator.integrity import disclosure, freshness, signing
 from evaluator.scoring import metrics
 from evaluator.scoring.scored import Scored
 from evaluator.settings import Repository
 from evaluator.store import intake
 from evaluator.store.results import Results
-from evaluator.store.schemas import Link, Result
+from evaluator.store.schemas import Link, Result, Scope
 from evaluator.store.state import State
 
 Level = Literal["ok", "FAIL", "unknown"]
@@ -59,8 +61,11 @@ def examine(
     yield from _chain(results)
     yield from _signature(results, repository)
     yield from _side_files(repository, results)
+    yield from _rankings(repository, results)
     yield from _site(site, rebuild)
-    if hidden and state:
+    if hidden and not hidden.is_dir():
+        yield Check("unknown", f"the metrics themselves: {hidden} is no folder")
+    elif hidden and state:
         yield from _scores(repository, records, hidden, state)
     else:
         yield Check("unknown", "the metrics themselves: they follow from private predictions (--hidden and --state)")
@@ -122,12 +127,12 @@ def _other_data(record: Result, track: Track | None) -> bool:
 
 
 def _chain(results: Results) -> Iterator[Check]:
-    """Each line names the hash of the line before; each record is what its last line says."""
-    lines = results.chain.read_bytes().split(b"\n") if results.chain.is_file() else [b""]
-    faults, last = [], dict[str, str]()
-    if lines.pop():
+    """Each line names the hash of the line before; each file is what its last line says; history is what it names."""
+    faults, last, told = [], dict[str, str](), set[str]()
+    if results.chain.is_file() and not results.chain.read_bytes().endswith(b"\n"):
         faults.append("the chain's last line is torn")
     before = None
+    lines = whole_lines(results.chain)
     for number, line in enumerate(lines, start=1):
         try:
             link = Link.model_validate_json(line)
@@ -138,16 +143,32 @@ def _chain(results: Results) -> Iterator[Check]:
             faults.append(f"line {number} of the chain does not follow from the line before")
         before = hashlib.sha256(line).hexdigest()
         last[link.record] = link.sha256
-    there = {f"{p.parent.name}/{p.name}": p for p in sorted(results.folder.glob("*/*.json"))}
+        told |= {link.history} - {None}
+    there = {p.relative_to(results.folder).as_posix(): p for p in results.chained_files()}
     for name, expected in last.items():
         if name not in there:
             faults.append(f"{name} was recorded and has vanished")
         elif hashlib.sha256(there[name].read_bytes()).hexdigest() != expected:
             faults.append(f"{name} is not as it was recorded")
-    yield from _told(faults, f"the chain of {len(lines)} lines is whole, and {len(last)} records are as it says")
+    yield from _told(faults, f"the chain of {len(lines)} lines is whole, and {len(last)} files are as it says")
     if missing := [name for name in there if name not in last]:
         shown = ", ".join(missing[:SHOWN])
-        yield Check("unknown", f"{len(missing)} records that the chain does not know, such as {shown}")
+        yield Check("unknown", f"{len(missing)} files that the chain does not know, such as {shown}")
+    yield from _history(results, told)
+
+
+def _history(results: Results, told: set[str]) -> Iterator[Check]:
+    """Every line of history that the chain names is there, and no other since it names them."""
+    written = [hashlib.sha256(line).hexdigest() for line in whole_lines(results.history_file)]
+    gone = told - set(written)
+    faults = [f"{len(gone)} lines of the history were changed or removed"] if gone else []
+    known = [k for k, line in enumerate(written) if line in told]
+    added = [k + 1 for k, line in enumerate(written) if line not in told and known and k > known[0]]
+    if added:
+        faults.append(f"line {added[0]} of the history was added or changed by hand, or left by a crash")
+    yield from _told(faults, f"the {len(written)} lines of the history are as the chain says")
+    if written and not known:
+        yield Check("unknown", "the history: it was written before the chain told of it")
 
 
 def _signature(results: Results, repository: Repository) -> Iterator[Check]:
@@ -207,8 +228,11 @@ def _scores(repository: Repository, records: list[Result], hidden: Path, state: 
     faults, done, unkept = [], 0, 0
     for record in records:
         if record.track not in data:
-            track = known.get(record.track)
-            data[record.track] = load_data(track, hidden) if track else None
+            try:
+                data[record.track] = load_data(known[record.track], hidden) if record.track in known else None
+            except EvaluatorError as error:
+                data[record.track] = None
+                yield Check("unknown", f"the metrics on {record.track}: {error}")
         rows, kept = data[record.track], state.predictions(record.run_key)
         if record.status != "ok" or rows is None or kept is None or rows.labels_hash != record.labels_hash:
             unkept += record.status == "ok"
@@ -223,6 +247,28 @@ def _scores(repository: Repository, records: list[Result], hidden: Path, state: 
     yield from _told(faults, f"the metrics of {done} records follow from their predictions")
     if unkept:
         yield Check("unknown", f"the metrics of {unkept} records: their predictions or labels are not here")
+
+
+def _scope(results: Results, track: str, submission: str) -> Scope | None:
+    return results.scope(submission, track)
+
+
+def _rankings(repository: Repository, results: Results) -> Iterator[Check]:
+    """Whether every ranking is of today's records, submissions and track files."""
+    entries = {}
+    for path in sorted(repository.submissions.glob("*.yaml")):
+        with suppress(SubmissionError):  # such a file has no rank
+            entries[path.stem] = submissions.load(path)
+    faults, fresh = [], 0
+    for track in tracks.load_all(repository.tracks).values():
+        standings = results.standings(track.id)
+        if standings is None:
+            continue
+        fresh += 1
+        record_of = partial(_scope, results, track.id)
+        if not freshness.is_fresh(standings, track, entries, record_of, repository.settings.level):
+            faults.append(f"the ranking of {track.id} is not of today's records: apb evaluate makes it anew")
+    yield from _told(faults, f"{fresh} rankings are of today's records, submissions and track files")
 
 
 def _alike(a: float | None, b: float | None, tolerance: float) -> bool:

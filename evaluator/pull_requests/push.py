@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from evaluator.contract.models import ID
 from evaluator.errors import EvaluatorError
-from evaluator.git import git
+from evaluator.files import write_bytes
+from evaluator.git import commit_of, git
 from evaluator.settings import Repository
+from evaluator.store import intake
+from evaluator.store.results import Results
+from evaluator.store.schemas import Result
+from evaluator.text import printable
 
 PATHS = ("leaderboard/results", "leaderboard/intake.jsonl")
 IDENTITY = (
@@ -31,13 +38,18 @@ def commit(repository: Repository, message: str) -> str | None:
     return git(root, "rev-parse", "HEAD").decode().strip()
 
 
-def push(repository: Repository, branch: str, environment: dict[str, str]) -> None:
-    """Push to `origin`; where others have pushed meanwhile, our commits go on top of theirs.
+def push(repository: Repository, branch: str, environment: dict[str, str]) -> list[str] | None:
+    """Push to `origin`; where others have pushed meanwhile, what we have recorded goes on top of theirs.
+
+    Returns:
+        None, as a rule. Where our records had to be joined with others', what of ours was left out (see `rejoin`);
+        rankings are then to be made anew, and a signature given again.
 
     Raises:
-        EvaluatorError: it does not work; the commits are on a branch of their own, or stay here.
+        EvaluatorError: it does not work; the commits stay here.
     """
     root = repository.root
+    joined: list[str] | None = None
     for left in reversed(range(TRIES)):
         try:
             git(root, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}", environment=environment)
@@ -47,16 +59,85 @@ def push(repository: Repository, branch: str, environment: dict[str, str]) -> No
             git(root, "fetch", "--quiet", "origin", f"refs/heads/{branch}", environment=environment)
             try:
                 git(root, *IDENTITY, "rebase", "--quiet", "--autostash", "FETCH_HEAD")
-            except EvaluatorError as error:
+            except EvaluatorError:
                 git(root, "rebase", "--abort")
-                rescue = f"records-{git(root, 'rev-parse', '--short', 'HEAD').decode().strip()}"
-                git(root, "push", "--quiet", "origin", f"HEAD:refs/heads/{rescue}", environment=environment)
-                raise EvaluatorError(
-                    f"Others have changed the same records; these are on the branch {rescue}.",
-                    f"Merge it into {branch}.",
-                ) from error
+                ours = commit_of(root, "HEAD")
+                left_out = rejoin(repository, commit_of(root, "FETCH_HEAD"))
+                if left_out:  # nothing is lost: all that was ours stays on a branch of its own
+                    rescue = f"records-{ours[:12]}"
+                    git(root, "push", "--quiet", "origin", f"{ours}:refs/heads/{rescue}", environment=environment)
+                    left_out.append(f"what was left out stands on the branch {rescue}")
+                joined = [*(joined or []), *left_out]
         else:
-            return
+            return joined
+    return joined
+
+
+def rejoin(repository: Repository, theirs: str) -> list[str]:
+    """Record again, on top of what others have pushed, what our commits have recorded since both parted.
+
+    Files that only grow cannot be merged by their text: each of our records is put once more, so that history and chain
+    go on from theirs. Of a pair that both have recorded the later record stays; theirs where both are of one day.
+    Rankings are not joined: they are made anew from the records of both.
+
+    Args:
+        theirs: the commit to go on from.
+
+    Returns:
+        A line on each thing of ours that was left out.
+
+    Raises:
+        EvaluatorError: our commits hold more than records and intake.
+    """
+    root, results = repository.root, Results(repository.results)
+    ours = git(root, "rev-parse", "HEAD").decode().strip()
+    start = git(root, "merge-base", ours, theirs).decode().strip()
+    changed = _names(root, start, ours)
+    if other := [name for name in changed if not name.startswith(PATHS)]:
+        raise EvaluatorError(
+            f"These commits change more than records, such as {printable(other[0], 120)}, and others have recorded "
+            "something meanwhile.",
+            "Push those changes by a pull request of their own, then run this again.",
+        )
+    message = git(root, "log", "-1", "--format=%s", ours).decode().strip()
+    lines = intake.read(repository.intake)
+    git(root, "reset", "--quiet", "--keep", theirs)
+    told = []
+    for name in changed:
+        if match := _RECORD.fullmatch(name):
+            record = Result.model_validate_json(git(root, "show", f"{ours}:{name}"))
+            before = results.get(match[1], match[2])
+            both = before and _blob(root, start, name) != _blob(root, theirs, name)
+            if both and before and record.evaluated_at <= before.evaluated_at:
+                told.append(f"{match[1]} on {match[2]} was recorded by others too; theirs stays")
+            else:
+                results.put(record)
+        elif name.endswith("/image.lock"):
+            lock = git(root, "show", f"{ours}:{name}")
+            if not (root / name).exists():
+                write_bytes(root / name, lock)
+            elif (root / name).read_bytes() != lock:
+                told.append(f"{Path(name).parent.name} was locked by others to another image; theirs stays")
+    known = intake.read(repository.intake)
+    if new := [line for line in lines if line not in known]:
+        intake.write(repository.intake, [*known, *new])
+    commit(repository, message)
+    return told
+
+
+_RECORD = re.compile(rf"leaderboard/results/({ID})/({ID})\.json")
+
+
+def _names(root: Path, start: str, end: str) -> list[str]:
+    """Files that differ between two commits and that the second one has."""
+    options = ("--name-only", "-z", "--no-renames", "--diff-filter=AM")
+    found = git(root, "diff", *options, start, end).decode("utf-8", "surrogateescape")
+    return [name for name in found.split("\0") if name]
+
+
+def _blob(root: Path, commit_name: str, path: str) -> bytes:
+    """Hash of a file in a commit; empty where it has none."""
+    return git(root, "ls-tree", commit_name, "--", path)
 
 
 def bring_up_to_date(root: Path, branch: str, environment: dict[str, str]) -> None:

@@ -66,14 +66,39 @@ def choose_tracks(repository: Repository, wanted: Sequence[str]) -> list[Track]:
     return [t for t in known.values() if t.id in wanted or (not wanted and t.purpose == "benchmark")]
 
 
-def find_tracks(job: Job) -> tuple[list[TrackFiles], list[str]]:
-    """The tracks of a round, and those among them without data here.
+@dataclass(frozen=True)
+class RoundTracks:
+    """The tracks of a round.
+
+    Attributes:
+        files: those that can be scored.
+        no_data: those without data here.
+        unfit: those whose data are not what the track file says, with what is wrong.
+    """
+
+    files: list[TrackFiles]
+    no_data: list[str]
+    unfit: dict[str, str]
+
+
+def find_tracks(job: Job) -> RoundTracks:
+    """The tracks of a round; one whose data are wrong does not keep the others from being scored.
 
     Raises:
-        EvaluatorError: a track is unknown, or its data are not what its file says.
+        EvaluatorError: a track is unknown, or there is no hidden data at all.
     """
     chosen, hidden = choose_tracks(job.repository, job.track_ids), job.hidden
     if not hidden.is_dir():
         raise EvaluatorError(f"{hidden} is not a folder.", "Name the folder with the hidden data with --hidden.")
-    found = {track.id: find_data(track, hidden) for track in chosen}
-    return [f for f in found.values() if f], [track_id for track_id, f in found.items() if f is None]
+    found = RoundTracks([], [], {})
+    for track in chosen:
+        try:
+            files = find_data(track, hidden)
+        except EvaluatorError as error:
+            found.unfit[track.id] = str(error)
+            continue
+        if files:
+            found.files.append(files)
+        else:
+            found.no_data.append(track.id)
+    return found

@@ -12,7 +12,7 @@ from evaluator.contract.references import Image
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.rounds import task as planning
-from evaluator.rounds.job import Job, Say
+from evaluator.rounds.job import Job, RoundTracks, Say
 from evaluator.rounds.task import Task
 from evaluator.running.limits import limits_for
 
@@ -90,17 +90,17 @@ def _due(task: Task) -> dict[str, Any]:
     }
 
 
-def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, *, lock: bool) -> Plan:
+def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: bool) -> Plan:
     """Decide for every pair.
 
     Args:
-        files: tracks with data.
+        found: the tracks.
         resolver: knows which exact image a submission stands for.
         say: told of what is left out.
         lock: write down what a tag was resolved to.
     """
-    plan = Plan()
-    settings = job.repository.settings
+    plan = Plan(no_data=found.no_data, ours=dict(found.unfit))
+    settings, files = job.repository.settings, found.files
     for entry in _submissions(job, plan, say):
         entered = {t.id for t in tracks.entered_tracks(entry, [f.track for f in files])}
         mine = [f for f in files if f.track.id in entered]
@@ -122,7 +122,20 @@ def survey(job: Job, files: Sequence[TrackFiles], resolver: Resolver, say: Say, 
                 plan.unchanged.append(task.name)
             else:
                 (plan.rescore if task.due == "rescore" else plan.run).append(task)
+    _leave_out_unfit(plan, say)
     return plan
+
+
+def _leave_out_unfit(plan: Plan, say: Say) -> None:
+    """Tasks on tracks whose rows do not fit their description; these are parsed where something is due, not before."""
+    for track in {task.track.id: task.files for task in [*plan.run, *plan.rescore]}.values():
+        try:
+            track.data  # noqa: B018 - parsed when first asked for
+        except EvaluatorError as error:
+            plan.ours[track.track.id] = str(error)
+            say(f"{track.track.id} is left out: {error}")
+            plan.run = [task for task in plan.run if task.track.id != track.track.id]
+            plan.rescore = [task for task in plan.rescore if task.track.id != track.track.id]
 
 
 def _submissions(job: Job, plan: Plan, say: Say) -> Iterator[Submission]:

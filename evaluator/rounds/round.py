@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 
-from evaluator.contract import submissions
-from evaluator.contract.labels import TrackFiles
 from evaluator.contract.task_types import METRICS
 from evaluator.contract.work import NOTHING_RAN, Finished
 from evaluator.errors import BenchmarkError, EngineError, SubmissionError
-from evaluator.rounds import rescoring, standings
+from evaluator.files import set_torn_end_aside
+from evaluator.rounds import derived
 from evaluator.rounds.dispatch import Dispatch
 from evaluator.rounds.durations import Durations
 from evaluator.rounds.executors import Executor
-from evaluator.rounds.job import Job, find_tracks
+from evaluator.rounds.job import Job, RoundTracks, find_tracks
 from evaluator.rounds.machinery import Machinery
 from evaluator.rounds.plan import Plan, Resolver, survey
 from evaluator.rounds.recording import Recorder
@@ -26,7 +25,6 @@ from evaluator.rounds.watch import Progress, Watch
 from evaluator.running.pinning import Pinning
 from evaluator.running.unsandboxed import UnsandboxedRuns
 from evaluator.scoring import metrics
-from evaluator.store.schemas import Change
 from evaluator.store.state import Kept
 
 
@@ -45,7 +43,6 @@ class Round:
         self.settings = job.repository.settings
         self.recorder = Recorder(job.repository, job.results)
         self.summary = Summary()
-        self._rescored: list[Change] = []
         self._kept: set[str] = set()
         self._watch: Watch
 
@@ -56,22 +53,26 @@ class Round:
             EvaluatorError: our machine, data or engine is not fit; nothing is recorded against anybody.
         """
         begun = time.monotonic()
-        files, no_data = find_tracks(self.job)
+        found = find_tracks(self.job)
         self.machinery.require_fit()
         with self.job.state.locked():
             self.job.scratch.clear()  # what an earlier, killed process left half-done
-            self._bring_up_to_date(files, no_data)
+            self._bring_up_to_date(found)
         self.summary.seconds = time.monotonic() - begun
         return self.summary
 
-    def _bring_up_to_date(self, files: Sequence[TrackFiles], no_data: list[str]) -> None:
+    def _bring_up_to_date(self, found: RoundTracks) -> None:
         job, say = self.job, self.progress.say
-        for track_id in no_data:
+        for path in (job.results.history_file, job.results.chain, job.state.ledger):
+            if aside := set_torn_end_aside(path):
+                say(f"{path} ended in half a line, which is set aside in {aside}")
+        for track_id in found.no_data:
             say(f"no data for {track_id}")
+        for track_id, why in found.unfit.items():
+            say(f"{track_id} is left out: {why}")
         self.summary.reaped = self.machinery.reap()
         job.state.drop_old_logs(self.settings.log_days)
-        plan = survey(job, files, self.machinery.resolver, say, lock=True)
-        plan.no_data = no_data
+        plan = survey(job, found, self.machinery.resolver, say, lock=True)
         self.summary.take(plan)
         say(f"plan: {plan}")
         durations = Durations.of(job.results.timings() if plan.run else ())
@@ -88,30 +89,15 @@ class Round:
         finally:
             self._watch.close()
             self.summary.freed_bytes = self.machinery.clear(say)
-        self._rank(files)
-        if self._rescored:
-            self.summary.rescoring = str(rescoring.write(job.results, self._rescored))
-
-    def _rank(self, files: Sequence[TrackFiles]) -> None:
-        """Rank the tracks on which anything has changed, among all their entries, not only those of this round."""
-        names = (*self.summary.scored, *self.summary.rescored, *self.summary.failed)
-        changed = {name.rpartition(" on ")[2] for name in names}
-        if not changed & {f.track.id for f in files}:
-            return
-        entries = {}
-        for path in self.job.submissions.glob("*.yaml"):
-            with suppress(SubmissionError):  # told already
-                entries[path.stem] = submissions.load(path)
-        for one in files:
-            if one.track.id in changed:
-                standings.update(one.data, entries, self.job.results, self.job.state, self.settings.level)
+        left, tables = derived.make_anew(job, found.files, say)
+        self.summary.ours.update(left)
+        self.summary.rescoring = str(tables[-1]) if tables else None
 
     def _score_again(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
             kept = self.job.state.predictions(task.run_key)
             assert kept is not None
-            change = self.job.results.put(self.recorder.scored(task, kept, None))
-            self._rescored.extend([change] if change else [])
+            self.job.results.put(self.recorder.scored(task, kept, None))
             self.summary.rescored.append(task.name)
 
     def _run_all(self, due: Sequence[Task], executor: Executor[Task, Finished]) -> None:
@@ -183,12 +169,10 @@ def dry_run(job: Job, progress: Progress) -> Plan:
     Raises:
         EvaluatorError: as there.
     """
-    files, no_data = find_tracks(job)
+    found = find_tracks(job)
     resolver: Resolver = (
         UnsandboxedRuns(job.unsandboxed, job.scratch)
         if job.unsandboxed
         else Pinning(job.repository.settings, job.results)
     )
-    plan = survey(job, files, resolver, progress.say, lock=False)
-    plan.no_data = no_data
-    return plan
+    return survey(job, found, resolver, progress.say, lock=False)

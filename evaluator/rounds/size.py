@@ -93,8 +93,8 @@ def of_due(job: Job, seconds_per_1000: float | None = None) -> Size:
     Raises:
         EvaluatorError: the hidden data are not what the track files say.
     """
-    files, _ = find_tracks(job)
-    due = survey(job, files, Pinning(job.repository.settings, job.results), lambda _line: None, lock=False)
+    found = find_tracks(job)
+    due = survey(job, found, Pinning(job.repository.settings, job.results), lambda _line: None, lock=False)
     known = Durations.of(job.results.timings())
     kinds: dict[tuple[str, bool], list[Expected]] = {}
     for task in due.run:
@@ -104,7 +104,7 @@ def of_due(job: Job, seconds_per_1000: float | None = None) -> Size:
             else _given(seconds_per_1000, task.track)
         )
         kinds.setdefault((task.track.id, bool(task.gpus)), []).append(expected)
-    by_id = {f.track.id: f.track for f in files}
+    by_id = {f.track.id: f.track for f in found.files}
     return Size(tuple(_runs(by_id[track], gpu, found) for (track, gpu), found in sorted(kinds.items())), due.ours)
 
 

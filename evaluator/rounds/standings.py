@@ -7,52 +7,68 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from evaluator.contract.labels import TrackData
+from evaluator.contract.labels import TrackData, TrackFiles
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
-from evaluator.integrity import disclosure
-from evaluator.integrity.contamination import trained_on
+from evaluator.integrity import disclosure, freshness
 from evaluator.scoring import ranking
 from evaluator.store.results import Results
 from evaluator.store.schemas import Pairs, Standing, Standings, Value
-from evaluator.store.state import State
+from evaluator.store.state import Kept, State
 
 MAX_PAIRED = 300
 """Entries whose pairs are published; their number grows with the square."""
 
 
 def update(
-    data: TrackData, entries: Mapping[str, Submission], results: Results, state: State, level: float = 0.95
-) -> None:
+    files: TrackFiles, entries: Mapping[str, Submission], results: Results, state: State, level: float = 0.95
+) -> list[str]:
     """Rank all entries of a track that were scored on it and were not trained on its labels.
+
+    Nothing is written where the ranking is of today already, or where it would be made of a part of the entries only.
 
     Args:
         level: of the intervals; tests are at 1 - level.
+
+    Returns:
+        The entries whose predictions are not kept here, and that would lose their rank.
     """
-    track = data.track
+    track = files.track
     if track.classes and not (track.classes.negative and track.classes.positive):
-        return
-    ids, scores, predictions = [], [], []
-    for entry_id, entry in sorted(entries.items()):
-        record = results.get(entry_id, track.id)
-        if record is None or record.status != "ok" or entry.withdrawn or trained_on(entry, track) == "yes":
-            continue
-        value = record.metrics.get(track.primary_metric)
-        if value is None or value.value is None:  # such as a rank correlation of one and the same score for all
-            continue
-        kept = state.predictions(record.run_key)
-        if kept is not None:  # without its predictions an entry keeps its scores, and has no rank until it is run again
-            ids.append(entry_id)
-            scores.append(kept.score)
-            predictions.append(kept.prediction if kept.prediction is not None else np.empty(0, dtype=np.int8))
+        return []
+    records = freshness.ranked_records(track, entries, lambda entry_id: results.scope(entry_id, track.id))
+    made_from = freshness.made_from(track, records, level)
+    before = results.standings(track.id)
+    if before and before.made_from == made_from:
+        return []
+    kept: dict[str, Kept] = {}
+    lost = []
+    for entry_id, record in records.items():
+        predictions = state.predictions(record.run_key)
+        if predictions is None:
+            lost.append(entry_id)
+        elif _has_value(results, entry_id, track):  # without one, such as one and the same score for all: no rank
+            kept[entry_id] = predictions
+    if lost:
+        return lost
+    ids, data = list(kept), files.data
     if ids:
         compare = ranking.PAIRED[track.primary_metric]
-        found = compare(data.truth, np.array(scores), np.array(predictions), data.families)
+        nothing = np.empty(0, dtype=np.int8)
+        classes = np.array([k.prediction if k.prediction is not None else nothing for k in kept.values()])
+        found = compare(data.truth, np.array([k.score for k in kept.values()]), classes, data.families)
     else:
         found = ranking.Paired(np.empty(0), np.empty((0, 0)), 1)
-    results.put_standings(_standings(data, ids, ranking.rank(found, 1 - level), level))
     if disclosure.tells_pairs(track):
         results.put_pairs(_pairs(track, ids, found))
+    results.put_standings(_standings(data, ids, ranking.rank(found, 1 - level), level, made_from))
+    return []
+
+
+def _has_value(results: Results, entry_id: str, track: Track) -> bool:
+    record = results.get(entry_id, track.id)
+    value = record.metrics.get(track.primary_metric) if record else None
+    return value is not None and value.value is not None
 
 
 def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
@@ -68,7 +84,7 @@ def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
     )
 
 
-def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: float) -> Standings:
+def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: float, made_from: str) -> Standings:
     track = data.track
 
     def short(value: float | None) -> float | None:
@@ -93,4 +109,5 @@ def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: f
         entries=entries,
         level=level,
         families=data.family_count,
+        made_from=made_from,
     )

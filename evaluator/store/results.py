@@ -58,11 +58,10 @@ class Results:
     def put(self, result: Result) -> Change | None:
         """Write a record whole or not at all, and a line of history where it says something new."""
         change = _change(self.get(result.submission, result.track), result)
-        if change:
-            append_line(self.history_file, change.model_dump_json().encode())
-        content = as_json(result.model_dump(mode="json"))
-        self._link(f"{result.submission}/{result.track}.json", content)
-        write_bytes(self.path(result.submission, result.track), content)
+        line = change.model_dump_json().encode() if change else None
+        if line:
+            append_line(self.history_file, line)
+        self._put_chained(f"{result.submission}/{result.track}.json", result, line)
         return change
 
     @property
@@ -70,18 +69,38 @@ class Results:
         """The chain of everything ever recorded."""
         return self.folder / "chain.jsonl"
 
-    def _link(self, record: str, content: bytes) -> None:
-        """Goes first: after a crash before the record itself the pair is still due, and gets another line."""
+    def _put_chained(self, name: str, content: BaseModel, line: bytes | None = None) -> None:
+        """Write a file, and before it its link: after a crash in between it is still due, and gets another link.
+
+        Args:
+            line: of history that tells of it.
+        """
+        data = as_json(content.model_dump(mode="json"))
+        self._link(name, data, line)
+        write_bytes(self.folder / name, data)
+
+    def _link(self, record: str, content: bytes, line: bytes | None) -> None:
         set_torn_end_aside(self.chain)
         last = _last_line(self.chain)
         previous = hashlib.sha256(last).hexdigest() if last else None
-        link = Link(record=record, sha256=hashlib.sha256(content).hexdigest(), previous=previous)
+        link = Link(
+            record=record,
+            sha256=hashlib.sha256(content).hexdigest(),
+            previous=previous,
+            history=hashlib.sha256(line).hexdigest() if line else None,
+        )
         append_line(self.chain, link.model_dump_json().encode())
 
     @property
     def history_file(self) -> Path:
         """Everything that came to be or changed."""
         return self.folder / "history.jsonl"
+
+    def chained_files(self) -> list[Path]:
+        """Every file that the chain tells of: records, rankings and pairs."""
+        return sorted(
+            [*self.folder.glob("*/*.json"), *self.folder.glob("*.standings.json"), *self.folder.glob("*.pairs.json")]
+        )
 
     def history(self) -> list[Change]:
         """Every change, oldest first.
@@ -119,7 +138,7 @@ class Results:
 
     def put_standings(self, standings: Standings) -> None:
         """Write a track's ranking."""
-        write_bytes(self.folder / f"{standings.track}.standings.json", as_json(standings.model_dump(mode="json")))
+        self._put_chained(f"{standings.track}.standings.json", standings)
 
     def pairs(self, track: str) -> Pairs | None:
         """How far any two entries of a track differ; None where that is not published."""
@@ -127,7 +146,7 @@ class Results:
 
     def put_pairs(self, pairs: Pairs) -> None:
         """Write the differences between a track's entries."""
-        write_bytes(self.folder / f"{pairs.track}.pairs.json", as_json(pairs.model_dump(mode="json")))
+        self._put_chained(f"{pairs.track}.pairs.json", pairs)
 
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""

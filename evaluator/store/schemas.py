@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluator.contract.models import Frozen
 from evaluator.contract.work import Hardware, Sandbox
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 class Value(Frozen):
@@ -94,6 +94,7 @@ class Scope(BaseModel):
     status: Literal["ok", "failed"]
     failure: str | None = None
     run_key: str
+    sequences_sha256: str
     labels_hash: str
     scorer: str
     level: float = 0.95
@@ -129,6 +130,10 @@ class Standings(Frozen):
     families: int | None = Field(default=None, description="Sequence families that the tests allow for, if any")
     detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
     entries: dict[str, Standing]
+    made_from: str | None = Field(
+        default=None,
+        description="Hash of the records and settings that it follows from; another one means: not of today",
+    )
 
 
 class Pairs(Frozen):
@@ -158,11 +163,14 @@ class Change(Frozen):
 
 
 class Link(Frozen):
-    """One record written: whoever changes a record or a line afterwards breaks the chain."""
+    """One file written: whoever changes it or a line of history afterwards breaks the chain."""
 
-    record: str = Field(description="<submission>/<track>.json")
-    sha256: str = Field(description="Of the record's file")
+    record: str = Field(description="<submission>/<track>.json, or <track>.standings.json, or <track>.pairs.json")
+    sha256: str = Field(description="Of the file")
     previous: str | None = Field(description="sha256 of the line before, without its line break; null on the first")
+    history: str | None = Field(
+        default=None, description="sha256 of the line of history.jsonl that came with it, if any"
+    )
 
 
 class Lock(Frozen):

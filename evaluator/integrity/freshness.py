@@ -1,0 +1,70 @@
+"""Whether a track's ranking is of today: it is derived, so it carries a hash of all that it was made from.
+
+Ranks follow from records, kept predictions, submissions and the track's file. Each of these may change without a round
+(an entry is withdrawn, a metric replaced, a round cut short), and then the ranking is made anew or not shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+
+from evaluator.contract.submissions import Submission
+from evaluator.contract.tracks import Track
+from evaluator.integrity.contamination import trained_on
+from evaluator.scoring.scorer import SCORER_VERSION
+from evaluator.store.schemas import Result, Scope, Standings
+
+RANKING_VERSION = "1"
+"""Changes whenever tiers or rank intervals could come out otherwise; rankings are then made anew."""
+
+
+Record = Scope | Result
+
+
+def ranked_records(
+    track: Track, entries: Mapping[str, Submission], record_of: Callable[[str], Record | None]
+) -> dict[str, Record]:
+    """The records that a track's ranking is made of: scored on its data, not withdrawn, not trained on its labels.
+
+    Args:
+        entries: every valid submission, by id.
+        record_of: an entry's record on this track; None where it has none.
+    """
+    found = {}
+    for entry_id, entry in sorted(entries.items()):
+        if entry.withdrawn or trained_on(entry, track) == "yes":
+            continue
+        record = record_of(entry_id)
+        if record and record.status == "ok" and record.sequences_sha256 == track.sha256.sequences:
+            found[entry_id] = record
+    return found
+
+
+def made_from(track: Track, records: Mapping[str, Record], level: float) -> str:
+    """Hash of all that a track's ranking follows from.
+
+    Args:
+        records: as `ranked_records` has them.
+        level: of the intervals.
+    """
+    parts = [
+        RANKING_VERSION,
+        SCORER_VERSION,
+        [track.id, track.primary_metric, track.ranked, track.disclosure, track.families],
+        [track.sha256.sequences, track.labels_hash, level],
+        [[entry_id, record.run_key] for entry_id, record in sorted(records.items())],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def is_fresh(
+    standings: Standings,
+    track: Track,
+    entries: Mapping[str, Submission],
+    record_of: Callable[[str], Record | None],
+    level: float,
+) -> bool:
+    """Whether a ranking is what today's records, submissions and track file ask for; arguments as above."""
+    return standings.made_from == made_from(track, ranked_records(track, entries, record_of), level)
