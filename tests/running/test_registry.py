@@ -118,7 +118,7 @@ def test_where_blobs_are_redirected_to_nothing_is_said_of_the_image(
 ) -> None:
     with front(registry) as elsewhere:
         before.rules["/blobs/"] = (307, {"Location": f"http://{elsewhere.host}/signed/blobs/x"}, b"")
-        elsewhere.answer = lambda _path, _headers: answer  # type: ignore[method-assign]
+        elsewhere.always = answer
         with pytest.raises(EngineError, match=elsewhere.host):
             resolved(before.host, "tests/fronted:1.0")
 

@@ -151,6 +151,7 @@ class Front:
 
     Attributes:
         rules: by a part of a path, the answer in place of the registry's; an empty body is sent as it is.
+        always: the answer to everything.
         tokens: the answer of the token service.
         torn: blobs end in the middle.
         hiccups: how many requests are answered with 503 before it comes to its senses.
@@ -159,6 +160,7 @@ class Front:
     registry: LocalRegistry
     host: str = ""
     rules: dict[str, Answer] = field(default_factory=dict)
+    always: Answer | None = None
     tokens: Answer = (200, {}, b'{"token": "anybody"}')
     torn: bool = False
     hiccups: int = 0
@@ -169,6 +171,8 @@ class Front:
         if self.hiccups:
             self.hiccups -= 1
             return 503, {"Retry-After": "60"}, b""
+        if self.always:
+            return self.always
         if path.startswith("/token"):
             return self.tokens
         if headers.get("Authorization") != "Bearer anybody":
@@ -193,7 +197,8 @@ def front(registry: LocalRegistry) -> Iterator[Front]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, headers, body = this.answer(self.path, self.headers)
+            asked = dict(self.headers.items())
+            status, headers, body = this.answer(self.path, asked)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -201,7 +206,7 @@ def front(registry: LocalRegistry) -> Iterator[Front]:
             self.end_headers()
             if self.command == "HEAD":
                 return
-            if this.tears(self.path, self.headers):
+            if this.tears(self.path, asked):
                 body, self.close_connection = body[: len(body) // 2], True
             self.wfile.write(body)
 
