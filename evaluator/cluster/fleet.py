@@ -25,7 +25,6 @@ from evaluator.cluster.certificates import TLS_FILES, security_of
 from evaluator.cluster.executor import LOOK_EVERY, DaskExecutor, quiet
 from evaluator.cluster.slurm import Slurm
 from evaluator.cluster.worker import CONFIGURATION, Bench, perform
-from evaluator.contract import references
 from evaluator.contract.sequences import Sequences
 from evaluator.contract.work import Finished, Work
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
@@ -38,7 +37,7 @@ from evaluator.running.engine import connect
 from evaluator.running.pinning import Pinning
 
 START_SECONDS = 60.0
-NOT_SEEN = ("IMAGE_NOT_FOUND", "IMAGE_NOT_PUBLIC")
+NOT_SEEN = ("IMAGE_NOT_FOUND", "IMAGE_NOT_PUBLIC", "IMAGE_INCOMPLETE")
 """What a registry's answer to one machine alone may mean."""
 PATIENCE = 300.0
 ALONE_SECONDS = 45.0
@@ -105,7 +104,7 @@ class Fleet:
         if failure is None or pull is None or failure.code not in NOT_SEEN:
             return finished
         try:
-            images.from_registry(references.parse(pull), self._settings)
+            images.require_there(pull, self._settings)
         except SubmissionError:
             return finished
         except EvaluatorError as error:

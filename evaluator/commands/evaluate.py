@@ -76,7 +76,8 @@ def command(
     """Run what is due on the hidden tracks, score it, and record it. What has not changed is not run again.
 
     A submission that fails is recorded with a code and does not stop the others; the exit status is then 0. It is 3
-    where something is left undone because of this machine.
+    where something is left undone because of this machine; what is left undone in more than three rounds in a row is
+    told as unrunnable here, and no longer counts.
     """
     from evaluator.commands.progress import ProgressLines
     from evaluator.rounds import round  # noqa: A004
@@ -111,7 +112,7 @@ def command(
         print_json({**vars(summary), "exit_code": summary.exit_code})
     else:
         click.echo(str(summary))
-        for name, reason in [*summary.failed.items(), *summary.ours.items()]:
+        for name, reason in [*summary.failed.items(), *summary.ours.items(), *summary.unrunnable.items()]:
             click.echo(f"  {printable(name, 150)}: {printable(reason, 300)}")
         if summary.rescoring:
             click.echo(f"what rescoring changed: {summary.rescoring}")

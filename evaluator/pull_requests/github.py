@@ -11,10 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+import urllib3
+from requests.adapters import HTTPAdapter
 
 from evaluator.errors import EngineError, UsageError
 
 TIMEOUT = (10, 30)
+AGAIN = "Run the job again."
+PATIENCE = urllib3.Retry(
+    total=3,
+    connect=1,
+    backoff_factor=0.5,
+    status_forcelist=(429, *range(500, 600)),
+    allowed_methods=("GET", "PATCH"),  # what else there is must not be done twice
+    respect_retry_after_header=False,  # often a minute or more: the job itself is run again
+    raise_on_status=False,
+)
 MARKER = "<!-- apb: verdict -->"
 BOT = "github-actions[bot]"
 MERGE = "squash"
@@ -51,16 +63,23 @@ class Pull:
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Pull:
-        """From GitHub's JSON."""
-        return cls(
-            int(found["number"]),
-            str(found["node_id"]),
-            _login(found),
-            str(found["head"]["sha"]),
-            bool(found.get("auto_merge")),
-            found.get("merge_commit_sha"),
-            bool(found.get("merged_at")),
-        )
+        """From GitHub's JSON.
+
+        Raises:
+            EngineError: it is no pull request.
+        """
+        try:
+            return cls(
+                int(found["number"]),
+                str(found["node_id"]),
+                _login(found),
+                str(found["head"]["sha"]),
+                bool(found.get("auto_merge")),
+                found.get("merge_commit_sha"),
+                bool(found.get("merged_at")),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EngineError("GitHub answered with something that is no pull request.", AGAIN) from error
 
 
 class GitHub:
@@ -79,6 +98,8 @@ class GitHub:
         if not self.token or not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
             raise UsageError("Set GITHUB_TOKEN and GITHUB_REPOSITORY (owner/name), as a workflow's run has them.")
         self.session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(max_retries=PATIENCE))
         self.session.headers.update(
             {
                 "Authorization": f"Bearer {self.token}",
@@ -100,7 +121,7 @@ class GitHub:
         """Write our one comment on a pull request, or change it."""
         body = {"body": f"{MARKER}\n{text}"}
         comments = self._pages(f"issues/{number}/comments", {"per_page": "100"})
-        ours = [c for c in comments if _login(c) == BOT and str(c["body"]).startswith(MARKER)]
+        ours = [c for c in comments if _login(c) == BOT and str(c.get("body")).startswith(MARKER)]
         if ours:
             self._call("PATCH", f"issues/comments/{int(ours[0]['id'])}", json=body)
         else:
@@ -116,6 +137,8 @@ class GitHub:
         values = {"id": pull.node_id, "sha": pull.sha, "title": title, "body": body}
         query = {"query": AUTO_MERGE, "variables": values}
         answer = self._json(self._send("POST", self.graphql, json=query))
+        if not isinstance(answer, dict):
+            raise EngineError("GitHub answered a request to merge with something that is no answer.", AGAIN)
         if not answer.get("errors"):
             return "will be merged as soon as the other conditions are met"
         merge = {"sha": pull.sha, "commit_title": title, "commit_message": body}
@@ -127,7 +150,10 @@ class GitHub:
         url, params = self._url(path), query
         while url and len(found) < 10_000:
             response = self._send("GET", url, params=params)
-            found += self._json(response)
+            page = self._json(response)
+            if not isinstance(page, list) or not all(isinstance(one, dict) for one in page):
+                raise EngineError(f"GitHub answered {url} with something that is no list.", AGAIN)
+            found += page
             url, params = response.links.get("next", {}).get("url", ""), {}
         return found
 
@@ -141,9 +167,11 @@ class GitHub:
         try:
             response = self.session.request(method, url, timeout=TIMEOUT, **content)
         except requests.RequestException as error:
-            raise EngineError(f"GitHub cannot be reached: {type(error).__name__}.", "Run the job again.") from error
+            raise EngineError(f"GitHub cannot be reached: {type(error).__name__}.", AGAIN) from error
         if response.status_code >= requests.codes.bad_request:
-            raise EngineError(f"GitHub answered {method} {response.url} with {response.status_code}.", "Run it again.")
+            spent = response.headers.get("X-RateLimit-Remaining") == "0"
+            why = "; its rate limit is used up for now" if spent else ""
+            raise EngineError(f"GitHub answered {method} {response.url} with {response.status_code}{why}.", AGAIN)
         return response
 
     @staticmethod
@@ -151,4 +179,4 @@ class GitHub:
         try:
             return response.json()
         except requests.JSONDecodeError as error:
-            raise EngineError(f"GitHub answered {response.url} with something that is not JSON.") from error
+            raise EngineError(f"GitHub answered {response.url} with something that is not JSON.", AGAIN) from error

@@ -10,11 +10,16 @@ from evaluator.contract import submissions, tracks
 from evaluator.contract.labels import TrackFiles
 from evaluator.contract.references import Image
 from evaluator.contract.submissions import Submission
-from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, MachineError, SubmissionError
 from evaluator.rounds import task as planning
 from evaluator.rounds.job import Job, RoundTracks, Say
-from evaluator.rounds.task import Task
+from evaluator.rounds.task import Task, has_passed
 from evaluator.running.limits import limits_for
+from evaluator.store.tries import Tries
+from evaluator.text import printable
+
+PATIENCE = 3
+"""Rounds in which the same thing may be left undone because of us before it no longer makes the round a failure."""
 
 
 class Resolver(Protocol):
@@ -32,13 +37,30 @@ class Account:
         unchanged: `submission on track` of what is up to date.
         failed: what failed by its own fault, with its code, by `submission on track` or a submission's id.
         ours: what was left out because of us, with the reason, by the same.
+        unrunnable: what was left out because of us in more than `PATIENCE` rounds, with the reason, by the same; it is
+            still tried, and no longer makes the round a failure.
         no_data: tracks without hidden data here.
     """
 
     unchanged: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     ours: dict[str, str] = field(default_factory=dict)
+    unrunnable: dict[str, str] = field(default_factory=dict)
     no_data: list[str] = field(default_factory=list)
+
+    def leave_undone(self, name: str, error: Exception, rounds: int) -> str:
+        """Note what is left undone because of us, and why, in words that are inert.
+
+        Args:
+            rounds: in which it was left undone before.
+        """
+        why = printable(str(error) if isinstance(error, BenchmarkError) else repr(error), 500)
+        # A machine that lacks something lacks it for everybody: that stays a failure until somebody sees to it.
+        if rounds >= PATIENCE and not isinstance(error, MachineError):
+            self.unrunnable[name] = f"unrunnable here in {rounds + 1} rounds: {why}"
+        else:
+            self.ours[name] = why
+        return why
 
 
 @dataclass
@@ -64,6 +86,7 @@ class Plan(Account):
         ]
         parts += [f"{len(self.failed)} at fault"] * bool(self.failed)
         parts += [f"{len(self.ours)} left out because of this machine"] * bool(self.ours)
+        parts += [f"{len(self.unrunnable)} unrunnable here"] * bool(self.unrunnable)
         return ", ".join(parts)
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +97,7 @@ class Plan(Account):
             "unchanged": self.unchanged,
             "failed": self.failed,
             "ours": self.ours,
+            "unrunnable": self.unrunnable,
             "no_data": self.no_data,
         }
 
@@ -157,10 +181,21 @@ def _resolve(
     job: Job, entry: Submission, files: Sequence[TrackFiles], plan: Plan, resolver: Resolver, say: Say, *, lock: bool
 ) -> Image | None:
     """The submission's exact image; where there is none by its own fault, each of its tracks is to say so."""
+    tries, what = Tries(job.state.folder), f"{entry.id} as {entry.docker_image}"
+
+    def leave_out(error: Exception) -> None:
+        why = plan.leave_undone(entry.id, error, tries.count(what))
+        if lock:
+            tries.left_undone(what)
+        say(f"{entry.id} was left out: {why}")
+
     try:
-        return resolver.resolve(entry, lock=lock)
+        image = resolver.resolve(entry, lock=lock)
     except SubmissionError as error:
         nothing = Image(entry.docker_image, "", None)
+        if has_passed(job.results, entry, nothing, checks=tries.count(what) < PATIENCE):
+            leave_out(passed_before(error))
+            return None
         for one in files:
             limits = limits_for(entry, one.track, job.repository.settings)
             task = Task(entry, one, nothing, limits, job.sandbox, "run")
@@ -170,10 +205,15 @@ def _resolve(
             else:
                 plan.failed[task.name] = error.code
                 plan.refused.append((task, error))
-    except EvaluatorError as error:
-        plan.ours[entry.id] = str(error)
-        say(f"{entry.id} was left out: {error}")
-    except Exception as error:  # noqa: BLE001 - a mistake in our own code must not stop the others
-        plan.ours[entry.id] = repr(error)
-        say(f"{entry.id} was left out: {error!r}")
+    except Exception as error:  # noqa: BLE001 - even a mistake in our own code must not stop the others
+        leave_out(error)
+    else:
+        if lock:
+            tries.done(what)
+        return image
     return None
+
+
+def passed_before(error: SubmissionError) -> EngineError:
+    """The same as our fault: an image that was fit once cannot become unfit, but a registry can lose or hide it."""
+    return EngineError(f"This very image has passed before, and its record stays. Now: [{error.code}] {error}")

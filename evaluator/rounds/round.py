@@ -9,7 +9,7 @@ from contextlib import closing
 
 from evaluator.contract.task_types import METRICS
 from evaluator.contract.work import NOTHING_RAN, Finished
-from evaluator.errors import BenchmarkError, EngineError, SubmissionError
+from evaluator.errors import EngineError, SubmissionError
 from evaluator.files import set_torn_end_aside
 from evaluator.rounds import derived
 from evaluator.rounds.dispatch import Dispatch
@@ -17,15 +17,16 @@ from evaluator.rounds.durations import Durations
 from evaluator.rounds.executors import Executor
 from evaluator.rounds.job import Job, RoundTracks, find_tracks
 from evaluator.rounds.machinery import Machinery
-from evaluator.rounds.plan import Plan, Resolver, survey
+from evaluator.rounds.plan import PATIENCE, Plan, Resolver, passed_before, survey
 from evaluator.rounds.recording import Recorder
 from evaluator.rounds.summary import Summary
-from evaluator.rounds.task import Task
+from evaluator.rounds.task import ASKED_AGAIN, Task, has_passed
 from evaluator.rounds.watch import Progress, Watch
 from evaluator.running.pinning import Pinning
 from evaluator.running.unsandboxed import UnsandboxedRuns
 from evaluator.scoring import metrics
 from evaluator.store.state import Kept
+from evaluator.store.tries import Tries
 
 
 class Round:
@@ -43,6 +44,7 @@ class Round:
         self.settings = job.repository.settings
         self.recorder = Recorder(job.repository, job.results)
         self.summary = Summary()
+        self._tries = Tries(job.state.folder)
         self._kept: set[str] = set()
         self._watch: Watch
 
@@ -113,8 +115,8 @@ class Round:
 
     def _leave_undone(self, task: Task, error: Exception) -> None:
         """Even a mistake in our own code is not this submission's fault, and no reason to stop the others."""
-        why = str(error) if isinstance(error, BenchmarkError) else repr(error)
-        self.summary.ours[task.name] = why
+        why = self.summary.leave_undone(task.name, error, self._tries.count(_trial(task)))
+        self._tries.left_undone(_trial(task))
         self.job.state.note(event="interrupted", submission=task.submission.id, track=task.track.id, why=why)
         self._watch.end(task, "ours", f"not done, and not its fault: {why}")
         if isinstance(error, EngineError) and not self.machinery.alive():
@@ -134,7 +136,7 @@ class Round:
         run, table, state = finished.run, finished.table, self.job.state
         state.keep_log(task.submission.id, task.track.id, run.log)
         if finished.failure:
-            self._record_failure(task, finished.failure, finished)
+            self._fail(task, finished.failure, finished)
             return
         assert table is not None
         kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0, finished.flags)
@@ -144,6 +146,7 @@ class Round:
         self._kept.add(task.run_key)
         result = self.recorder.scored(task, kept, finished)
         self.job.results.put(result)
+        self._tries.done(_trial(task))
         self.summary.scored.append(task.name)
         self._watch.note(task, finished, "ok")
         primary = result.metrics.get(task.track.primary_metric)
@@ -151,11 +154,31 @@ class Round:
         title = METRICS[task.track.primary_metric].title
         self._watch.end(task, "scored", f"{title} {shown}, {run.seconds:.2f} s", run.seconds)
 
+    def _fail(self, task: Task, error: SubmissionError, finished: Finished) -> None:
+        """Record a failure, unless it is said of an image that cannot have become unfit, or is on record already."""
+        before = self.job.results.scope(task.submission.id, task.track.id)
+        if error.code in ASKED_AGAIN and before and (before.failure, before.run_key) == (error.code, task.run_key):
+            self.summary.unchanged.append(task.name)
+            self._watch.end(task, "failed", f"still {error.code}")
+            return
+        never_began = error.code.startswith("IMAGE_") and finished.image_bytes is None
+        patient = self._tries.count(_trial(task)) < PATIENCE
+        if never_began and has_passed(self.job.results, task.submission, task.image, checks=patient):
+            self._leave_undone(task, passed_before(error))
+            return
+        self._tries.done(_trial(task))
+        self._record_failure(task, error, finished)
+
     def _record_failure(self, task: Task, error: SubmissionError, finished: Finished) -> None:
         self.job.results.put(self.recorder.failed(task, error.code, finished))
         self.summary.failed[task.name] = error.code
         self._watch.note(task, finished, error.code)
         self._watch.end(task, "failed", f"failed: {error.code}", finished.run.seconds or None)
+
+
+def _trial(task: Task) -> str:
+    """What tries are counted of: this very image, on these very data, within these very limits."""
+    return f"{task.name} as {task.run_key}"
 
 
 def evaluate(job: Job, progress: Progress, machinery: Machinery) -> Summary:

@@ -26,17 +26,21 @@ class Summary(Account):
     def take(self, plan: Plan) -> None:
         """Begin with what the plan has found; a failure to resolve is already recorded by then."""
         self.unchanged, self.failed, self.ours = plan.unchanged, {**plan.failed, **self.failed}, plan.ours
-        self.no_data = plan.no_data
+        self.unrunnable, self.no_data = plan.unrunnable, plan.no_data
 
     @property
     def exit_code(self) -> int:
-        """0, or 3 where something is left to do because of us; a failed submission is a result like any other."""
+        """0, or 3 where something is left to do because of us; a failed submission is a result like any other.
+
+        So is what could not be run in several rounds: one entry must not hide every other trouble for ever.
+        """
         return EvaluatorError.exit_code if self.ours else 0
 
     def __str__(self) -> str:
         return (
             f"{len(self.scored)} scored, {len(self.rescored)} rescored, {len(self.unchanged)} unchanged, "
             f"{len(self.failed)} failed, {len(self.ours)} left undone because of this machine"
+            + (f", {len(self.unrunnable)} unrunnable here" if self.unrunnable else "")
         )
 
     def as_markdown(self) -> str:
@@ -52,6 +56,7 @@ class Summary(Account):
             f"| unchanged | {len(self.unchanged)} |",
             f"| failed, the submission's fault | {len(self.failed)} |",
             f"| left undone, our fault | {len(self.ours)} |",
+            *([f"| unrunnable here | {len(self.unrunnable)} |"] if self.unrunnable else []),
             f"| time | {minutes} min {seconds} s |",
             f"| disk freed | {self.freed_bytes / 1e9:.1f} GB |",
         ]
@@ -60,6 +65,7 @@ class Summary(Account):
         lines += _section("New", dict.fromkeys(self.scored, ""))
         lines += _section("Failed, the submission's fault", self.failed)
         lines += _section("Left undone, our fault; tried again next time", self.ours)
+        lines += _section("Unrunnable here; no longer counted as a failure of the round", self.unrunnable)
         return "\n".join(lines) + "\n"
 
 

@@ -18,6 +18,8 @@ from evaluator.store.schemas import Scope
 from evaluator.store.state import State
 
 Due = Literal["run", "rescore", "current"]
+ASKED_AGAIN = ("IMAGE_NOT_FOUND", "IMAGE_NOT_PUBLIC", "IMAGE_INCOMPLETE")
+"""Failures that say what a registry had on a day: it is asked again in every round, which costs no run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +106,25 @@ def decide(
     return Task(submission, files, image, limits, sandbox, due)
 
 
+def has_passed(results: Results, submission: Submission, image: Image, *, checks: bool) -> bool:
+    """Whether this very image has run well before: then it has not become unfit, whatever is said of it now.
+
+    Args:
+        image: without a digest where nobody could tell what its reference means.
+        checks: a check that it has passed counts too.
+    """
+
+    def same(reference: str, digest: str | None) -> bool:
+        return digest == image.digest if image.digest else reference == image.reference
+
+    lock = results.lock(submission.id, submission.docker_image)
+    if checks and lock and lock.checked and same(lock.reference, lock.digest):
+        return True
+    return any(r.status == "ok" and same(r.image.reference, r.image.digest) for r in results.of(submission.id))
+
+
 def _is_current(record: Scope, key: str, files: TrackFiles, level: float) -> bool:
-    if record.run_key != key:
+    if record.run_key != key or record.failure in ASKED_AGAIN:
         return False
     scored_alike = (record.labels_hash, record.scorer, record.level) == (files.labels_hash, SCORER_VERSION, level)
     return record.status == "failed" or scored_alike

@@ -7,6 +7,7 @@ are built on this machine and never pulled.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ import docker.models.images
 from evaluator.contract.references import Image, Reference, parse
 from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.running.engine import CALL_TIMEOUT, ENGINE_FAULTS, answering
-from evaluator.running.registry import PLATFORM, Registry
+from evaluator.running.registry import LATER, PLATFORM, Manifest, Registry, platform_of, wrong_platform
 from evaluator.settings import Settings
 from evaluator.text import clean_path, is_inert, printable
 
@@ -26,6 +27,12 @@ MAX_VOLUMES = 16
 CONTRACT_FOLDERS = ("/data", "/output", "/tmp")  # noqa: S108
 PULL_TIMEOUT = 1800
 PULL_SLACK = 256 * 1024 * 1024
+_UNFIT = re.compile(
+    r"max depth exceeded|layers from manifest don't match image configuration|mismatched image rootfs|wrong diff id"
+    r"|unsupported media type"
+    r"|failed to (register|extract) layer.*(archive/tar: |gzip: invalid|flate: corrupt|unexpected EOF)"
+)
+"""What engines say of layers that arrived as the manifest promised them and still are none: no other try helps."""
 
 
 def require_allowed(reference: Reference, settings: Settings) -> None:
@@ -62,14 +69,36 @@ def from_registry(reference: Reference, settings: Settings) -> Image:
         SubmissionError: `IMAGE_REGISTRY`, `IMAGE_NOT_FOUND`, `IMAGE_PLATFORM`, `IMAGE_TOO_LARGE`, ...
         EngineError: the registry does not answer.
     """
+    _, manifest = _described(reference, settings)
+    return by_digest(reference, manifest.digest)
+
+
+def by_digest(reference: Reference, digest: str) -> Image:
+    """The image of a registry that has this digest, without asking anybody."""
+    return Image(str(reference), digest, f"{reference.registry}/{reference.repository}@{digest}")
+
+
+def require_there(pull: str, settings: Settings) -> None:
+    """Before a pull: the image is still there, with all its layers, and small enough.
+
+    Raises:
+        SubmissionError: `IMAGE_NOT_FOUND`, `IMAGE_INCOMPLETE`, `IMAGE_LAYERS`, `IMAGE_TOO_LARGE`, ...
+        EngineError: the registry does not answer.
+    """
+    reference = parse(pull)
+    registry, manifest = _described(reference, settings)
+    registry.require_layers(reference.repository, manifest)
+
+
+def _described(reference: Reference, settings: Settings) -> tuple[Registry, Manifest]:
+    """What the registry says of an image, if it may be pulled."""
     require_allowed(reference, settings)
     assert reference.registry is not None
     registry = Registry(reference.registry, insecure=reference.registry in settings.insecure_registries)
     manifest = registry.manifest(reference.repository, reference.digest or str(reference.tag))
     if manifest.size > settings.max_image_gb * 1e9:
         raise _too_large(manifest.size, settings)
-    pull = f"{reference.registry}/{reference.repository}@{manifest.digest}"
-    return Image(str(reference), manifest.digest, pull)
+    return registry, manifest
 
 
 def local_image(name: str, engine: docker.DockerClient) -> Image:
@@ -91,7 +120,8 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
     """The image in the local engine, pulled by digest if need be, checked before anything of it runs.
 
     Raises:
-        SubmissionError: `IMAGE_NOT_FOUND`, `IMAGE_TOO_LARGE`, `IMAGE_PLATFORM`, `IMAGE_NO_COMMAND`, `IMAGE_VOLUME`.
+        SubmissionError: `IMAGE_NOT_FOUND`, `IMAGE_TOO_LARGE`, `IMAGE_PLATFORM`, `IMAGE_NO_COMMAND`, `IMAGE_VOLUME`,
+            `IMAGE_LAYERS`, `IMAGE_INCOMPLETE`, ...
         EngineError: it cannot be pulled now.
     """
     name = image.pull or image.digest
@@ -102,7 +132,7 @@ def ensure(image: Image, settings: Settings, engine: docker.DockerClient) -> doc
                 f"The image {printable(image.reference, 200)} is not in the local engine.",
                 "Build it here, or hand it over as a tar: apb evaluate --images.",
             )
-        from_registry(parse(image.pull), settings)  # still there, still small enough: asked before a layer is pulled
+        require_there(image.pull, settings)
         found = _pull(image.pull, settings, engine)
     try:
         _inspect(found, settings)
@@ -122,19 +152,28 @@ def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.
         events = client.api.pull(name, platform=PLATFORM, stream=True, decode=True)
         for event in events:
             if "error" in event:
-                raise EngineError(
-                    f"{name} could not be pulled: {printable(str(event['error']), 300)}", "Try again later."
-                )
+                raise _not_pulled(name, str(event["error"]))
             if (used := free_before - shutil.disk_usage(folder).free) > settings.max_image_gb * 1e9 + PULL_SLACK:
                 raise _too_large(used, settings)
             if time.monotonic() - begun > PULL_TIMEOUT:
-                raise EngineError(f"{name} could not be pulled within {PULL_TIMEOUT} s.", "Try again later.")
+                raise EngineError(f"{name} could not be pulled within {PULL_TIMEOUT} s.", LATER)
         return client.images.get(name)
     except (*ENGINE_FAULTS, OSError) as error:
-        raise EngineError(f"{name} could not be pulled: {printable(str(error), 300)}", "Try again later.") from error
+        raise EngineError(f"{name} could not be pulled: {printable(str(error), 300)}", LATER) from error
     finally:
         events = None  # drops the connection: the engine then cancels a pull that is still going on
         client.close()
+
+
+def _not_pulled(name: str, said: str) -> SubmissionError | EngineError:
+    """Whose fault it is, by the engine's words."""
+    if _UNFIT.search(said):
+        return SubmissionError(
+            "IMAGE_LAYERS",
+            f"The engine cannot unpack the image: {printable(said, 200)}",
+            "Build it anew and push it with docker push.",
+        )
+    return EngineError(f"{name} could not be pulled: {printable(said, 300)}", LATER)
 
 
 def present(image: Image, engine: docker.DockerClient) -> bool:
@@ -179,13 +218,9 @@ def discard(name: str, engine: docker.DockerClient) -> bool:
 
 def _inspect(image: docker.models.images.Image, settings: Settings) -> None:
     attrs = image.attrs
-    platform = f"{attrs.get('Os')}/{attrs.get('Architecture')}"
+    platform = platform_of(attrs.get("Os"), attrs.get("Architecture"), attrs.get("Variant"))
     if platform != PLATFORM:
-        raise SubmissionError(
-            "IMAGE_PLATFORM",
-            f"The image is for {printable(platform, 60)}, not for {PLATFORM}.",
-            f"Build it with: docker build --platform {PLATFORM} ...",
-        )
+        raise wrong_platform([platform])
     if attrs["Size"] > settings.max_image_gb * 1e9:
         raise _too_large(attrs["Size"], settings)
     config = attrs.get("Config") or {}

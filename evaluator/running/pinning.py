@@ -13,7 +13,7 @@ import docker
 from evaluator.contract import references, submissions
 from evaluator.contract.references import Image
 from evaluator.contract.submissions import Submission
-from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.errors import EngineError, EvaluatorError, SubmissionError
 from evaluator.running import images
 from evaluator.running.engine import connect
 from evaluator.settings import Repository, Settings
@@ -55,12 +55,12 @@ class Pinning:
             return Image(locked.reference, locked.digest, locked.pull)
         image = images.from_registry(reference, self.settings)
         if lock:
-            _put(self.results, submission, image)
+            _put(self.results, submission, image, checked=False)
         return Image(submission.docker_image, image.digest, image.pull)
 
 
-def _put(results: Results, submission: Submission, image: Image) -> None:
-    lock = Lock(reference=submission.docker_image, digest=image.digest, pull=image.pull)
+def _put(results: Results, submission: Submission, image: Image, *, checked: bool) -> None:
+    lock = Lock(reference=submission.docker_image, digest=image.digest, pull=image.pull, checked=checked)
     results.put_lock(submission.id, lock)
 
 
@@ -69,14 +69,15 @@ def lock_checked(results: Results, submission: Submission, image: Image) -> str 
     locked = results.lock(submission.id, submission.docker_image)
     if locked and locked.digest != image.digest and results.has(submission.id):
         return locked.digest
-    _put(results, submission, image)
+    _put(results, submission, image, checked=True)
     return None
 
 
 def lock_merged(repository: Repository, entry_id: str, checked: str | None = None) -> str:
     """Lock what was checked before a merge, else what the reference means now, and say so.
 
-    Where that fails, the entry's evaluation does it.
+    Where that fails, the entry's evaluation does it; but what was checked is locked even while its registry is out of
+    order, lest the tag has moved when it answers again.
 
     Args:
         checked: digest of the image that passed the check.
@@ -88,10 +89,15 @@ def lock_merged(repository: Repository, entry_id: str, checked: str | None = Non
         if reference.local or results.lock(entry_id, entry.docker_image):
             return "nothing to lock"
         exact = replace(reference, digest=checked) if checked and not reference.digest else reference
-        image = images.from_registry(exact, repository.settings)
+        try:
+            image = images.from_registry(exact, repository.settings)
+        except EngineError:
+            if exact.digest is None:
+                raise
+            image = images.by_digest(exact, exact.digest)
     except (SubmissionError, EvaluatorError) as error:
         return f"not locked: {error}"
     except Exception as error:  # noqa: BLE001 - one entry must not keep the others from being noted
         return f"not locked, by a mistake of ours: {error!r}"
-    _put(results, entry, image)
+    _put(results, entry, image, checked=checked is not None)
     return f"locked {image.digest}"

@@ -179,3 +179,4 @@ class Lock(Frozen):
     reference: str
     digest: str
     pull: str | None
+    checked: bool = Field(default=False, description="Whether this very image has passed a check")

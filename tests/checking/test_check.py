@@ -20,7 +20,7 @@ from evaluator.running.registry import Registry
 from evaluator.store.results import Results
 from evaluator.store.schemas import Lock
 from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
-from tests.support.registries import push, settings
+from tests.support.registries import Handmade, front, layer, push, settings
 
 
 @pytest.fixture
@@ -238,13 +238,30 @@ def test_an_image_that_has_gone_is_the_submissions_fault(registry: LocalRegistry
     assert "line 2" in told.stderr and "IMAGE_NOT_FOUND" in told.stderr and "Push the image" in told.stderr
 
 
-def test_a_registry_that_breaks_off_is_our_fault(registry: LocalRegistry, workspace: Workspace) -> None:
+def test_a_layer_that_is_none_is_the_submissions_fault(registry: LocalRegistry, workspace: Workspace) -> None:
     settings(workspace, registry)
-    name, _, _ = handmade(registry, "tests/torn", "amd64")  # its layer is no archive: the pull itself fails
-    workspace.submit("torn", name)
+    own = Handmade(registry, "tests/no-archive")
+    own.image("1.0", [b"not even a tar"])  # which the engine alone finds out, in the middle of its pull
+    path = workspace.submit("no-archive", own.reference("1.0"))
+    told = workspace.apb("check", str(path))
+    assert told.returncode == 1
+    assert "line 2" in told.stderr and "IMAGE_LAYERS" in told.stderr and "docker push" in told.stderr
     done = workspace.evaluate("--json", timeout=200)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["failed"] == {"no-archive on smoke": "IMAGE_LAYERS"}
+    again = json.loads(workspace.evaluate("--json").stdout)
+    assert again["unchanged"] == ["no-archive on smoke"]
+
+
+def test_a_registry_that_breaks_off_is_our_fault(registry: LocalRegistry, workspace: Workspace) -> None:
+    Handmade(registry, "tests/torn").image("1.0", [layer("torn")])
+    with front(registry) as before:
+        before.torn = True
+        settings(workspace, before)
+        workspace.submit("torn", f"{before.host}/tests/torn:1.0")
+        done = workspace.evaluate("--json", timeout=200)
     assert done.returncode == 3
-    assert "could not be pulled" in json.loads(done.stdout)["ours"]["torn on smoke"]
+    assert "cannot be reached" in json.loads(done.stdout)["ours"]["torn"]
 
 
 def test_the_full_job_is_forecast_from_two_runs(build: Build, workspace: Workspace) -> None:
