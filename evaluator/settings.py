@@ -95,7 +95,9 @@ class Repository:
             return Settings.model_validate(content.get("tool", {}).get("apb", {}))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             place = re.search(r"line \d+", str(error))
-            raise EvaluatorError(f"{path} is not TOML{f' at {place[0]}' if place else ''}.", "Correct it there.") from error
+            raise EvaluatorError(
+                f"{path} is not TOML{f' at {place[0]}' if place else ''}.", "Correct it there."
+            ) from error
         except ValidationError as error:
             raise EvaluatorError(
                 f"{path}: [tool.apb] is not valid: {in_words(error, Settings)}", "Correct that table."

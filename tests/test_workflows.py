@@ -496,13 +496,13 @@ SOME = "name: x\ndocker_image: docker.io/eve/x:1\nauthor: Eve\n"
 @pytest.mark.parametrize("login", ["artur-", "a--b", "Acme_eve"])
 def test_logins_of_every_kind_are_told(runner: Runner, login: str) -> None:
     number, event = propose(runner, login, {"submissions/model.yaml": SOME})
-    ok, place, printed = runner.job("submission", "check", event)
+    ok, _, printed = runner.job("submission", "check", event)
     assert not ok and "[PREFIX]" in printed, printed
     assert runner.job("report", "report", finished(runner, number, ok=False))[0]
     name = f"{login.lower().replace('_', '-')}-x"
     assert f"submissions/{name}".removesuffix("x") in runner.hub.comments[0]["body"]
     number, event = propose(runner, login, {f"submissions/{name}.yaml": SOME})
-    ok, place, printed = runner.job("submission", "check", event)
+    ok, _, printed = runner.job("submission", "check", event)
     assert f"{name}: may pass" in printed, printed
 
 

@@ -1,6 +1,10 @@
-"""What a file is that is no plain text in UTF-8, told from its first bytes."""
+"""Bytes of a file, unpacked where its name ends in .gz; and what they are where they are no plain text in UTF-8."""
 
 from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
 
 # the longer mark first: UTF-32 begins as UTF-16 does
 _MARKS = (
@@ -35,3 +39,21 @@ def foreign(data: bytes) -> str | None:
         if rows >= 2 and sum(1 for count in zeros if count > 0.8 * rows) == width - 1 and min(zeros) == 0:
             return name
     return None
+
+
+def read_bytes(path: Path, limit: int = -1) -> bytes:
+    """A file's content, unpacked where its name ends in .gz.
+
+    Args:
+        limit: of the bytes that are read; all by default.
+
+    Raises:
+        ValueError: it cannot be read; the message says why, to be put behind the file's name.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            return stream.read(limit)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError("is not a whole file of gzip, which .gz says") from error
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from error

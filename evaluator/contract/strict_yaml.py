@@ -89,7 +89,9 @@ def read_yaml(data: bytes) -> tuple[Any, dict[Keys, int]]:
         reason, remedy = next((words for sign, *words in _SYNTAX if sign in told), _NO_YAML)
         raise _at(line, "YAML_SYNTAX", f"{reason}.", f"{remedy} Correct the YAML there.".lstrip()) from error
     except (ValueError, OverflowError) as error:  # e.g. half of a surrogate pair
-        raise SubmissionError("YAML_SYNTAX", "A value cannot be read.", "Write plain text and plain numbers.") from error
+        raise SubmissionError(
+            "YAML_SYNTAX", "A value cannot be read.", "Write plain text and plain numbers."
+        ) from error
 
 
 T = TypeVar("T", bound=BaseModel)

@@ -36,8 +36,8 @@ _NOBODY = """## This pull request has no author who could own an entry
 It was opened by a bot, or by an account that is gone. Open it again from an account of your own on GitHub.
 """
 _REFUSED = """
-The gate and the check passed, but it is **not merged**: {} A maintainer can merge it, or run this again. It is evaluated
-after it is merged, not before.
+The gate and the check passed, but it is **not merged**: {} A maintainer can merge it, or run this again. It is not
+evaluated before it is merged.
 """
 
 
@@ -185,7 +185,7 @@ def _found(judged: Judgement, verdict: Verdict | None, why: str) -> str:
 def _what_next(judged: Judgement, verdict: Verdict | None, pull: Pull, *, passed: bool) -> str:
     """What its author can do; nothing is promised that depends on a merge."""
     if passed:
-        return f"\nThe gate and the check passed, but {_DRAFT} It is then checked again, and merged if that passes too.\n"
+        return f"\nThe gate and the check passed, but {_DRAFT} It is then checked again, and merged if all is well.\n"
     if not judged.passed:
         text = "\n"
     elif verdict and verdict.passed:

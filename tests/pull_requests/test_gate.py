@@ -217,10 +217,6 @@ def test_quota_follows_the_account(clone: Path) -> None:
     assert [p.code for p in said[1].problems] == ["QUOTA"] and said[2].passed
 
 
-def merged_as(root: Path, **fields: object) -> Pull:
-    return Pull(1, "PR_1", "bob", "0" * 40, auto_merge=False, merged=True, **{"account": 7, "merge_sha": None, **fields})  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("told", ["every commit", "the last commit"])
 def test_several_commits_of_a_rebase_merge_are_one_pull_request(clone: Path, told: str) -> None:
     git(clone, "checkout", "--quiet", "main")
@@ -233,7 +229,7 @@ def test_several_commits_of_a_rebase_merge_are_one_pull_request(clone: Path, tol
     if told == "every commit":
         commit(clone, "Read me")
     last = git(clone, "rev-parse", "HEAD").strip()
-    pull = merged_as(clone, merge_sha=last, base=base)
+    pull = Pull(1, "PR_1", "bob", last, auto_merge=False, merge_sha=last, merged=True, account=7, base=base)
 
     def pull_of(sha: str) -> Pull | None:
         ours = git(clone, "rev-list", f"{base}..{last}").split()
