@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from evaluator.errors import EvaluatorError
+from evaluator.validation import in_words
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -36,8 +38,9 @@ class Settings(BaseModel):
     """Cores per run, or all that the machine has where it has fewer."""
     level: float = Field(default=0.95, ge=0.5, lt=1)
     """Of the published intervals; kept predictions are scored again when it changes."""
-    maintainers: tuple[str, ...] = ()
-    """Logins that may change any submission by pull request."""
+    maintainers: tuple[int, ...] = ()
+    """Accounts that may change any submission by pull request: the number `id` that https://api.github.com/users/LOGIN
+    gives. A number stays with its account; a login can be given up, and taken by somebody else."""
     weekly_quota: int = Field(default=3, ge=1)
     """Evaluations that an author may ask for in seven days."""
     site_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
@@ -50,6 +53,13 @@ class Settings(BaseModel):
     """sigstore: who vouches for the identity."""
     log_days: int = Field(default=14, ge=0)
     """How long private logs of hidden runs are kept."""
+
+    @field_validator("maintainers", mode="before")
+    @classmethod
+    def _numbers(cls, found: object) -> object:
+        if isinstance(found, list) and any(isinstance(one, str) for one in found):
+            raise ValueError("names logins; write the number that https://api.github.com/users/LOGIN gives as id")
+        return found
 
 
 class Repository:
@@ -81,9 +91,17 @@ class Repository:
         if not path.is_file():
             return Settings()
         try:
-            return Settings.model_validate(tomllib.loads(path.read_text()).get("tool", {}).get("apb", {}))
-        except (tomllib.TOMLDecodeError, ValidationError) as error:
-            raise EvaluatorError(f"{path}: [tool.apb] is not valid: {error}", "Correct that table.") from error
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            return Settings.model_validate(content.get("tool", {}).get("apb", {}))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            place = re.search(r"line \d+", str(error))
+            raise EvaluatorError(
+                f"{path} is not TOML{f' at {place[0]}' if place else ''}.", "Correct it there."
+            ) from error
+        except ValidationError as error:
+            raise EvaluatorError(
+                f"{path}: [tool.apb] is not valid: {in_words(error, Settings)}", "Correct that table."
+            ) from error
 
 
 def find_repository(start: Path | None = None) -> Repository:

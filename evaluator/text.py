@@ -49,6 +49,15 @@ def markdown(text: str, limit: int = 300) -> str:
     return "".join(f"&#{ord(c)};{_STOP if c in '@#' else ''}" if c in _MARKUP else c for c in broken)
 
 
+def whole_lines(text: str, limit: int) -> str:
+    """The first lines of a text, as many as fit into `limit` characters, and how many more there are."""
+    if len(text) <= limit:
+        return text
+    head = text[:limit].rpartition("\n")[0]
+    left = text.count("\n", len(head), len(text.rstrip("\n")))
+    return f"{head}\n\n... and {left:,} more lines; `apb check` on your own machine prints them all.\n"
+
+
 def preformatted(text: str, limit: int = 4000) -> str:
     """A stranger's lines as a block of markdown that shows just these characters."""
     shown = printable(text, limit, keep="\n\t")

@@ -16,7 +16,7 @@ FLOORS = (
     ("commands",),
 )
 """Folders of evaluator/ from the ground up: each imports from floors below it only; nothing within a floor."""
-GROUND = ("errors", "text", "files", "settings", "git", "processes")
+GROUND = ("errors", "text", "validation", "files", "settings", "git", "processes")
 """Files that every folder may use; they use none."""
 
 

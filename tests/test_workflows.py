@@ -118,12 +118,42 @@ def test_who_may_write_issues_runs_nothing_that_was_installed() -> None:
 def test_what_judges_strangers_has_no_rights() -> None:
     content = load(ROOT / ".github" / "workflows" / "submission.yml")
     assert set(content[True]) == {"pull_request"}  # YAML takes `on` for true
+    assert "ready_for_review" in content[True]["pull_request"]["types"]
     [job] = content["jobs"].values()
     assert job["permissions"] == {"contents": "read"}
     assert "secrets" not in json.dumps(content) and "github.token" not in json.dumps(content)
 
 
+def starts(path: str) -> bool:
+    """Whether a pull request that changes this file alone is checked; a later pattern overrules those before."""
+    matches = False
+    for pattern in load(ROOT / ".github" / "workflows" / "submission.yml")[True]["pull_request"]["paths"]:
+        words = re.split(r"(\*\*/?|\*)", pattern.removeprefix("!"))
+        kinds = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*"}
+        if re.fullmatch("".join(kinds.get(word, re.escape(word)) for word in words), path):
+            matches = not pattern.startswith("!")
+    return matches
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["submissions/eve-x.yaml", "submissions/README", "eve-x.yaml", "eve-x.yml", "eve-x/eve-x.yaml",
+     "Submissions/eve-x.yaml", "submission/eve-x.yaml"],
+)  # fmt: skip
+def test_a_submission_is_looked_at_wherever_it_was_put(path: str) -> None:
+    assert starts(path)
+
+
+def test_the_benchmarks_own_files_are_no_submissions() -> None:
+    own = git(ROOT, "ls-files").splitlines()
+    assert [path for path in own if starts(path) and not path.startswith("submissions/")] == []
+
+
 # --- as a whole ------------------------------------------------------------------------------------------------------
+
+
+class RefusedError(Exception):
+    """What GitHub does not do: a status and the reason that it gives."""
 
 
 @dataclass
@@ -136,15 +166,30 @@ class Hub:
     comments: list[dict[str, Any]] = field(default_factory=list)
     issues: list[dict[str, Any]] = field(default_factory=list)
     waits: bool = False
+    refuses: str = ""
+    accounts: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
-    def pull(self, login: str, branch: str, sha: str) -> int:
+    def user(self, login: str) -> dict[str, Any]:
+        """An account, by the login that it has now."""
+        if login.lower() not in self.accounts:
+            self.accounts.append(login.lower())
+        return {"login": login, "id": 100 + self.accounts.index(login.lower())}
+
+    def rename(self, old: str, new: str) -> None:
+        """Its account keeps its number; the old login is free."""
+        self.accounts[self.accounts.index(old)] = new
+        for pull in self.pulls.values():
+            if pull["user"] and pull["user"]["login"].lower() == old:
+                pull["user"] = self.user(new)
+
+    def pull(self, login: str, branch: str, sha: str, base: str) -> int:
         number = len(self.pulls) + 1
         git(self.remote, "update-ref", f"refs/pull/{number}/head", sha)
         self.pulls[number] = {
-            "number": number, "node_id": f"PR_{number}", "user": {"login": login}, "state": "open",
-            "head": {"sha": sha, "label": f"{login}:{branch}"}, "base": {"ref": "main"}, "auto_merge": None,
-            "merge_commit_sha": None, "merged_at": None,
+            "number": number, "node_id": f"PR_{number}", "user": self.user(login), "state": "open", "draft": False,
+            "head": {"sha": sha, "label": f"{login}:{branch}"}, "base": {"ref": "main", "sha": base},
+            "auto_merge": None, "merge_commit_sha": None, "merged_at": None,
         }  # fmt: skip
         return number
 
@@ -160,10 +205,18 @@ class Hub:
         merged = git(clone, "rev-parse", "HEAD").strip()
         pull.update(state="closed", merged_at="2026-03-10T00:00:00Z", merge_commit_sha=merged)
 
-    def answer(  # noqa: C901, PLR0911 - one line per call
+    def answer(  # noqa: C901, PLR0911, PLR0912 - one line per call
         self, method: str, path: str, query: dict[str, str], body: Any
     ) -> Any:
         self.seen.append(f"{method} {path}")
+        if "comments" in path and method != "GET" and len(body["body"]) > 65_536:
+            raise RefusedError(422, "Validation Failed: body is too long (maximum is 65536 characters)")
+        if path == "/graphql" and self.pulls[int(body["variables"]["id"].removeprefix("PR_"))]["draft"]:
+            return {"errors": [{"message": "Pull request is in draft state"}]}
+        if method == "PUT" and path.endswith("/merge") and self.pulls[int(path.split("/")[-2])]["draft"]:
+            raise RefusedError(405, "Pull Request is still a draft")
+        if method == "PUT" and path.endswith("/merge") and self.refuses:
+            raise RefusedError(405, self.refuses)
         if method == "GET" and path.endswith("/pulls") and "/commits/" in path:
             return [p for p in self.pulls.values() if p["merge_commit_sha"] == path.split("/")[-2]]
         if method == "GET" and path.endswith("/pulls"):
@@ -202,10 +255,13 @@ def serve(hub: Hub) -> ThreadingHTTPServer:
             parts = urlsplit(self.path)
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
             query = {k: v[0] for k, v in parse_qs(parts.query).items()}
-            answer = json.dumps(hub.answer(self.command, parts.path, query, body)).encode()
-            self.send_response(200)
+            try:
+                status, answer = 200, hub.answer(self.command, parts.path, query, body)
+            except RefusedError as refused:
+                status, answer = refused.args[0], {"message": refused.args[1]}
+            self.send_response(status)
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(json.dumps(answer).encode())
 
         do_GET = do_POST = do_PATCH = do_PUT = handle_any  # noqa: N815 - as http.server wants them
 
@@ -326,9 +382,8 @@ def propose(runner: Runner, login: str, files: dict[str, str]) -> tuple[int, dic
     commit(fork, "a submission")
     head = git(fork, "rev-parse", "HEAD").strip()
     git(fork, "push", "--quiet", "origin", f"HEAD:refs/forks/{head}")
-    number = runner.hub.pull(login, "patch", head)
-    pull = {"number": number, "base": {"sha": base, "ref": "main"}, "head": {"sha": head}, "user": {"login": login}}
-    return number, {"pull_request": pull}
+    number = runner.hub.pull(login, "patch", head, base)
+    return number, {"pull_request": runner.hub.pulls[number]}
 
 
 def finished(runner: Runner, number: int, *, ok: bool) -> dict[str, Any]:
@@ -424,6 +479,95 @@ def test_an_account_that_is_gone_keeps_nobody_from_being_told(runner: Runner) ->
     ok, _, printed = runner.job("report", "report", finished(runner, number, ok=True))
     assert ok, printed
     assert "PREFIX" in runner.hub.comments[-1]["body"]
+
+
+@pytest.mark.parametrize("author", [None, {"login": "dependabot[bot]", "id": 49699333}], ids=["gone", "a bot"])
+def test_whoever_cannot_own_an_entry_is_told(runner: Runner, author: dict[str, Any] | None) -> None:
+    number, _ = propose(runner, "somebody", {"submissions/somebody-model.yaml": "name: x\n"})
+    runner.hub.pulls[number]["user"] = author
+    event = finished(runner, number, ok=False)
+    assert runner.job("report", "report", event)[0]
+    assert "own an entry" in runner.hub.comments[0]["body"]
+
+
+SOME = "name: x\ndocker_image: docker.io/eve/x:1\nauthor: Eve\n"
+
+
+@pytest.mark.parametrize("login", ["artur-", "a--b", "Acme_eve"])
+def test_logins_of_every_kind_are_told(runner: Runner, login: str) -> None:
+    number, event = propose(runner, login, {"submissions/model.yaml": SOME})
+    ok, _, printed = runner.job("submission", "check", event)
+    assert not ok and "[PREFIX]" in printed, printed
+    assert runner.job("report", "report", finished(runner, number, ok=False))[0]
+    name = f"{login.lower().replace('_', '-')}-x"
+    assert f"submissions/{name}".removesuffix("x") in runner.hub.comments[0]["body"]
+    number, event = propose(runner, login, {f"submissions/{name}.yaml": SOME})
+    ok, _, printed = runner.job("submission", "check", event)
+    assert f"{name}: may pass" in printed, printed
+
+
+def test_a_comment_is_as_long_as_github_takes_and_says_what_was_cut(runner: Runner) -> None:
+    fields = "".join(f"config_key_{k}: {k}\n" for k in range(400))
+    number, event = propose(runner, "eve", {"submissions/eve-model.yaml": SOME + fields})
+    runner.job("submission", "check", event)
+    ok, _, printed = runner.job("report", "report", finished(runner, number, ok=False))
+    assert ok, printed
+    body = runner.hub.comments[0]["body"]
+    assert body.count("FIELD&#95;UNKNOWN") + int(re.findall(r"and (\d+) more lines", body)[0]) == 400
+
+
+def test_a_draft_is_told_and_merged_when_it_is_ready(
+    runner: Runner, build: Build, engine: docker.DockerClient, registry: LocalRegistry
+) -> None:
+    image = push(engine, build("flow", HONEST), f"{registry.host}/eve/draft:1.0")
+    text = f"name: Eve's\ndocker_image: {image}\nauthor: Eve\n"
+    number, event = propose(runner, "eve", {"submissions/eve-model.yaml": text})
+    runner.hub.pulls[number]["draft"] = True
+    assert runner.job("submission", "check", event)[0]
+    verdict = (runner.folder / "artifact" / "check.json").read_bytes()
+    for change, told in (
+        ({"draft": True}, "mark it as ready for review"),
+        ({"draft": False, "refuses": "At least 1 approving review is required by @lab"}, "At least 1 approving review"),
+    ):
+        runner.hub.pulls[number]["draft"] = bool(change["draft"])
+        runner.hub.refuses = str(change.get("refuses", ""))
+        (runner.folder / "artifact").mkdir(exist_ok=True)
+        (runner.folder / "artifact" / "check.json").write_bytes(verdict)
+        ok, _, printed = runner.job("report", "report", finished(runner, number, ok=True))
+        assert ok, printed
+        body = runner.hub.comments[0]["body"]
+        assert told in body and "weekly round" not in body and "@lab" not in body
+        assert runner.hub.pulls[number]["state"] == "open"
+    runner.hub.refuses = ""
+    (runner.folder / "artifact").mkdir(exist_ok=True)
+    (runner.folder / "artifact" / "check.json").write_bytes(verdict)
+    assert runner.job("report", "report", finished(runner, number, ok=True))[0]
+    assert runner.hub.pulls[number]["state"] == "closed" and "weekly round" in runner.hub.comments[0]["body"]
+
+
+def test_an_entry_stays_with_its_account_through_a_change_of_the_login(runner: Runner) -> None:
+    number, _ = propose(runner, "eve", {"submissions/eve-model.yaml": SOME})
+    runner.hub.merge(number, runner.hub.pulls[number]["head"]["sha"], "Add eve-model (#1)")
+    ok, place, printed = runner.job("intake", "intake", MAIN)
+    assert ok and "eve-model by eve" in printed, printed
+    [line] = (place / "leaderboard" / "intake.jsonl").read_text().splitlines()
+    account = json.loads(line)["account"]
+    old = {key: value for key, value in json.loads(line).items() if key != "account"}  # as it was written before
+    clone = runner.hub.folder / "clone"
+    git(runner.hub.folder, "clone", "--quiet", str(runner.hub.remote), str(clone))
+    (clone / "leaderboard" / "intake.jsonl").write_text(json.dumps(old) + "\n")
+    commit(clone, "a line of old")
+    git(clone, "push", "--quiet", "origin", "HEAD:main")
+    runner.hub.rename("eve", "eva")
+    for login, told in (("eva", "no verdict"), ("eve", "OWNER")):
+        number, _ = propose(runner, login, {"submissions/eve-model.yaml": SOME + "withdrawn: a mistake\n"})
+        ok, _, printed = runner.job("report", "report", finished(runner, number, ok=False))
+        assert ok, printed
+        assert told in runner.hub.comments[0]["body"], runner.hub.comments[0]["body"]
+        runner.hub.pulls[number]["state"] = "closed"
+    ok, place, printed = runner.job("intake", "intake", MAIN)
+    assert ok, printed
+    assert json.loads((place / "leaderboard" / "intake.jsonl").read_text())["account"] == account
 
 
 def test_records_that_cannot_be_joined_are_not_lost(runner: Runner) -> None:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from evaluator.contract.strict_yaml import load_ours
 from evaluator.contract.work import GIB
 from evaluator.errors import EvaluatorError
 from evaluator.rounds.executors import Place
@@ -76,10 +76,7 @@ def load(path: Path) -> Slurm:
     Raises:
         EvaluatorError: it is missing or wrong.
     """
-    try:
-        return Slurm.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        raise EvaluatorError(f"{path} is not valid: {error}", "docs/cluster.md says what it may hold.") from error
+    return load_ours(path, Slurm)
 
 
 class Jobs:

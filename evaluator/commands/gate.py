@@ -12,11 +12,13 @@ from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, add_
 
 @click.command(
     cls=Command,
-    examples="apb gate --base origin/main --author my-login\napb gate --base main --head pr --author my-login --json",
+    examples="apb gate --base origin/main --author my-login\n"
+    "apb gate --base main --head pr --author my-login --account 583231 --json",
 )
 @click.option("--base", required=True, help="The branch or commit that the pull request is for.")
 @click.option("--head", default="HEAD", show_default=True, help="The pull request's last commit.")
 @click.option("--author", required=True, help="Login of the pull request's author.")
+@click.option("--account", type=int, help="GitHub's number of the author, by which entries are owned.")
 @click.option("--clone", type=FOLDER, help="A clone that has both commits.  [default: <root>]")
 @click.option("--take", type=FOLDER, help="Write the submission, if it may pass, into this folder, for apb check.")
 @JSON
@@ -28,6 +30,7 @@ def command(
     base: str,
     head: str,
     author: str,
+    account: int | None,
     clone: Path | None,
     take: Path | None,
     as_json: bool,
@@ -47,6 +50,7 @@ def command(
         base,
         head,
         author,
+        account=account,
         intake=intake.read(repository.intake),
         maintainers=repository.settings.maintainers,
         quota=repository.settings.weekly_quota,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from evaluator.contract import tracks
 from evaluator.contract.labels import TrackData, load_data
 from evaluator.contract.task_types import METRICS
@@ -20,6 +22,7 @@ from evaluator.store.results import Results
 from evaluator.store.schemas import Counts, Result, Value
 from evaluator.store.state import State
 from evaluator.text import printable
+from evaluator.validation import in_words
 
 ALIASES = {
     "auc": "roc_auc",
@@ -110,8 +113,8 @@ def _of_json(path: Path, sources: Sources, track: str | None) -> dict[str | None
     if "run_key" in content:
         try:
             record = Result.model_validate(content)
-        except ValueError as error:
-            raise UsageError(f"{path} is not a valid result: {error}") from error
+        except ValidationError as error:
+            raise UsageError(f"{path} is not a valid result. {in_words(error, Result)}") from error
         return {record.track: _of_record(record, sources)} if track in (None, record.track) else {}
     return {track: stated(str(path))}
 

@@ -16,6 +16,17 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def require_id(text: str) -> str:
+    """The id of a submission or a track, for models.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_id(text):
+        raise ValueError("is no id: use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit")
+    return text
+
+
 def is_id(text: str) -> bool:
     """Whether this can be the id of a submission or a track."""
     return re.fullmatch(ID, text) is not None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from evaluator.contract.formats import foreign
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.errors import Problem, SubmissionError
 from evaluator.text import printable
@@ -81,8 +82,8 @@ def _screen(data: bytes, n: int) -> tuple[Problem, ...]:
     limit = min(MAX_OUTPUT_BYTES, ROOM + n * ROOM_PER_ROW)
     if len(data) > limit:
         raise _refuse("TOO_LARGE", f"The file is larger than {limit >> 20} MiB.", "Write one row per sequence.")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise _refuse("ENCODING", "The file is UTF-16.", "Write it as UTF-8.")
+    if name := foreign(data):
+        raise _refuse("ENCODING", f"The file is {name}.", f"Write it as plain text in UTF-8. {_WRITE_CSV}")
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise _refuse("NUL_BYTE", "The row holds a NUL byte.", "Write plain UTF-8 text.", f"row {line}")
@@ -153,8 +154,12 @@ def _complete(rows: Iterator[Row], width: int, problems: list[Problem]) -> Itera
         if len(fields) == width:
             yield line, fields
         else:
-            what = f"The row has {len(fields)} fields, the header {width}."
-            problems.append(Problem("ROW_LENGTH", what, _WRITE_CSV, f"row {line}"))
+            what, remedy = f"The row has {len(fields)} fields, the header {width}.", _WRITE_CSV
+            if len(fields) == width + 1 and not fields[-1]:
+                what, remedy = f"{what} It ends with a comma.", "Remove the comma at the end."
+            elif len(fields) == 1 and any(mark in fields[0] for mark in ";\t|"):
+                what = f"{what} Its fields are not separated with commas."
+            problems.append(Problem("ROW_LENGTH", what, remedy, f"row {line}"))
 
 
 def _match_ids(cells: list[tuple[int, str]], ids: Sequence[str], problems: list[Problem]) -> npt.NDArray[np.int64]:

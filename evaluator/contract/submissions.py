@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from evaluator.contract.models import ID, Frozen, is_id
-from evaluator.contract.strict_yaml import MAX_BYTES, read_yaml
+from evaluator.contract.models import ID, Frozen, is_id, require_id
+from evaluator.contract.strict_yaml import MAX_BYTES, Keys, cut_by_comments, read_yaml
 from evaluator.errors import Problem, SubmissionError
 from evaluator.text import is_inert, printable
+from evaluator.validation import Fault, faults
 
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 
@@ -111,6 +112,9 @@ Url = Annotated[
 ]
 
 
+TrackId = Annotated[str, Field(json_schema_extra={"pattern": f"^{ID}$"}), AfterValidator(require_id)]
+
+
 class _Model(Frozen):
     model_config = ConfigDict(strict=True, allow_inf_nan=True)  # bounds tell of such numbers in plainer words
 
@@ -151,7 +155,7 @@ class Submission(_Model):
     team: Line | None = None
     tracks: (
         Annotated[
-            tuple[Annotated[str, Field(pattern=f"^{ID}$")], ...],
+            tuple[TrackId, ...],
             BeforeValidator(_tuple),
             AfterValidator(_unique),
             Field(min_length=1, max_length=50),
@@ -187,9 +191,9 @@ def parse(data: bytes, submission_id: str) -> Submission:
         remedy = "The file name is the id."
         problems.append(Problem("FIELD_UNKNOWN", "'id' is not a field.", remedy, f"line {lines['id',]}"))
     try:
-        submission = Submission.model_validate({**document, "id": submission_id})
+        submission = Submission.model_validate({**_filled(document), "id": submission_id})
     except ValidationError as error:
-        problems += [_problem(dict(e), lines) for e in error.errors(include_url=False)]
+        problems += [_problem(fault, document, lines) for fault in faults(error, Submission)]
     if problems:
         raise SubmissionError.of(problems)
     return submission
@@ -215,38 +219,67 @@ def place(path: Path, field: str) -> str:
     return f"line {line}" if line else ""
 
 
-_TYPES = {
-    "string_type": "must be text; put it in quotes",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "tuple_type": "must be a list such as [jain, shehata]",
-    "missing": "is required",
-    "extra_forbidden": "is not a field of a submission",
-}
+def notes(data: bytes) -> list[Problem]:
+    """What is unusual in a valid file, and may not be what its author meant."""
+    document, lines = read_yaml(data)
+    found = []
+    for path, (value, comment) in cut_by_comments(data).items():
+        what = f"'{_dotted(path)}' is '{printable(value, 60)}'; '{printable(comment, 60)}' is taken for a comment."
+        remedy = "Put the whole value in quotes if that belongs to it."
+        found.append(Problem("COMMENT", what, remedy, f"line {lines[path]}"))
+    for path in _empty(document):
+        what = f"'{_dotted(path)}' is empty, which is as if it were left out."
+        found.append(Problem("EMPTY_FIELD", what, "Write a value, or remove the line.", f"line {lines[path]}"))
+    return found
 
 
-def _problem(error: dict[str, Any], lines: dict[tuple[str | int, ...], int]) -> Problem:
-    path = tuple(error["loc"])
+def _empty(document: dict[str, Any]) -> list[Keys]:
+    """Optional fields, those of `model` and `resources` too, that have a name and no value."""
+    found: list[Keys] = [
+        (name,) for name, field in Submission.model_fields.items() if not field.is_required() and _blank(document, name)
+    ]
+    for name in ("model", "resources"):
+        inner = document.get(name)
+        found += [(name, key) for key in inner if _blank(inner, key)] if isinstance(inner, dict) else []
+    return found
+
+
+def _blank(document: dict[str, Any], name: str) -> bool:
+    return name in document and document[name] is None
+
+
+def _filled(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without its empty fields: whatever the field, `paper:` alone is as if it were left out."""
+    empty = set(_empty(document))
+    return {
+        name: {k: v for k, v in value.items() if (name, k) not in empty} if isinstance(value, dict) else value
+        for name, value in document.items()
+        if (name,) not in empty
+    }
+
+
+def _problem(fault: Fault, document: Any, lines: dict[Keys, int]) -> Problem:
+    path = fault.path
     while path and path not in lines:
         path = path[:-1]  # pydantic adds steps for unions and tuples that the file does not have
-    name = printable(".".join(str(p) for p in error["loc"] if isinstance(p, str)) or "the file", 100)
-    kind = str(error["type"])
-    if kind == "value_error":
-        reason = str(error["ctx"]["error"])
-    elif kind == "too_long" and isinstance(error["input"], str):
-        reason = f"should have at most {error['ctx']['max_length']} characters"
-    elif kind == "model_type":
-        reason = "must be a mapping of 'key: value'"
-    else:
-        reason = _TYPES.get(kind) or str(error["msg"]).replace("Input should", "should").replace(
-            "String should", "should"
-        )
-    code = {"missing": "FIELD_MISSING", "extra_forbidden": "FIELD_UNKNOWN"}.get(kind)
-    code = code or ("FIELD_TYPE" if kind.endswith("_type") else "FIELD_VALUE")
-    remedy = ""
-    if code == "FIELD_UNKNOWN":
-        remedy = f"Known are: {', '.join(k for k in Submission.model_fields if k != 'id')}."
-    elif "training_data" in error["loc"] and kind == "literal_error":
-        remedy = f"Known are: {', '.join(get_args(TrainingSet))}."
-    return Problem(code, f"'{name}' {printable(reason, 400)}.", remedy, f"line {lines[path]}" if path in lines else "")
+    code = {"missing": "FIELD_MISSING", "extra_forbidden": "FIELD_UNKNOWN"}.get(fault.kind)
+    code = code or ("FIELD_TYPE" if fault.kind.endswith("_type") else "FIELD_VALUE")
+    remedy = fault.remedy
+    if fault.kind in ("int_type", "float_type") and (decimal := _decimal(document, path)):
+        remedy = f"Write {decimal}, without quotes."
+    return Problem(code, fault.what, remedy, f"line {lines[path]}" if path in lines else "")
+
+
+def _decimal(document: Any, path: Keys) -> str:
+    """The plain number that a text such as `1e5`, `650,000,000` or `"16"` stands for; empty where it is none."""
+    for step in path:
+        document = document[step]
+    text = document.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", str(document)) else str(document)
+    if not isinstance(document, str) or not re.fullmatch(r"\d{1,15}([.,]\d{1,9})?([eE]\+?\d{1,2})?", text):
+        return ""
+    value = float(text.replace(",", "."))
+    return f"{value:.0f}" if value.is_integer() else f"{value:f}".rstrip("0")
+
+
+def _dotted(path: Keys) -> str:
+    return printable(".".join(map(str, path)), 100)

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
-import zlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluator.contract.formats import foreign, read_bytes
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.errors import EvaluatorError
+from evaluator.text import printable
 
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "-"}
+Fault = tuple[str, str] | None
+"""Why a cell is refused, and how to mend it. The cell is not shown: it may be hidden, and a log may be public."""
 
 
-Table = dict[str, tuple[str, ...]]
-"""Columns by name, every cell as it stands: an id of `NA` stays `NA`."""
+class Table(dict[str, tuple[str, ...]]):
+    """Columns by name, every cell as it stands: an id of `NA` stays `NA`.
+
+    Attributes:
+        lines: of the file, one for each row.
+    """
+
+    def __init__(self, columns: Mapping[str, tuple[str, ...]], lines: Sequence[int]) -> None:
+        super().__init__(columns)
+        self.lines = tuple(lines)
 
 
 def read_csv(path: Path) -> Table:
@@ -30,9 +43,9 @@ def read_csv(path: Path) -> Table:
         EvaluatorError: it cannot be read.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+        content = read_bytes(path)
+    except ValueError as error:
+        raise EvaluatorError(f"{path} {error}.", "Name a CSV file (.csv or .csv.gz).") from error
     return parse(content, path)
 
 
@@ -42,17 +55,45 @@ def parse(data: bytes, path: Path) -> Table:
     Raises:
         EvaluatorError: it cannot be read.
     """
+    if name := foreign(data):
+        raise EvaluatorError(f"{path} is {name}.", "Name a CSV file in UTF-8 (.csv, or .csv.gz for one by gzip).")
     try:
-        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        header, *rows = (fields for fields in reader if fields)
-    except (ValueError, csv.Error) as error:
-        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file in UTF-8, with a header.") from error
-    uneven = next((row for row, fields in enumerate(rows, start=2) if len(fields) != len(header)), None)
-    if uneven is not None:
-        raise EvaluatorError(f"{path} line {uneven} does not have as many fields as the header.", "Correct the line.")
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise EvaluatorError(f"{path} line {line} is not UTF-8.", "Save it as UTF-8.") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [(reader.line_num, fields) for fields in reader if fields]
+    except csv.Error as error:
+        what = f"{path} line {reader.line_num} cannot be split into fields."
+        raise EvaluatorError(what, "Is a quote not closed, or does one stand within a field?") from error
+    if not rows:
+        raise EvaluatorError(f"{path} is empty.", "Its first line names the columns; then comes one line a row.")
+    (_, header), *body = rows
+    if len(header) == 1 and (marks := [mark for mark in ";\t|" if mark in header[0]]):
+        what = f"{path} separates its columns with {'tabs' if marks[0] == chr(9) else repr(marks[0])}."
+        raise EvaluatorError(what, "Separate them with commas, and write decimals with a point.")
+    for line, fields in body:
+        if len(fields) != len(header):
+            comma = " It ends with a comma." if len(fields) == len(header) + 1 and not fields[-1] else ""
+            what = f"{path} line {line} has {len(fields)} fields, the header {len(header)}.{comma}"
+            raise EvaluatorError(what, "Correct the line.")
     if len(set(header)) != len(header):
         raise EvaluatorError(f"{path} names a column twice.", "Name each column once.")
-    return dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(header, ())
+    if not body:
+        raise EvaluatorError(f"{path} has a header and no rows.", "Write one line for each row.")
+    cells = zip(*(fields for _, fields in body), strict=True)
+    return Table(dict(zip(header, cells, strict=True)), [line for line, _ in body])
+
+
+def _require(table: Table, path: Path, column: str, fault: Callable[[str], Fault]) -> None:
+    """Refuse a column with a cell that has a fault; the first is told with its line, the others are counted."""
+    bad = [(line, found) for line, cell in zip(table.lines, table[column], strict=True) if (found := fault(cell))]
+    if bad:
+        line, (why, remedy) = bad[0]
+        more = f" {len(bad) - 1:,} more lines have such a fault." if len(bad) > 1 else ""
+        raise EvaluatorError(f"{path} line {line}: the {column} {why}.{more}", remedy)
 
 
 def id_column(table: Table, path: Path) -> tuple[str, ...]:
@@ -63,10 +104,13 @@ def id_column(table: Table, path: Path) -> tuple[str, ...]:
     """
     if "sequence_id" not in table:
         raise EvaluatorError(f"{path} has no column sequence_id.", "Its header names the columns.")
-    ids = table["sequence_id"]
-    if len(set(ids)) != len(ids) or "" in ids:
-        raise EvaluatorError(f"{path} has an empty or repeated sequence_id.", "Each row needs an id of its own.")
-    return ids
+    first: dict[str, int] = {}
+    for line, cell in zip(table.lines, table["sequence_id"], strict=True):
+        if not cell or cell in first:
+            why = f"stands in line {first[cell]} already" if cell else "is empty"
+            raise EvaluatorError(f"{path} line {line}: the sequence_id {why}.", "Each row needs an id of its own.")
+        first[cell] = line
+    return table["sequence_id"]
 
 
 def sequence_columns(table: Table, path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -77,12 +121,26 @@ def sequence_columns(table: Table, path: Path, names: Sequence[str]) -> dict[str
     """
     missing = [name for name in names if name not in table]
     if missing:
-        raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", f"The track needs {', '.join(names)}.")
+        raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", f"It needs {', '.join(names)}.")
     for name in names:
-        bad = [row for row, value in enumerate(table[name], start=2) if not value or not AMINO_ACIDS.issuperset(value)]
-        if bad:
-            raise EvaluatorError(f"{path} line {bad[0]}: {name} is not a protein sequence.", "Use one-letter codes.")
+        _require(table, path, name, _no_protein)
     return {name: table[name] for name in names}
+
+
+def _no_protein(cell: str) -> Fault:
+    other = [letter for letter in cell if letter not in AMINO_ACIDS]
+    if cell and not other:
+        return None
+    if not cell:
+        return "is empty", "Write the one-letter codes of its amino acids."
+    if AMINO_ACIDS.issuperset("".join(other).upper()):
+        return "is in lower case", "Write capital letters."
+    worst = next((mark for mark in "-.*" if mark in other), other[0])
+    if worst in "-.":
+        return f"has gaps ('{worst}')", "Take the gaps of the alignment out."
+    if worst == "*" or worst.isspace():
+        return f"has {'a stop' if worst == '*' else 'a space'} ('{printable(worst)}')", "Take it out."
+    return f"has '{printable(worst)}', which is no amino acid", "Write the one-letter codes of its amino acids."
 
 
 def truth_column(table: Table, path: Path) -> tuple[TaskType, npt.NDArray[np.int8] | npt.NDArray[np.float64]]:
@@ -93,27 +151,34 @@ def truth_column(table: Table, path: Path) -> tuple[TaskType, npt.NDArray[np.int
     """
     for task, kind in KINDS.items():
         if kind.truth in table:
-            read = _classes if kind.has_classes else _targets
-            return task, read(table[kind.truth], path)
+            _require(table, path, kind.truth, _no_class if kind.has_classes else _no_number)
+            cells = table[kind.truth]
+            if kind.has_classes:
+                return task, np.array([cell == "1" for cell in cells], dtype=np.int8)
+            return task, np.array([float(cell) for cell in cells], dtype=np.float64)
     columns = " nor a column ".join(kind.truth for kind in KINDS.values())
     raise EvaluatorError(f"{path} has neither a column {columns}.", "Add one.")
 
 
-def _classes(cells: Sequence[str], path: Path) -> npt.NDArray[np.int8]:
-    bad = [row for row, value in enumerate(cells, start=2) if value not in {"0", "1"}]
-    if bad:
-        raise EvaluatorError(f"{path} line {bad[0]}: a label is 0 or 1.", "Correct the labels.")
-    return np.array([value == "1" for value in cells], dtype=np.int8)
+def _no_class(cell: str) -> Fault:
+    if cell in {"0", "1"}:
+        return None
+    return "is empty" if cell in _MISSING else "is something else", "A label is 0 or 1."
 
 
-def _targets(cells: Sequence[str], path: Path) -> npt.NDArray[np.float64]:
-    try:
-        values = np.array([float(v) for v in cells], dtype=np.float64)
-    except ValueError as error:
-        raise EvaluatorError(f"{path}: {error}.", "Every target is a number.") from error
-    if not all(math.isfinite(v) for v in values):
-        raise EvaluatorError(f"{path} has a target that is not finite.", "Correct it.")
-    return values
+def _no_number(cell: str) -> Fault:
+    plain = cell.strip()
+    if _NUMBER.fullmatch(plain):
+        return None if math.isfinite(float(plain)) else ("is not finite", "Every target is a finite number.")
+    if plain.lower() in _MISSING:
+        return "is missing", "Leave the row out, or write its number."
+    if re.fullmatch(r"[+-]?\d+,\d+", plain):
+        return "has a decimal comma", "Write a decimal point."
+    if plain.lower().lstrip("+-") in {"inf", "infinity"}:
+        return "is not finite", "Every target is a finite number."
+    if plain[0] in "<>\u2264\u2265~":
+        return "is a bound and no number", "Decide on a number for it (and say so in the label_rule), or leave it out."
+    return "is not a number", "Write a plain decimal number such as 0.731."
 
 
 def family_column(table: Table, path: Path) -> npt.NDArray[np.int64]:
@@ -122,8 +187,10 @@ def family_column(table: Table, path: Path) -> npt.NDArray[np.int64]:
     Raises:
         EvaluatorError: there is no such column, or a row names no family.
     """
-    if "family" not in table or "" in table["family"]:
-        raise EvaluatorError(f"{path} needs a column family with a value in every row.", "Add it.")
+    if "family" not in table:
+        raise EvaluatorError(f"{path} has no column family.", "Add it, with a value in every row.")
+    remedy = "Name a family in every row; a row that has no relatives is a family of its own."
+    _require(table, path, "family", lambda cell: None if cell.strip() else ("is empty", remedy))
     number = {name: k for k, name in enumerate(dict.fromkeys(table["family"]))}
     return np.array([number[name] for name in table["family"]], dtype=np.int64)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from evaluator.contract.models import ID, Frozen
+from evaluator.contract.models import Frozen, require_id
+from evaluator.contract.strict_yaml import load_ours
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.errors import EvaluatorError
@@ -42,7 +42,7 @@ class Hashes(Frozen):
 class Track(Frozen):
     """What everyone may know of a track."""
 
-    id: str = Field(pattern=f"^{ID}$")
+    id: Annotated[str, AfterValidator(require_id)]
     title: str
     summary: str
     purpose: Literal["benchmark", "practice"] = "benchmark"
@@ -107,10 +107,7 @@ def load_all(folder: Path) -> dict[str, Track]:
 
 
 def _load(path: Path) -> Track:
-    try:
-        track = Track.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        raise EvaluatorError(f"{path} is not a valid track: {error}", "Correct the file.") from error
+    track = load_ours(path, Track)
     if track.id != path.stem:
         raise EvaluatorError(f"{path} says id: {track.id}.", "A track's id is its file's stem.")
     return track

@@ -8,15 +8,19 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
-from evaluator.contract.labels import KEY_FILE
+from evaluator.contract import tables
+from evaluator.contract.labels import KEY_FILE, TrackFiles
+from evaluator.contract.models import is_id
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.contract.tracks import Track
-from evaluator.errors import UsageError
+from evaluator.errors import EvaluatorError, UsageError
 from evaluator.files import write_bytes
-from evaluator.preparing.sources import SOURCES, Prepared, read_table, unfit
+from evaluator.preparing.sources import SOURCES, Prepared
 from evaluator.settings import Repository
+from evaluator.text import printable
 
 
 def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[str, str]]:
@@ -34,7 +38,11 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
     """
     if track.id not in SOURCES:
         raise UsageError(f"How {track.id} is made from published files is not known. Known are: {', '.join(SOURCES)}.")
-    made = SOURCES[track.id].make(source)
+    try:
+        made = SOURCES[track.id].make(source)
+        check(track, made)
+    except EvaluatorError as error:
+        raise UsageError(error.what, error.remedy) from error
     files = dict(zip(("sequences", "labels"), made.as_bytes(), strict=True))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     for name, expected in (("sequences", track.sha256.sequences), ("labels", track.sha256.labels)):
@@ -57,40 +65,59 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     Raises:
         UsageError: the CSV is not that, or the track is there already.
     """
+    if not is_id(track_id):
+        remedy = "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit."
+        raise UsageError(f"'{printable(track_id, 80)}' cannot be the id of a track.", remedy)
     path = repository.tracks / f"{track_id}.yaml"
     if path.exists() or (hidden / track_id).exists():
         raise UsageError(f"There is a track {track_id} already. Choose another id.")
-    table = read_table(source)
-    task = next((name for name, kind in KINDS.items() if kind.truth in table), None)
-    missing = [c for c in ("sequence_id", "sequence") if c not in table] + ([] if task else ["label or target"])
-    if missing:
-        raise UsageError(f"{source} has no column {', '.join(missing)}.")
-    assert task is not None
-    chains = ["sequence", "light_sequence"] if "light_sequence" in table else ["sequence"]
-    bad = [i for i, row in zip(table["sequence_id"], table[chains].to_numpy(), strict=True) if unfit("".join(row))]
-    if bad or table["sequence_id"].duplicated().any():
-        raise UsageError(f"{source}: a sequence_id is repeated, or these are no protein sequences: {bad[:5]}.")
-    labels = table[["sequence_id", KINDS[task].truth, *(["family"] if "family" in table else [])]]
-    made = Prepared(table[["sequence_id", *chains]], labels)
+    try:
+        made, content = _new(track_id, source)
+        check(Track.model_validate(content), made)
+    except EvaluatorError as error:
+        raise UsageError(error.what, error.remedy) from error
     sequences_csv, labels_csv = made.as_bytes()
-    key = _key(hidden)
-    content = {
-        **_description(track_id, task, len(table), chains),
-        "sha256": {"sequences": hashlib.sha256(sequences_csv).hexdigest()},
-        "labels_hmac_sha256": hmac.new(key, labels_csv, hashlib.sha256).hexdigest(),
-    }
-    if KINDS[task].has_classes:
-        if not set(table["label"]) <= {"0", "1"}:
-            raise UsageError(f"{source}: a label is 0 or 1.")
-        positive = int((table["label"] == "1").sum())
-        content["classes"] = {"negative": len(table) - positive, "positive": positive}
-    if "family" in table:
-        content["families"] = "To be written: how the column family was made."
-    Track.model_validate(content)
+    content["sha256"] = {"sequences": hashlib.sha256(sequences_csv).hexdigest()}
+    content["labels_hmac_sha256"] = hmac.new(_key(hidden), labels_csv, hashlib.sha256).hexdigest()
     write_bytes(hidden / track_id / "sequences.csv", sequences_csv, mode=0o600)
     write_bytes(hidden / track_id / "labels.csv", labels_csv, mode=0o600)
     write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110).encode())
     return path
+
+
+def _new(track_id: str, source: Path) -> tuple[Prepared, dict[str, Any]]:
+    """Both tables, and what can be said of them; what the reader of hidden data would refuse is told by its line here.
+
+    Raises:
+        EvaluatorError: the CSV is not what it must be.
+    """
+    table = tables.read_csv(source)
+    tables.id_column(table, source)
+    chains = ["sequence", "light_sequence"] if "light_sequence" in table else ["sequence"]
+    tables.sequence_columns(table, source, chains)
+    task, truth = tables.truth_column(table, source)
+    content = _description(track_id, task, len(truth), chains)
+    if KINDS[task].has_classes:
+        positive = int(truth.sum())
+        content["classes"] = {"negative": len(truth) - positive, "positive": positive}
+    columns = ["sequence_id", KINDS[task].truth]
+    if "family" in table:
+        tables.family_column(table, source)
+        columns.append("family")
+        content["families"] = "To be written: how the column family was made."
+    sequences, labels = ({name: table[name] for name in names} for names in (["sequence_id", *chains], columns))
+    return Prepared(pd.DataFrame(sequences), pd.DataFrame(labels)), content
+
+
+def check(track: Track, made: Prepared) -> None:
+    """Hold what is about to be written against what will read it.
+
+    Raises:
+        EvaluatorError: the reader would refuse it.
+    """
+    sequences_csv, labels_csv = made.as_bytes()
+    fitting = track.model_copy(update={"n": len(made.sequences), "classes": None})
+    assert TrackFiles(fitting, sequences_csv, labels_csv, "", "", Path(track.id)).data
 
 
 def _description(track_id: str, task: TaskType, rows: int, chains: list[str]) -> dict[str, Any]:

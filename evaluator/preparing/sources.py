@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from evaluator.contract import tables
 from evaluator.contract.tables import AMINO_ACIDS
-from evaluator.errors import EvaluatorError, UsageError
+from evaluator.errors import UsageError
 
 HARVEY = (
     "https://raw.githubusercontent.com/debbiemarkslab/nanobody-polyreactivity/"
@@ -54,10 +54,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         EvaluatorError: it cannot be read.
     """
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise EvaluatorError(f"{path} cannot be read: {error}", "Name a CSV file (.csv or .csv.gz).") from error
+    return pd.DataFrame(tables.read_csv(path))
 
 
 def unfit(sequence: str) -> bool:
@@ -119,17 +116,25 @@ def _assembled(table: pd.DataFrame) -> list[str]:
     return ["".join(row).replace("-", "") for row in table[list(IMGT)].to_numpy()]
 
 
-def _harvey(folder: Path) -> Prepared:
-    rows: list[tuple[str, str]] = []
-    unusable, notes = [], []
-    for label, name in (("1", "high"), ("0", "low")):
-        path = _one(folder, f"{name}_polyreactivity*.csv")
+def _imgt(path: Path) -> pd.DataFrame:
+    """The IMGT columns alone of a large file, which has many more."""
+    try:
         header = pd.read_csv(path, nrows=0)
         if missing := [c for c in IMGT if c not in header]:
             raise UsageError(
                 f"{path} has no IMGT column {', '.join(missing[:5])}; all are needed, insertions included."
             )
-        table = pd.read_csv(path, usecols=list(IMGT), dtype=str, keep_default_na=False, na_filter=False)
+        return pd.read_csv(path, usecols=list(IMGT), dtype=str, keep_default_na=False, na_filter=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no CSV in UTF-8 whose rows are all as long as its header.") from error
+
+
+def _harvey(folder: Path) -> Prepared:
+    rows: list[tuple[str, str]] = []
+    unusable, notes = [], []
+    for label, name in (("1", "high"), ("0", "low")):
+        path = _one(folder, f"{name}_polyreactivity*.csv")
+        table = _imgt(path)
         for line, sequence in enumerate(_assembled(table), start=2):
             if unfit(sequence):
                 unusable.append(f"{path.name} line {line}: no protein sequence")

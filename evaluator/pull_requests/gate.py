@@ -17,13 +17,14 @@ from evaluator.contract.models import ID
 from evaluator.errors import Problem, SubmissionError, UsageError
 from evaluator.git import commit_of, git
 from evaluator.pull_requests.merged import asks_for_runs, blob, read_at
-from evaluator.store.intake import Intake
+from evaluator.store.intake import Intake, is_by
 from evaluator.text import markdown, printable
 
 PLAIN = "100644"
 MODES = {"120000": "a symbolic link", "160000": "a submodule", "100755": "executable", "040000": "a folder"}
 _PATH = re.compile(rf"submissions/({ID})\.yaml".encode())
-_LOGIN = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){0,38}")
+_LOGIN = re.compile(r"[a-z0-9_-]{1,39}")
+"""As GitHub has given them over the years: `artur-` and `a--b` are old ones, an organisation's own have a `_`."""
 WEEK = timedelta(days=7)
 SHOWN = 5
 
@@ -91,8 +92,9 @@ def judge(
     head: str,
     author: str,
     *,
+    account: int | None = None,
     intake: Sequence[Intake] = (),
-    maintainers: Sequence[str] = (),
+    maintainers: Sequence[int] = (),
     quota: int = 3,
     pending: int = 0,
     today: date,
@@ -101,9 +103,10 @@ def judge(
 
     Args:
         root: a clone that has both.
-        author: login of the pull request's author.
+        author: login of the pull request's author; a new id begins with it.
+        account: GitHub's number of the author, by which entries are owned; None where it is not known.
         intake: every merged submission so far.
-        maintainers: logins that may change any submission.
+        maintainers: accounts that may change any submission.
         quota: evaluations that an author may ask for in seven days.
         pending: evaluations that the author has asked for and that are about to be merged.
 
@@ -132,10 +135,10 @@ def judge(
     except SubmissionError as error:
         return Judgement(entry_id, new=new, new_run=True, problems=error.problems)
     new_run = asks_for_runs(before, after)
-    trusted = login in {m.lower() for m in maintainers}
-    if not trusted:
-        problems += _ownership(root, base, entry_id, login, intake, new=new)
-        spent = pending + sum(i.new_run and i.login == login and today - i.date < WEEK for i in intake)
+    if account is None or account not in maintainers:
+        problems += _ownership(root, base, entry_id, login, account, intake, new=new)
+        asked = [line for line in intake if line.new_run and today - line.date < WEEK]
+        spent = pending + sum(is_by(line, login, account) for line in asked)
         if new_run and spent >= quota:
             what = f"{login} has asked for {spent} evaluations in the last seven days."
             problems.append(Problem("QUOTA", what, "Come back in a week."))
@@ -149,6 +152,11 @@ def is_login(name: str) -> bool:
     return _LOGIN.fullmatch(name.lower()) is not None and name != "ghost"
 
 
+def prefix(login: str) -> str:
+    """What the ids of a login's new entries begin with: an id has no `_`, and no hyphen at its beginning."""
+    return login.lower().replace("_", "-").lstrip("-") + "-"
+
+
 def _kinds(changes: Sequence[_Change]) -> list[Problem]:
     """Whether it is one plain submission file that is added or changed."""
     if not changes:
@@ -158,6 +166,8 @@ def _kinds(changes: Sequence[_Change]) -> list[Problem]:
         where = change.shown
         if not _PATH.fullmatch(change.path):
             remedy = "Change nothing but submissions/<id>.yaml; an id has 3 to 64 of a-z, 0-9 and -."
+            if change.status == "A" and change.path.lower().endswith((b".yaml", b".yml")):
+                remedy = f"If it is your submission, move it to submissions/<login>-<model>.yaml. {remedy}"
             problems.append(Problem("OTHER_FILE", f"{where} is no submission file.", remedy, where))
         elif change.status == "D":
             remedy = "Entries never vanish: add a line 'withdrawn: why' to the file."
@@ -174,16 +184,16 @@ def _kinds(changes: Sequence[_Change]) -> list[Problem]:
 
 
 def _ownership(
-    root: Path, base: str, entry_id: str, login: str, intake: Sequence[Intake], *, new: bool
+    root: Path, base: str, entry_id: str, login: str, account: int | None, intake: Sequence[Intake], *, new: bool
 ) -> list[Problem]:
     if not new:
-        owner = next((i.login for i in intake if i.id == entry_id), None)
-        if owner == login:
+        owner = next((line for line in intake if line.id == entry_id), None)
+        if owner and is_by(owner, login, account):
             return []
-        who = f"belongs to {owner}" if owner else "has no recorded owner"
+        who = "has no recorded owner" if owner is None else f"belongs to the account that was called {owner.login}"
         return [Problem("OWNER", f"{entry_id} {who}, not to {login}.", "Only its owner may change an entry.")]
-    if not entry_id.startswith(f"{login}-"):
-        remedy = f"Name it submissions/{login}-<model>.yaml."
+    if not entry_id.startswith(prefix(login)):
+        remedy = f"Name it submissions/{prefix(login)}<model>.yaml."
         return [Problem("PREFIX", f"{entry_id} does not begin with your login.", remedy)]
     return [_reused(entry_id)] if _known(root, base, entry_id, intake) else []
 

@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from evaluator.errors import EngineError, UsageError
+from evaluator.text import printable
 
 TIMEOUT = (10, 30)
 AGAIN = "Run the job again."
@@ -42,12 +43,24 @@ def _login(found: dict[str, Any]) -> str:
     return str((found.get("user") or {}).get("login") or "ghost")
 
 
+def _said(response: requests.Response) -> str:
+    """GitHub's own reason for a refusal, such as a review that is missing."""
+    try:
+        message = str(response.json()["message"])
+    except (requests.JSONDecodeError, LookupError, TypeError):
+        return ""
+    return f" ({printable(message, 200).rstrip('.')})"
+
+
 @dataclass(frozen=True)
 class Pull:
     """A pull request.
 
     Attributes:
-        login: of its author.
+        login: of its author, as it is now.
+        account: GitHub's number of the author, which stays through a change of the login; None where it is gone.
+        base: the commit of the main branch that it was made on.
+        draft: whether its author says that it is not ready; GitHub merges none that is.
         sha: of its last commit.
         auto_merge: whether it is merged as soon as its conditions are met.
         merge_sha: the commit that it was merged as.
@@ -60,6 +73,9 @@ class Pull:
     auto_merge: bool
     merge_sha: str | None
     merged: bool
+    account: int | None = None
+    base: str | None = None
+    draft: bool = False
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Pull:
@@ -77,6 +93,9 @@ class Pull:
                 bool(found.get("auto_merge")),
                 found.get("merge_commit_sha"),
                 bool(found.get("merged_at")),
+                (found.get("user") or {}).get("id"),
+                (found.get("base") or {}).get("sha"),
+                bool(found.get("draft")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EngineError("GitHub answered with something that is no pull request.", AGAIN) from error
@@ -171,7 +190,9 @@ class GitHub:
         if response.status_code >= requests.codes.bad_request:
             spent = response.headers.get("X-RateLimit-Remaining") == "0"
             why = "; its rate limit is used up for now" if spent else ""
-            raise EngineError(f"GitHub answered {method} {response.url} with {response.status_code}{why}.", AGAIN)
+            raise EngineError(
+                f"GitHub answered {method} {response.url} with {response.status_code}{why}{_said(response)}.", AGAIN
+            )
         return response
 
     @staticmethod

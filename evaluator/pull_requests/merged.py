@@ -1,12 +1,13 @@
 """What was merged, and by whom.
 
-An id's first line says who owns it. Logins come from GitHub alone: what a commit says of its author is only a claim.
+An id's first line says who owns it. Accounts come from GitHub alone: what a commit says of its author is only a claim.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from evaluator.contract.strict_yaml import MAX_BYTES
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.git import git
-from evaluator.pull_requests.github import GitHub
+from evaluator.pull_requests.github import GitHub, Pull
 from evaluator.settings import Repository
 from evaluator.store import intake
 from evaluator.store.intake import Intake
@@ -27,7 +28,7 @@ CHECKED = re.compile(r"^Checked-image: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 """In the message of a merge: the digest of the image that passed the check."""
 _PATH = re.compile(rf"submissions/({ID})\.yaml")
 _NUMBERED = re.compile(r"\(#\d+\)\s*$")
-LoginOf = Callable[[str], str | None]
+PullOf = Callable[[str], Pull | None]
 
 
 def merged(repository: Repository, hub: GitHub) -> list[Intake]:
@@ -37,40 +38,89 @@ def merged(repository: Repository, hub: GitHub) -> list[Intake]:
         EngineError: GitHub does not do its part.
     """
 
-    def login_of(commit: str) -> str | None:
-        pulls = [p for p in hub.pulls_of(commit) if p.merged and p.merge_sha == commit]
-        return pulls[0].login if pulls else None
+    def pull_of(commit: str) -> Pull | None:
+        pulls = [p for p in hub.pulls_of(commit) if p.merged and p.merge_sha]
+        return min(pulls, key=lambda p: p.merge_sha != commit, default=None)  # whose last commit it is, before others
 
-    known = intake.read(repository.intake)
-    return [*known, *merged_since(repository.root, known, login_of)]
+    known = [_numbered(line, pull_of) for line in intake.read(repository.intake)]
+    return [*known, *merged_since(repository.root, known, pull_of)]
 
 
-def merged_since(root: Path, known: Sequence[Intake], login_of: LoginOf) -> list[Intake]:
+def _numbered(line: Intake, pull_of: PullOf) -> Intake:
+    """A line of old with its account's number, which GitHub tells of the pull request that it came by."""
+    if line.account is not None or line.commit is None:
+        return line
+    pull = pull_of(line.commit)
+    return line if pull is None else line.model_copy(update={"account": pull.account})
+
+
+def merged_since(root: Path, known: Sequence[Intake], pull_of: PullOf) -> list[Intake]:
     """What the checked-out branch has gained since the last line, oldest first.
 
     Args:
         known: what is noted already.
-        login_of: the author of the pull request that a commit came by; None where it came by none, as a maintainer's
-            own commits do, which are not noted.
+        pull_of: the merged pull request that a commit came by, alone or as one of several; None where it came by none,
+            as a maintainer's own commits do, which are not noted.
     """
     last = next((line.commit for line in reversed(known) if line.commit), None)
     span = f"{last}..HEAD" if last else "HEAD"
     commits = git(root, "log", "--first-parent", "--reverse", "--format=%H", span, "--", "submissions").decode().split()
-    found: list[Intake] = []
+    line_of_main = set(git(root, "rev-list", "--first-parent", span).decode().split())
+    brought: dict[str, _Brought] = {}
     for commit in commits:
         changed = _submissions_of(root, commit)
-        login = login_of(commit) if changed else None
-        if login is None and changed and _NUMBERED.search(_message(root, commit).splitlines()[0]):
+        pull = pull_of(commit) if changed else None
+        if pull is not None and pull.merge_sha not in line_of_main:
+            pull = None  # merged elsewhere, or noted before
+        if pull is None and changed and _NUMBERED.search(_message(root, commit).splitlines()[0]):
             break  # it came by a pull request that GitHub does not tell of yet: the next time
-        if login is None:
+        if pull is None:
             continue
-        seconds = int(git(root, "show", "--no-patch", "--format=%ct", commit))
-        for entry_id in changed:
-            before, after = read_at(root, f"{commit}~1", entry_id), read_at(root, commit, entry_id)
-            new_run = after is not None and asks_for_runs(before, after)
-            when = datetime.fromtimestamp(seconds, UTC).date()
-            found.append(Intake(date=when, id=entry_id, login=login.lower(), new_run=new_run, commit=commit))
-    return found
+        assert pull.merge_sha is not None
+        one = brought.setdefault(pull.merge_sha, _Brought(pull, pull.merge_sha, _base(root, pull, commit), {}))
+        one.ids.update(dict.fromkeys(changed))
+    return [line for one in brought.values() for line in one.lines(root)]
+
+
+@dataclass(frozen=True)
+class _Brought:
+    """What a pull request has brought, in one commit of the main line or, merged by rebase, in several.
+
+    Attributes:
+        end: the last of them.
+        base: the main line before the first of them.
+        ids: of the submissions that they change, in order.
+    """
+
+    pull: Pull
+    end: str
+    base: str
+    ids: dict[str, None]
+
+    def lines(self, root: Path) -> Iterator[Intake]:
+        when = datetime.fromtimestamp(int(git(root, "show", "--no-patch", "--format=%ct", self.end)), UTC).date()
+        for entry_id in self.ids:
+            before, after = read_at(root, self.base, entry_id), read_at(root, self.end, entry_id)
+            yield Intake(
+                date=when,
+                id=entry_id,
+                login=self.pull.login.lower(),
+                account=self.pull.account,
+                new_run=after is not None and asks_for_runs(before, after),
+                commit=self.end,
+            )
+
+
+def _base(root: Path, pull: Pull, first: str) -> str:
+    """The commit that a pull request is compared with: the one that it was made on, where the main line has it."""
+    before = f"{first}~1"
+    if pull.base is None:
+        return before
+    try:
+        git(root, "merge-base", "--is-ancestor", "--", pull.base, before)
+    except EvaluatorError:
+        return before
+    return pull.base
 
 
 def asks_for_runs(before: Submission | None, after: Submission) -> bool:

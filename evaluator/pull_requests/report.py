@@ -25,9 +25,20 @@ from evaluator.pull_requests.gate import Judgement, is_login
 from evaluator.pull_requests.github import GitHub, Pull
 from evaluator.settings import Repository
 from evaluator.store.intake import Intake
-from evaluator.text import markdown
+from evaluator.text import markdown, printable, whole_lines
 
 WORKFLOW = ".github/workflows/submission.yml"
+ROOM = 60_000
+"""Characters of a comment's account of the check: GitHub takes 65,536 for a whole comment."""
+_DRAFT = "this is a draft, which GitHub does not merge: mark it as ready for review."
+_NOBODY = """## This pull request has no author who could own an entry
+
+It was opened by a bot, or by an account that is gone. Open it again from an account of your own on GitHub.
+"""
+_REFUSED = """
+The gate and the check passed, but it is **not merged**: {} A maintainer can merge it, or run this again. It is not
+evaluated before it is merged.
+"""
 
 
 class _Owner(BaseModel):
@@ -106,31 +117,35 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     pull = next((p for p in pulls if p.sha == run.head_sha), None)
     if pull is None:
         return Outcome("no open pull request has this commit as its last")
+    if not is_login(pull.login) or pull.account is None:
+        hub.comment(pull.number, _NOBODY)
+        return Outcome(f"pull request {pull.number} is by {printable(pull.login, 60)}, which is no person's account")
     _fetch(repository.root, hub, pull)
-    pending = [p for p in hub.open_pulls(base) if p.login == pull.login and p.auto_merge and p.number != pull.number]
-    if not is_login(pull.login):
-        return Outcome(f"pull request {pull.number} is by {pull.login}, which is no person's login")
+    waiting = [p for p in hub.open_pulls(base) if p.auto_merge and p.number != pull.number]
     judged = gate.judge(
         repository.root,
         "HEAD",
         pull.sha,
         pull.login,
+        account=pull.account,
         intake=intake,
         maintainers=repository.settings.maintainers,
         quota=repository.settings.weekly_quota,
-        pending=len(pending),
+        pending=sum(p.account == pull.account for p in waiting),
         today=datetime.now(UTC).date(),
     )
     verdict, why = _verdict(judged, folder) if judged.passed else (None, "")
     passed = verdict is not None and verdict.passed and run.conclusion == "success"
-    page = _page(judged, verdict, why, passed=passed)
-    merge = None
-    if passed:
+    page, merge = whole_lines(_found(judged, verdict, why), ROOM), None
+    if passed and not pull.draft:
         assert verdict is not None
         try:
             merge = hub.merge(pull, f"Add or change {judged.id} (#{pull.number})", f"Checked-image: {verdict.digest}")
+            page += f"\nThe gate and the check passed. It {merge}, and is evaluated in the weekly round after that.\n"
         except EngineError as error:
-            page += f"\nIt could not be merged: {markdown(str(error))} A maintainer can merge it, or run this again.\n"
+            page += _REFUSED.format(markdown(str(error), 600))
+    else:
+        page += _what_next(judged, verdict, pull, passed=passed)
     hub.comment(pull.number, page)
     return Outcome(f"commented on pull request {pull.number}", pull.number, page, merge)
 
@@ -161,15 +176,22 @@ def _sha256(judged: Judgement) -> str:
     return hashlib.sha256(judged.content or b"").hexdigest()
 
 
-def _page(judged: Judgement, verdict: Verdict | None, why: str, *, passed: bool) -> str:
+def _found(judged: Judgement, verdict: Verdict | None, why: str) -> str:
     if not judged.passed:
         return judged.as_markdown()
-    page = verdict.as_markdown() if verdict else f"## Check of {markdown(str(judged.id))}: no verdict\n\n{why}\n"
+    return verdict.as_markdown() if verdict else f"## Check of {markdown(str(judged.id))}: no verdict\n\n{why}\n"
+
+
+def _what_next(judged: Judgement, verdict: Verdict | None, pull: Pull, *, passed: bool) -> str:
+    """What its author can do; nothing is promised that depends on a merge."""
     if passed:
-        return page + "\nThe gate and the check passed. It is evaluated on the hidden data in the next weekly round.\n"
-    if verdict and verdict.passed:
-        return page + "\nThe check passed, but its run did not end well; a maintainer can run it again.\n"
-    return (
-        page
-        + "\nPush a mended commit, or a mended image and an empty commit, to this branch; failed checks are free.\n"
-    )
+        return f"\nThe gate and the check passed, but {_DRAFT} It is then checked again, and merged if all is well.\n"
+    if not judged.passed:
+        text = "\n"
+    elif verdict and verdict.passed:
+        text = "\nThe check passed, but its run did not end well; a maintainer can run it again.\n"
+    else:
+        text = (
+            "\nPush a mended commit, or a mended image and an empty commit, to this branch; failed checks are free.\n"
+        )
+    return text + (f"\nAlso, {_DRAFT}\n" if pull.draft else "")

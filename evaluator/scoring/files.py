@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +9,10 @@ import numpy.typing as npt
 
 from evaluator.contract import predictions, tables
 from evaluator.contract.arrays import Truth
+from evaluator.contract.formats import read_bytes
 from evaluator.contract.predictions import MAX_OUTPUT_BYTES
 from evaluator.contract.task_types import METRICS
-from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.errors import SubmissionError
 from evaluator.scoring import metrics
 from evaluator.scoring.metrics import Scores
 from evaluator.text import printable
@@ -40,22 +39,17 @@ def read_files(
         EvaluatorError: something is wrong with the labels.
     """
     labels = tables.read_csv(labels_file)
-    if "sequence_id" not in labels or len(set(labels["sequence_id"])) < len(labels["sequence_id"]):
-        raise EvaluatorError(f"{labels_file} needs a column sequence_id without repeats.", "Correct the labels.")
+    ids = tables.id_column(labels, labels_file)
     task, truth = tables.truth_column(labels, labels_file)
     families = tables.family_column(labels, labels_file) if "family" in labels else None
-    return truth, predictions.read(_bytes(predictions_file), list(labels["sequence_id"]), task), families
+    return truth, predictions.read(_bytes(predictions_file), ids, task), families
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rb") as stream:
-                return stream.read(MAX_OUTPUT_BYTES + 1)
-        with path.open("rb") as plain:
-            return plain.read(MAX_OUTPUT_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SubmissionError("NO_OUTPUT", f"{path} cannot be read: {error}", "Name a .csv or .csv.gz file.") from error
+        return read_bytes(path, MAX_OUTPUT_BYTES + 1)
+    except ValueError as error:
+        raise SubmissionError("NO_OUTPUT", f"{path} {error}.", "Name a .csv or .csv.gz file.") from error
 
 
 def as_text(scores: Scores, level: float = 0.95) -> str:

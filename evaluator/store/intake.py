@@ -1,4 +1,7 @@
-"""Who brought which submission, and when: one line in leaderboard/intake.jsonl for each that was merged."""
+"""Who brought which submission, and when: one line in leaderboard/intake.jsonl for each that was merged.
+
+Who somebody is, GitHub's number of the account says: an account may be renamed, and its old login taken by another.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pydantic import Field, ValidationError
 from evaluator.contract.models import Frozen
 from evaluator.errors import EvaluatorError
 from evaluator.files import whole_lines, write_bytes
+from evaluator.validation import in_words
 
 
 class Intake(Frozen):
@@ -18,9 +22,17 @@ class Intake(Frozen):
 
     date: date
     id: str
-    login: str
+    login: str = Field(description="At that time")
+    account: int | None = Field(default=None, description="GitHub's number of the account; lines of old have none")
     new_run: bool = Field(description="Whether it made an evaluation due, which is what quotas count")
     commit: str | None = Field(default=None, description="That brought it")
+
+
+def is_by(line: Intake, login: str, account: int | None) -> bool:
+    """Whether an account brought this: its number decides, its login only where one of the two has no number."""
+    if line.account is None or account is None:
+        return line.login == login.lower()
+    return line.account == account
 
 
 def read(path: Path) -> list[Intake]:
@@ -32,9 +44,9 @@ def read(path: Path) -> list[Intake]:
     try:
         return [Intake.model_validate_json(line) for line in whole_lines(path)]
     except ValidationError as error:
-        raise EvaluatorError(f"{path} is not valid: {error}", "Restore it from git.") from error
+        raise EvaluatorError(f"{path} is not valid. {in_words(error, Intake)}", "Restore it from git.") from error
 
 
 def write(path: Path, lines: Sequence[Intake]) -> None:
     """Write the whole file anew."""
-    write_bytes(path, "".join(f"{line.model_dump_json()}\n" for line in lines).encode())
+    write_bytes(path, "".join(f"{line.model_dump_json(exclude_none=True)}\n" for line in lines).encode())

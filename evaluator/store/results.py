@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from evaluator.errors import EvaluatorError
 from evaluator.files import append_line, as_json, set_torn_end_aside, whole_lines, write_bytes
 from evaluator.store.schemas import Change, Link, Lock, Pairs, Result, Scope, Standings, Timing
+from evaluator.validation import in_words
 
 MAX_LINE = 4096
 
@@ -111,7 +112,9 @@ class Results:
         try:
             return [Change.model_validate_json(line) for line in dict.fromkeys(whole_lines(self.history_file))]
         except ValidationError as error:
-            raise EvaluatorError(f"{self.history_file} is not valid: {error}", "Restore it from git.") from error
+            raise EvaluatorError(
+                f"{self.history_file} is not valid. {in_words(error, Change)}", "Restore it from git."
+            ) from error
 
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
@@ -203,6 +206,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValidationError) as error:
+        why = in_words(error, kind) if isinstance(error, ValidationError) else str(error)
         raise EvaluatorError(
-            f"{path} is not a valid record: {error}", "Restore it from git, or delete it to run it again."
+            f"{path} is not a valid record. {why}", "Restore it from git, or delete it to run it again."
         ) from error

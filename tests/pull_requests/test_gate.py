@@ -12,6 +12,8 @@ import pytest
 from evaluator.errors import EvaluatorError
 from evaluator.pull_requests import gate
 from evaluator.pull_requests.gate import Judgement
+from evaluator.pull_requests.github import Pull
+from evaluator.pull_requests.merged import merged_since
 from evaluator.store.intake import Intake
 from evaluator.store.intake import read as read_intake
 from tests.conftest import ROOT, Workspace
@@ -19,6 +21,7 @@ from tests.support.repositories import commit, git
 
 TODAY = date(2026, 3, 10)
 GOOD = "name: x\ndocker_image: docker.io/me/x:1\nauthor: me\n"
+NUMBERS = {"eve": 1, "a-b": 2, "busy": 3, "fresh": 4, "keeper": 5, "house": 6, "a": 7, "adam": 8}
 INTAKE = [
     Intake(date=date(2026, 1, 1), id="eve-old", login="eve", new_run=True),
     Intake(date=date(2026, 1, 1), id="eve-gone", login="eve", new_run=True),
@@ -147,7 +150,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 def judge(root: Path, login: str) -> Judgement:
-    return gate.judge(root, "main", "request", login, intake=INTAKE, maintainers=("keeper",), today=TODAY)
+    number = NUMBERS[login.lower()]
+    return gate.judge(root, "main", "request", login, account=number, intake=INTAKE, maintainers=(5,), today=TODAY)
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -176,6 +180,64 @@ def test_hostile_requests_are_refused(clone: Path, name: str) -> None:
     assert [p.code for p in found.problems][:1] == [code]
     assert not found.passed
     assert all(p.what.isprintable() and (p.remedy or "and" in p.what) for p in found.problems)
+
+
+def owned(number: int | None) -> list[Intake]:
+    return [Intake(date=date(2026, 1, 1), id="eve-old", login="eve", account=number, new_run=True)]
+
+
+@pytest.mark.parametrize(
+    ("login", "account", "owner", "code"),
+    [
+        ("eve", 1, 1, None),
+        ("eva", 1, 1, None),  # renamed
+        ("eve", 9, 1, "OWNER"),  # somebody else has taken the login
+        ("keeper", 9, 1, "OWNER"),
+        ("eve", 1, None, None),  # a line of before, without a number
+        ("eva", 1, None, "OWNER"),
+        ("eve", None, 1, None),  # at home, where the number is not given
+    ],
+)
+def test_the_number_of_an_account_decides(
+    clone: Path, login: str, account: int | None, owner: int | None, code: str | None
+) -> None:
+    put("submissions/eve-old.yaml", GOOD + "team: x\n")(clone)
+    commit(clone, "a change")
+    found = gate.judge(
+        clone, "main", "request", login, account=account, intake=owned(owner), maintainers=(5,), today=TODAY
+    )
+    assert [p.code for p in found.problems] == ([code] if code else [])
+
+
+def test_quota_follows_the_account(clone: Path) -> None:
+    lines = [Intake(date=TODAY, id=f"eve-{k}00", login="eve", account=1, new_run=True) for k in range(3)]
+    put("submissions/eva-new.yaml")(clone)
+    commit(clone, "under another login")
+    said = {n: gate.judge(clone, "main", "request", "eva", account=n, intake=lines, today=TODAY) for n in (1, 2)}
+    assert [p.code for p in said[1].problems] == ["QUOTA"] and said[2].passed
+
+
+@pytest.mark.parametrize("told", ["every commit", "the last commit"])
+def test_several_commits_of_a_rebase_merge_are_one_pull_request(clone: Path, told: str) -> None:
+    git(clone, "checkout", "--quiet", "main")
+    base = git(clone, "rev-parse", "HEAD").strip()
+    put("submissions/bob-model.yaml")(clone)
+    commit(clone, "Add bob-model")
+    put("submissions/bob-model.yaml", GOOD + "license: MIT\n")(clone)
+    commit(clone, "Name the licence")
+    put("README.md", "and one that touches no submission\n")(clone)
+    if told == "every commit":
+        commit(clone, "Read me")
+    last = git(clone, "rev-parse", "HEAD").strip()
+    pull = Pull(1, "PR_1", "bob", last, auto_merge=False, merge_sha=last, merged=True, account=7, base=base)
+
+    def pull_of(sha: str) -> Pull | None:
+        ours = git(clone, "rev-list", f"{base}..{last}").split()
+        return pull if sha in (ours if told == "every commit" else [last]) else None
+
+    [line] = merged_since(clone, [INTAKE[0].model_copy(update={"commit": base})], pull_of)
+    assert (line.id, line.login, line.account, line.new_run, line.commit) == ("bob-model", "bob", 7, True, last)
+    assert merged_since(clone, [line], pull_of) == []
 
 
 def test_what_the_base_has_gained_since_is_not_the_requests(clone: Path) -> None:
