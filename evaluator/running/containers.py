@@ -21,6 +21,7 @@ import docker.models.containers
 from evaluator.errors import EngineError
 from evaluator.processes import boot, process_start
 from evaluator.running.engine import ENGINE_FAULTS
+from evaluator.running.surroundings import HOSTNAME
 
 UID = 65532
 LABEL = "antibody-polyreactivity-benchmark"
@@ -41,7 +42,6 @@ def confined(*, podman: bool = False) -> dict[str, Any]:
     return {
         "user": f"{UID}:{UID}",
         "network_mode": "none",
-        "network_disabled": True,
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", *profile],
@@ -53,7 +53,7 @@ def confined(*, podman: bool = False) -> dict[str, Any]:
         "detach": True,
         "tty": False,
         "stdin_open": False,
-        "hostname": "sandbox",
+        "hostname": HOSTNAME,
         "labels": owner_labels(),
     }
 

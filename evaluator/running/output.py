@@ -67,6 +67,7 @@ def holder(
         init=True,
         pids_limit=8,
         log_config=LogConfig(type="none"),
+        network_disabled=True,
         **confined(podman=is_podman(engine)),
     )
     with removed(keeper):

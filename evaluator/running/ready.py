@@ -14,6 +14,7 @@ from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.work import Limits, Run
 from evaluator.errors import EvaluatorError
 from evaluator.running import containers, images, sandbox
+from evaluator.running.covered import Covered, covered
 from evaluator.running.engine import connect
 from evaluator.running.sandbox import Device
 from evaluator.running.scratch import Scratch
@@ -51,9 +52,11 @@ class Ready:
     ) -> Run:
         """Run it once, offline, on an input; errors and the other arguments as in `sandbox.run`."""
         with self.scratch.input_folder(given.files) as folder:
-            return sandbox.run(
-                self.engine, self.image, folder, limits, environment={"TASK": task}, device=device, stop=stop
-            )
+            return sandbox.run(self.engine, self.image, folder, limits, task=task, device=device, stop=stop)
+
+    def covered(self) -> list[Covered]:
+        """Folders of the image whose content its runs do not see."""
+        return covered(self.engine, self.image)
 
 
 class Workbench:

@@ -22,12 +22,13 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from evaluator.contract.work import Limits, Run
 from evaluator.errors import EngineError, SubmissionError
-from evaluator.running import accounts
+from evaluator.running import accounts, surroundings
 from evaluator.running.containers import confined, removed
+from evaluator.running.covered import volumes
 from evaluator.running.engine import ENGINE_FAULTS, is_podman
-from evaluator.running.memory import Peak, sampled
+from evaluator.running.memory import Peak, watched
 from evaluator.running.output import HOLDER, holder, output_mount, output_volume, read_output, require_alive
-from evaluator.text import clean_path, printable
+from evaluator.text import printable
 
 T = TypeVar("T")
 LOG_BYTES = 1024**2
@@ -59,7 +60,7 @@ def run(
     data: Path,
     limits: Limits,
     *,
-    environment: dict[str, str] | None = None,
+    task: str,
     device: Device = Device(),
     stop: threading.Event | None = None,
 ) -> Run:
@@ -67,7 +68,7 @@ def run(
 
     Args:
         data: absolute; readable by everyone, holds sequences.csv and nothing else.
-        environment: added to the contract's INPUT, OUTPUT and HOME.
+        task: what is to be predicted; the run sees it as TASK.
         device: the GPU and the container runtime to use.
         stop: when set, the run is killed and `Cancelled` raised.
 
@@ -78,13 +79,13 @@ def run(
     try:
         with output_volume(engine, limits.output, limits.output_inodes) as volume, holder(engine, volume) as keeper:
             try:
-                with _job(engine, image, data, volume, limits, environment or {}, device) as job:
+                with _job(engine, image, data, volume, limits, task, device) as job:
                     _accounts(engine, job)
-                    result = _supervise(engine, job, limits, stop or threading.Event())
+                    result = _supervise(job, limits, stop or threading.Event())
             except SubmissionError as error:
                 result = Run(failure=error)
             except _Refused as refusal:
-                if not _control_starts(engine, data, volume, limits, device):
+                if not _control_starts(engine, data, volume, limits, task, device):
                     raise refusal.error from refusal
                 result = Run(failure=_unusable(refusal.error))
             if result.failure is None:
@@ -108,12 +109,11 @@ def _job(
     data: Path,
     volume: docker.models.volumes.Volume,
     limits: Limits,
-    environment: dict[str, str],
+    task: str,
     device: Device,
 ) -> Iterator[docker.models.containers.Container]:
     # A VOLUME of the image would be a writable folder on the host's disk: a tiny tmpfs takes its place.
-    volumes = map(clean_path, (image.attrs.get("Config") or {}).get("Volumes") or {})
-    tmpfs = {p: "rw,nosuid,nodev,noexec,size=1m" for p in volumes if p not in {"/data", "/output", "/tmp"}}  # noqa: S108
+    tmpfs = dict.fromkeys(volumes(image), "rw,nosuid,nodev,noexec,size=1m")
     podman = is_podman(engine)
     inodes = "" if podman else ",nr_inodes=65536"  # Podman knows no such option; the memory limit covers inodes too
     tmpfs["/tmp"] = f"rw,nosuid,nodev,exec,size={limits.tmp},mode=1777{inodes}"  # noqa: S108 - exec: JIT compilers need it
@@ -136,12 +136,15 @@ def _job(
         device_requests=[DeviceRequest(device_ids=[device.gpu], capabilities=[["gpu"]])] if device.gpu else None,
         environment={
             **({} if device.gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}),
-            **environment,
+            **surroundings.environment(task, limits.cpus, (image.attrs.get("Config") or {}).get("Env") or ()),
             "INPUT": "/data/sequences.csv",
             "OUTPUT": "/output/predictions.csv",
             "HOME": "/tmp",  # noqa: S108
         },
         init=True,
+        extra_hosts=surroundings.NAMES,
+        dns=[surroundings.RESOLVER],
+        dns_search=["."],
         **confined(podman=podman),
     )
     with removed(job):
@@ -168,6 +171,7 @@ def _control_starts(
     data: Path,
     volume: docker.models.volumes.Volume,
     limits: Limits,
+    task: str,
     device: Device,
 ) -> bool:
     """Whether a trusted image starts just as the refused one should have: then the refusal is about the image.
@@ -176,7 +180,7 @@ def _control_starts(
     """
     trusted = engine.images.get(HOLDER)
     try:
-        with _job(engine, trusted, data, volume, limits, {}, device) as control:
+        with _job(engine, trusted, data, volume, limits, task, device) as control:
             control.start()
     except (_Refused, *ENGINE_FAULTS):
         return False
@@ -202,9 +206,7 @@ def _ulimits(limits: Limits, *, podman: bool) -> list[Ulimit]:
 # -- while it runs ----------------------------------------------------------------------------------------------------
 
 
-def _supervise(
-    engine: docker.DockerClient, job: docker.models.containers.Container, limits: Limits, stop: threading.Event
-) -> Run:
+def _supervise(job: docker.models.containers.Container, limits: Limits, stop: threading.Event) -> Run:
     """Start the job and poll it against our own clock; the engine's `wait` is no deadline, it can hang or break off."""
     try:
         _or_refused(job.start)
@@ -213,7 +215,8 @@ def _supervise(
         if job.attrs["State"].get("ExitCode") in (126, 127):  # runc's own codes for a command that is not there
             return Run(failure=_cannot_start())
         raise
-    with sampled(engine, job) as peak:
+    job.reload()
+    with watched(int(job.attrs["State"].get("Pid") or 0), str(job.id)) as peak:
         return _wait(job, limits, stop, peak)
 
 

@@ -19,6 +19,7 @@ from evaluator.contract.sequences import BlindedInput, Sequences
 from evaluator.contract.submissions import Submission
 from evaluator.contract.work import GIB, Finished, Hardware, Run, Work
 from evaluator.errors import EvaluatorError
+from evaluator.running import surroundings
 from evaluator.running.audit import run_and_audit
 from evaluator.running.hardware import cpu_model
 from evaluator.running.scratch import Scratch
@@ -81,10 +82,10 @@ class UnsandboxedRuns:
             with self.scratch.input_folder(given.files) as data, tempfile.TemporaryDirectory() as home:
                 output = Path(home) / "predictions.csv"
                 environment = {
+                    **surroundings.environment(sequences.task, os.cpu_count() or 1),
                     "INPUT": str(data / "sequences.csv"),
                     "OUTPUT": str(output),
                     "HOME": home,
-                    "TASK": sequences.task,
                     "PATH": os.defpath,
                 }
                 begun = time.monotonic()
