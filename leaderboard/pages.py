@@ -92,6 +92,7 @@ def _renderer(site: Content) -> Callable[..., tuple[str, bytes]]:
     return page
 
 
+@cache
 def _environment() -> Environment:
     pages = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
