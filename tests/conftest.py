@@ -127,13 +127,13 @@ class Workspace:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "evaluator", "--root", str(self.root), *arguments]
 
-    def apb(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def apb(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `apb` as its user would."""
         return subprocess.run(
             self.command(*arguments), cwd=self.root, capture_output=True, text=True, timeout=timeout, check=False
         )
 
-    def evaluate(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def evaluate(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return self.apb("evaluate", *self.on_smoke(), *arguments, timeout=timeout)
 
     def on_smoke(self) -> list[str]:

@@ -244,7 +244,7 @@ def test_a_registry_that_breaks_off_is_our_fault(registry: LocalRegistry, worksp
     settings(workspace, registry)
     name, _, _ = handmade(registry, "tests/torn", "amd64")  # its layer is no archive: the pull itself fails
     workspace.submit("torn", name)
-    done = workspace.evaluate("--json", timeout=200)
+    done = workspace.evaluate("--json", timeout=300)
     assert done.returncode == 3
     assert "could not be pulled" in json.loads(done.stdout)["ours"]["torn on smoke"]
 

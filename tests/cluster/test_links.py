@@ -77,7 +77,7 @@ def test_a_link_that_is_cut_for_a_while_costs_nothing_but_time(
     ):
         until(lambda: jobs_of(engine))
         link.cut(CUT_SECONDS)
-        said, _ = round_.communicate(timeout=90)
+        said, _ = round_.communicate(timeout=300)
         assert round_.returncode == 0, said
     assert Counter(e["event"] for e in ledger(workspace)) == {"run": 1}, said
     until(lambda: not leftovers(engine), 10)

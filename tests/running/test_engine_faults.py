@@ -55,7 +55,7 @@ class OwnEngine:
     def stop(self, how: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(how)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=300)
         # A killed engine takes its containerd for alive as long as nobody has reaped that process.
         (self.folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
 
@@ -105,7 +105,7 @@ def test_an_engine_restarted_in_mid_run_is_nobodys_fault(
     process = begin(workspace, own)
     own.stop(how)
     client = own.start()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     path = workspace.results / "slow" / "smoke.json"
     assert process.returncode in (0, 3), err
     if process.returncode == 0:
@@ -120,7 +120,7 @@ def test_an_engine_that_is_gone_stops_the_round(own: OwnEngine, workspace: Works
     workspace.submit("z-honest", "apb/honest:1")
     process = begin(workspace, own)
     own.stop(signal.SIGTERM)
-    _, err = process.communicate(timeout=150)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 3
     assert "engine" in err
     assert not workspace.results.exists()
@@ -144,7 +144,7 @@ def test_an_image_retagged_during_a_run_does_not_change_what_runs(
     while not list((workspace.state / "runs").glob("*/data/sequences.csv")):
         time.sleep(0.05)
     engine.images.get(build("evil", "raise SystemExit(1)")).tag(image)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     record = json.loads((workspace.results / "slow" / "smoke.json").read_text())
     assert record["status"] == "ok"
     assert record["image"]["digest"] == before

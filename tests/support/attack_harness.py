@@ -554,8 +554,9 @@ def _lines(log: str) -> set[str]:
 
 
 def _raw(text: str) -> str:
-    """The first character that a terminal or a reader could be fooled by."""
-    return next((repr(c) for c in text if c not in "\n\t" and unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"}), "")
+    """A character that a terminal or a reader could be fooled by."""
+    seen = set(text) - set("\n\t")
+    return next((repr(c) for c in sorted(seen) if unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"}), "")
 
 
 # -- an engine of its own ---------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def jobs_of(engine: docker.DockerClient, task: str = "") -> list[tuple[str, int]
     return found
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
