@@ -97,6 +97,7 @@ def _renderer(site: Content, templates: Environment) -> Page:
     return page
 
 
+@cache
 def _environment() -> Environment:
     pages = Environment(
         loader=FileSystemLoader(HERE / "templates"),
