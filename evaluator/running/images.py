@@ -170,7 +170,7 @@ def _not_pulled(name: str, said: str) -> SubmissionError | EngineError:
     if _UNFIT.search(said):
         return SubmissionError(
             "IMAGE_LAYERS",
-            f"The engine cannot unpack the image: {printable(said, 200)}",
+            f"The engine cannot unpack the image: {printable(said, 200)}.",
             "Build it anew and push it with docker push.",
         )
     return EngineError(f"{name} could not be pulled: {printable(said, 300)}", LATER)

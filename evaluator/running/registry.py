@@ -43,6 +43,8 @@ _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.d
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 _LAYER = re.compile(r"application/vnd\.(oci\.image\.layer\.v1\.tar(\+gzip)?|docker\.image\.rootfs\.diff\.tar(\.gzip)?)")
 _ZSTD = bytes.fromhex("28b52ffd")
+_PARAMETER = re.compile(r'(\w+)=("[^"]*"|[^\s",]+)')
+_BEARER = re.compile(r'\bBearer\s+(\w+=("[^"]*"|[^\s",]+)[\s,]*)+', re.IGNORECASE)  # other schemes may stand beside it
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ABSENT = {"NAME_UNKNOWN", "NAME_INVALID", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "NOT_FOUND"}
 _CLOSED = {"UNAUTHORIZED", "DENIED"}
@@ -252,8 +254,8 @@ class Registry:
 
 def _challenge(response: requests.Response) -> dict[str, str]:
     """What a registry wants a token for, and where there is one; empty where it wants none."""
-    challenge = response.headers.get("WWW-Authenticate", "")
-    return dict(re.findall(r'(\w+)="([^"]*)"', challenge)) if challenge.lower().startswith("bearer ") else {}
+    challenge = _BEARER.search(response.headers.get("WWW-Authenticate", ""))
+    return {name: value.strip('"') for name, value in _PARAMETER.findall(challenge[0])} if challenge else {}
 
 
 def _says(response: requests.Response) -> str | None:

@@ -142,6 +142,23 @@ def test_a_registrys_own_words_count(before: Front, part: str, answer: Answer, c
     assert code_of(before.host, "tests/fronted:1.0") == code
 
 
+@pytest.mark.parametrize(
+    ("header", "realm"),
+    [
+        ('Bearer realm="https://a/t?x=1,2",service="s"', "https://a/t?x=1,2"),
+        ('Basic realm="b", Bearer realm="https://a",service="s"', "https://a"),
+        ('bearer realm="https://a", Basic realm="b"', "https://a"),
+        ("Bearer realm=https://a,service=s", "https://a"),
+        ('Basic realm="b"', None),
+        ("", None),
+    ],
+)
+def test_of_several_ways_to_log_in_the_bearers_is_taken(header: str, realm: str | None) -> None:
+    response = requests.Response()
+    response.headers["WWW-Authenticate"] = header
+    assert registry._challenge(response).get("realm") == realm
+
+
 def test_a_hiccup_is_tried_again(before: Front) -> None:
     before.hiccups = 2
     assert resolved(before.host, "tests/fronted:1.0").digest.startswith("sha256:")
