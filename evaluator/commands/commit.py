@@ -6,10 +6,10 @@ import os
 
 import click
 
-from evaluator.commands.options import Command, repository_of
+from evaluator.commands.options import Command, For, clone_of
 
 
-@click.command(cls=Command, examples='apb commit --message "Weekly round" --push')
+@click.command(cls=Command, group=For.WORKFLOWS, examples='apb commit --message "Weekly round" --push')
 @click.option("--message", default="Records", show_default=True, help="Of the commit.")
 @click.option("--push", is_flag=True, help="Push to origin, on top of what others have pushed meanwhile.")
 @click.option("--branch", default="main", show_default=True, help="Where to push to.")
@@ -19,7 +19,7 @@ def command(context: click.Context, message: str, push: bool, branch: str) -> No
     from evaluator.git import authorized
     from evaluator.pull_requests import push as deliver
 
-    repository = repository_of(context)
+    repository = clone_of(context)
     made = deliver.commit(repository, message)
     click.echo(f"committed {made}" if made else "nothing to commit")
     if push:
