@@ -79,6 +79,8 @@ class Repository:
         self.intake = root / "leaderboard" / "intake.jsonl"
         self.state = root / ".apb"
         self.reference_images = root / "baselines" / "images"
+        self.installed = root == PACKAGE / "share"
+        """Whether this is no clone but what a wheel holds of one: the public tracks, to be read and never written."""
 
     @cached_property
     def settings(self) -> Settings:

@@ -60,6 +60,7 @@ def check(
     try:
         entry = submissions.load(path)
         verdict.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        verdict.notes += [Finding.of(n) for n in submissions.notes(path.read_bytes())[:MAX_FINDINGS]]
         _known_tracks(repository, entry)
         reference = references.parse(entry.docker_image)
         images.require_allowed(reference, repository.settings)

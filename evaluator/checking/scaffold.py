@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,8 +32,13 @@ def scaffold(name: str, parent: Path) -> Path:
         raise SubmissionError("EXISTS", f"{folder} is there already.", "Choose another name, or remove it.")
     # The templates make YAML, a Dockerfile and Python, not HTML; the name is checked above.
     templates = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    files = [source.name for source in sorted(TEMPLATES.iterdir()) if source.is_file()]  # pip compiles beside them
+    texts = {file.replace("NAME", name): templates.get_template(file).render(name=name) for file in files}
     folder.mkdir(parents=True)
-    for source in sorted(TEMPLATES.iterdir()):
-        target = folder / source.name.replace("NAME", name)
-        target.write_text(templates.get_template(source.name).render(name=name), encoding="utf-8")
+    try:
+        for file, text in texts.items():
+            (folder / file).write_text(text, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder

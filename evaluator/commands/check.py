@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, add_text, print_json, repository_of
+from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, For, add_text, print_json, repository_of
 
 
 @click.command(
     cls=Command,
+    group=For.CONTRIBUTORS,
     examples="apb check submissions/me-my-model.yaml\napb check               (the only .yaml file of this folder)\n"
     "apb check my-model.yaml --image my-model:dev",
 )

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from evaluator.commands.options import FOLDER
+from evaluator.commands.options import FOLDER, Command, For
 from evaluator.errors import BenchmarkError, EvaluatorError, told
 from evaluator.text import printable
 
@@ -37,6 +37,19 @@ class Commands(click.Group):
         command.name = cmd_name
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them by who needs them, as each command's own file says."""
+        found = [command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))]
+        width = formatter.width - 6 - max(len(str(command.name)) for command in found)
+        for group in For:
+            rows = [
+                (str(command.name), command.get_short_help_str(width))
+                for command in found
+                if isinstance(command, Command) and command.group == group
+            ]
+            with formatter.section(group.value):
+                formatter.write_dl(rows)
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="antibody-polyreactivity-benchmark", prog_name="apb")
@@ -45,9 +58,7 @@ class Commands(click.Group):
 def app(context: click.Context, root: Path | None) -> None:
     """Antibody Polyreactivity Benchmark: check, run, score and publish predictors packed as Docker images.
 
-    Contributors need `new`, `check` and `score`; maintainers `doctor`, `fetch`, `prepare`, `evaluate`, `compare`,
-    `verify` and `publish`, on many machines also `plan`, `worker` and `status`; workflows `gate`, `report`, `intake`,
-    `sign` and `commit`.
+    `apb COMMAND --help` has each command's options and examples.
     """
     context.obj = root
 

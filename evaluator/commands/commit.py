@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evaluator.commands.options import FOLDER, STATE, Command, repository_of
+from evaluator.commands.options import FOLDER, STATE, Command, For, clone_of
 from evaluator.text import printable
 
 if TYPE_CHECKING:
     from evaluator.settings import Repository
 
 
-@click.command(cls=Command, examples='apb commit --message "Weekly round" --push')
+@click.command(cls=Command, group=For.WORKFLOWS, examples='apb commit --message "Weekly round" --push')
 @click.option("--message", default="Records", show_default=True, help="Of the commit.")
 @click.option("--push", is_flag=True, help="Push to origin, on top of what others have pushed meanwhile.")
 @click.option("--branch", default="main", show_default=True, help="Where to push to.")
@@ -34,7 +34,7 @@ def command(
     from evaluator.git import authorized
     from evaluator.pull_requests import push as deliver
 
-    repository = repository_of(context)
+    repository = clone_of(context)
     made = deliver.commit(repository, message)
     click.echo(f"committed {made}" if made else "nothing to commit")
     if not push:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FILE, FOLDER, JSON, LEVEL, RESULTS, Command, print_json, repository_of
+from evaluator.commands.options import FILE, FOLDER, JSON, LEVEL, RESULTS, Command, For, print_json, repository_of
 
 
 @click.command(
     cls=Command,
+    group=For.MAINTAINERS,
     examples="apb compare my-model net-charge --track jain --hidden /srv/hidden\n"
     "apb compare new.csv old.csv --labels labels.csv\n"
     "apb compare my-model --baseline-metrics '{\"accuracy\": 0.71}'",

@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from evaluator.commands.options import JSON_LIST, Command, print_json
+from evaluator.commands.options import JSON_LIST, Command, For, print_json
 from evaluator.text import printable
 
 
-@click.command(cls=Command, examples="apb doctor\napb doctor --runtime runsc")
+@click.command(cls=Command, group=For.MAINTAINERS, examples="apb doctor\napb doctor --runtime runsc")
 @JSON_LIST
 @click.option("--runtime", help="Also see whether the engine has this OCI runtime.")
 def command(as_json: bool, runtime: str | None) -> None:

@@ -14,10 +14,11 @@ from evaluator.commands.options import (
     SUBMISSIONS,
     TRACKS,
     Command,
+    For,
     add_text,
+    clone_of,
     named,
     print_json,
-    repository_of,
 )
 from evaluator.commands.where import WHERE, Where
 from evaluator.text import printable
@@ -25,6 +26,7 @@ from evaluator.text import printable
 
 @click.command(
     cls=Command,
+    group=For.MAINTAINERS,
     examples="apb evaluate --all --hidden /srv/hidden --summary summary.md\n"
     "apb evaluate --all --hidden /srv/hidden --dry-run\n"
     "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4\n"
@@ -87,7 +89,7 @@ def command(
 
     if everything and ids:
         raise click.UsageError("Name submissions, or --all, not both.")
-    repository = repository_of(context)
+    repository = clone_of(context)
     job = Job(
         repository,
         hidden,

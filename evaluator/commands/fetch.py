@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, Command
+from evaluator.commands.options import FOLDER, Command, For
 
 
 @click.command(
-    cls=Command, examples="apb fetch vhh48 --to downloads\napb prepare vhh48 --from downloads --hidden /srv/hidden"
+    cls=Command,
+    group=For.MAINTAINERS,
+    examples="apb fetch vhh48 --to downloads\napb prepare vhh48 --from downloads --hidden /srv/hidden",
 )
 @click.argument("track")
 @click.option("--to", "target", type=FOLDER, required=True, help="Folder for the files.")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, add_text, print_json, repository_of
+from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, For, add_text, clone_of, print_json
 
 
 @click.command(
     cls=Command,
+    group=For.WORKFLOWS,
     examples="apb gate --base origin/main --author my-login\n"
     "apb gate --base main --head pr --author my-login --account 583231 --json",
 )
@@ -44,7 +45,7 @@ def command(
     from evaluator.pull_requests import gate
     from evaluator.store import intake
 
-    repository = repository_of(context)
+    repository = clone_of(context)
     found = gate.judge(
         clone or repository.root,
         base,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from evaluator.commands.options import Command, repository_of
+from evaluator.commands.options import Command, For, clone_of
 
 
-@click.command(cls=Command, examples="apb intake")
+@click.command(cls=Command, group=For.WORKFLOWS, examples="apb intake")
 @click.pass_context
 def command(context: click.Context) -> None:
     """Note who brought what was merged since, and lock its image.
@@ -20,7 +20,7 @@ def command(context: click.Context) -> None:
     from evaluator.running.pinning import lock_merged
     from evaluator.store import intake as intakes
 
-    repository = repository_of(context)
+    repository = clone_of(context)
     known = intakes.read(repository.intake)
     lines = merged.merged(repository, GitHub())
     if lines != known:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, Command
+from evaluator.commands.options import FOLDER, Command, For
 
 
 @click.command(
     cls=Command,
+    group=For.CONTRIBUTORS,
     examples="apb new my-model\ncd my-model && docker build -t docker.io/your-account/my-model:0.1 . && apb check",
 )
 @click.argument("name")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,21 @@ SUBMISSIONS = click.option("--submissions", type=FOLDER, help="[default: <root>/
 TRACKS = click.option("--tracks", default="", help="Comma-separated tracks.  [default: every benchmark track]")
 
 
-class Command(click.Command):
-    """A command whose help ends with examples, kept as written."""
+class For(StrEnum):
+    """Who needs a command; `apb --help` lists them in this order."""
 
-    def __init__(self, *args: Any, examples: str = "", **options: Any) -> None:
+    CONTRIBUTORS = "For contributors"
+    MAINTAINERS = "For maintainers"
+    CLUSTER = "For rounds on many machines"
+    WORKFLOWS = "For workflows"
+
+
+class Command(click.Command):
+    """A command that says who needs it, and whose help ends with examples, kept as written."""
+
+    def __init__(self, *args: Any, examples: str = "", group: For = For.MAINTAINERS, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.examples = examples
+        self.examples, self.group = examples, group
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -70,10 +80,25 @@ def gathered(name: str, kind: type, *options: Callable[[Function], Function]) ->
 
 
 def repository_of(context: click.Context) -> Repository:
-    """The benchmark that a command is about."""
+    """The benchmark that a command is about; where there is no clone, its public part that is installed."""
     from evaluator.settings import find_repository
 
     return find_repository(context.obj)
+
+
+def clone_of(context: click.Context) -> Repository:
+    """The clone that a command reads or writes.
+
+    Raises:
+        UsageError: there is none around this folder.
+    """
+    from evaluator.errors import UsageError
+
+    repository = repository_of(context)
+    if repository.installed:
+        name = f"apb {context.info_name}"
+        raise UsageError(f"`{name}` needs a clone of the benchmark.", "Run it inside one, or name one with apb --root.")
+    return repository
 
 
 def named(text: str) -> list[str]:

@@ -6,13 +6,25 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, JSON, STATE, TRACKS, Command, named, print_json, repository_of
+from evaluator.commands.options import (
+    FOLDER,
+    JSON,
+    STATE,
+    TRACKS,
+    Command,
+    For,
+    clone_of,
+    named,
+    print_json,
+    repository_of,
+)
 from evaluator.errors import UsageError
 from evaluator.text import printable
 
 
 @click.command(
     cls=Command,
+    group=For.CLUSTER,
     examples="apb plan --hidden /srv/hidden\napb plan --hidden /srv/hidden --workers 8 --json\n"
     "apb plan --entries 100 --seconds-per-1000 30     (100 entries on every track, nothing looked at)",
 )
@@ -48,7 +60,7 @@ def command(
         raise UsageError(
             "Name --hidden, for what is due, or --entries, perhaps with --gpu.", "apb plan --help has more."
         )
-    repository = repository_of(context)
+    repository = clone_of(context) if entries is None else repository_of(context)
     wanted = named(tracks)
     if entries is None:
         assert hidden is not None

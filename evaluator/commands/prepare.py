@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, Command, repository_of
+from evaluator.commands.options import FOLDER, Command, For, clone_of, repository_of
 from evaluator.text import printable
 
 
 @click.command(
     cls=Command,
+    group=For.MAINTAINERS,
     examples="apb prepare jain --from downloads --hidden /srv/hidden\n"
     "apb prepare --new our-panel --from panel.csv --hidden /srv/hidden",
 )
@@ -35,7 +36,7 @@ def command(context: click.Context, track: str | None, source: Path, hidden: Pat
     if (track is None) == (new_track is None):
         raise click.UsageError("Name a TRACK, or a new one with --new.")
     if new_track is not None:
-        path = prepare.prepare_new(new_track, source, hidden, repository)
+        path = prepare.prepare_new(new_track, source, hidden, clone_of(context))
         click.echo(f"{hidden / new_track} written; complete {path}. Keep {hidden}/labels.key secret.")
         return
     known = tracks.load_all(repository.tracks)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, RESULTS, SUBMISSIONS, Command, repository_of
+from evaluator.commands.options import FOLDER, RESULTS, SUBMISSIONS, Command, For, clone_of
 
 
-@click.command(cls=Command, examples="apb publish\napb publish --out /tmp/site")
+@click.command(cls=Command, group=For.MAINTAINERS, examples="apb publish\napb publish --out /tmp/site")
 @click.option("--out", type=FOLDER, help="[default: <root>/leaderboard/site]")
 @SUBMISSIONS
 @RESULTS
@@ -18,7 +18,7 @@ def command(context: click.Context, out: Path | None, submissions: Path | None, 
     """Build the website and its data files from the records."""
     from leaderboard.build import build
 
-    repository = repository_of(context)
+    repository = clone_of(context)
     site = build(
         repository,
         submissions=submissions or repository.submissions,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FILE, FOLDER, PAGE, Command, add_text, repository_of
+from evaluator.commands.options import FILE, FOLDER, PAGE, Command, For, add_text, clone_of
 
 
-@click.command(cls=Command, examples='apb report verdict --event "$GITHUB_EVENT_PATH"')
+@click.command(cls=Command, group=For.WORKFLOWS, examples='apb report verdict --event "$GITHUB_EVENT_PATH"')
 @click.argument("folder", type=FOLDER)
 @click.option("--event", type=FILE, required=True, envvar="GITHUB_EVENT_PATH", help="GitHub's account of the event.")
 @PAGE
@@ -24,7 +24,7 @@ def command(context: click.Context, folder: Path, event: Path, page: Path | None
     from evaluator.pull_requests.github import GitHub
     from evaluator.pull_requests.push import bring_up_to_date
 
-    repository, hub, told = repository_of(context), GitHub(), report.read_event(event)
+    repository, hub, told = clone_of(context), GitHub(), report.read_event(event)
     bring_up_to_date(repository.root, told.repository.default_branch, authorized(hub.server, hub.token))
     outcome = report.report(repository, hub, told, folder, merged.merged(repository, hub))
     if page and outcome.page:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FILE, JSON, LEVEL, Command, print_json
+from evaluator.commands.options import FILE, JSON, LEVEL, Command, For, print_json
 
 
 @click.command(
     cls=Command,
+    group=For.CONTRIBUTORS,
     examples="apb score predictions.csv --labels labels.csv\n"
     "apb score predictions.csv.gz --labels labels.csv.gz --json",
 )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, JSON, Command, print_json, repository_of
+from evaluator.commands.options import FOLDER, JSON, Command, For, clone_of, print_json
 from evaluator.text import printable
 
 
-@click.command(cls=Command, examples="apb status\napb status --state /srv/state --json")
+@click.command(cls=Command, group=For.CLUSTER, examples="apb status\napb status --state /srv/state --json")
 @click.option("--state", type=FOLDER, envvar="APB_STATE", help="The round's private state.  [default: <root>/.apb]")
 @JSON
 @click.pass_context
@@ -20,7 +20,7 @@ def command(context: click.Context, state: Path | None, as_json: bool) -> None:
     from evaluator.rounds.watch import as_text, last_round
     from evaluator.store.state import State
 
-    found = last_round(State(state or repository_of(context).state))
+    found = last_round(State(state or clone_of(context).state))
     if as_json:
         print_json(found)
     else:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, JSON_LIST, STATE, Command, print_json, repository_of
+from evaluator.commands.options import FOLDER, JSON_LIST, STATE, Command, For, clone_of, print_json
 from evaluator.text import printable
 
 
-@click.command(cls=Command, examples="apb verify\napb verify --hidden /srv/hidden --state /srv/state --json")
+@click.command(
+    cls=Command, group=For.MAINTAINERS, examples="apb verify\napb verify --hidden /srv/hidden --state /srv/state --json"
+)
 @click.option("--site", type=FOLDER, help="A built site to compare with.  [default: <root>/leaderboard/site, if there]")
 @click.option("--hidden", type=FOLDER, help="Hidden data: metrics are computed again from kept predictions.")
 @STATE
@@ -26,7 +28,7 @@ def command(context: click.Context, site: Path | None, hidden: Path | None, stat
     from evaluator.store.state import State
     from leaderboard.build import build
 
-    repository = repository_of(context)
+    repository = clone_of(context)
 
     def rebuild(out: Path) -> None:
         build(repository, submissions=repository.submissions, results=repository.results, out=out)

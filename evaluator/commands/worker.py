@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, Command
+from evaluator.commands.options import FOLDER, Command, For
 from evaluator.commands.where import cluster_libraries
 from evaluator.errors import EvaluatorError
 from evaluator.text import printable
@@ -18,6 +18,7 @@ ONCE_SECONDS = 30.0
 
 @click.command(
     cls=Command,
+    group=For.CLUSTER,
     examples="apb worker tls://head:8786 --tls certificates\n"
     "apb worker tls://head:8786 --tls certificates --slots 4 --memory-gb 120",
 )

@@ -213,7 +213,7 @@ def cut_by_comments(data: bytes) -> dict[Keys, tuple[str, str]]:
         elif isinstance(node, yaml.SequenceNode):
             for index, child in enumerate(node.value):
                 look(child, (*path, index))
-        elif isinstance(node, yaml.ScalarNode) and node.style is None and node.end_mark.line < len(rows):
+        elif isinstance(node, yaml.ScalarNode) and not node.style and node.end_mark.line < len(rows):
             rest = rows[node.end_mark.line][node.end_mark.column :]
             if node.value and _MARKED.match(rest):
                 found[path] = (node.value, rest.strip())

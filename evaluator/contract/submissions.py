@@ -227,7 +227,7 @@ def notes(data: bytes) -> list[Problem]:
         what = f"'{_dotted(path)}' is '{printable(value, 60)}'; '{printable(comment, 60)}' is taken for a comment."
         remedy = "Put the whole value in quotes if that belongs to it."
         found.append(Problem("COMMENT", what, remedy, f"line {lines[path]}"))
-    for path in _empty(document):
+    for path in sorted(_empty(document), key=lines.__getitem__):
         what = f"'{_dotted(path)}' is empty, which is as if it were left out."
         found.append(Problem("EMPTY_FIELD", what, "Write a value, or remove the line.", f"line {lines[path]}"))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import string
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evaluator.contract.submissions import Submission, TrainingSet, load, parse
+from evaluator.contract.submissions import Submission, TrainingSet, load, notes, parse
 from evaluator.errors import SubmissionError
 
 MINIMAL = 'name: "Model"\ndocker_image: docker.io/user/model:1.0\nauthor: a@b.edu\n'
@@ -283,7 +284,18 @@ def test_huge_integer_is_explained_in_the_contributors_terms() -> None:
 
 FIELDS: dict[str, tuple[str, str, str, str]] = {
     "unknown key": ("colour: red", "FIELD_UNKNOWN", "colour", "Known are: name, docker_image, author"),
-    "unknown nested key": ("model: {layers: 3}", "FIELD_UNKNOWN", "model.layers", "not a field"),
+    "unknown nested key": (
+        "model: {layers: 3}",
+        "FIELD_UNKNOWN",
+        "model.layers",
+        "not a field of model. Known are: backbone, head, parameters.",
+    ),
+    "unknown key in resources": (
+        "resources: {gpus: 1}",
+        "FIELD_UNKNOWN",
+        "resources.gpus",
+        "Known are: gpu, memory_gb, timeout_minutes.",
+    ),
     "escape sequence in a key": ('"\\e[31m": x', "FIELD_UNKNOWN", "\\x1b[31m", "Known are"),
     "id": ("id: other", "FIELD_UNKNOWN", "id", "file name"),
     "number for text": ("team: 3", "FIELD_TYPE", "team", "in quotes"),
@@ -294,8 +306,21 @@ FIELDS: dict[str, tuple[str, str, str, str]] = {
     "mapping for list": ("training_data: {a: b}", "FIELD_TYPE", "training_data", "list"),
     "number in list": ("tracks: [1]", "FIELD_TYPE", "tracks", "must be text"),
     "text for mapping": ("model: esm", "FIELD_TYPE", "model", "mapping"),
-    "nothing for mapping": ("resources:", "FIELD_TYPE", "resources", "mapping"),
-    "list for reproducibility": ("reproducibility: [a]", "FIELD_TYPE", "reproducibility", "dictionary"),
+    "list for reproducibility": ("reproducibility: [a]", "FIELD_TYPE", "reproducibility", "mapping"),
+    "exponent without a sign": (
+        "model: {parameters: 6.5e8}",
+        "FIELD_TYPE",
+        "model.parameters",
+        "Write 650000000, with",
+    ),
+    "thousands": ("model: {parameters: '650,000,000'}", "FIELD_TYPE", "model.parameters", "Write 650000000, without"),
+    "decimal comma": (
+        "resources: {memory_gb: '0,5'}",
+        "FIELD_TYPE",
+        "resources.memory_gb",
+        "Write 0.5, without quotes",
+    ),
+    "a unit": ("resources: {memory_gb: 16GB}", "FIELD_TYPE", "resources.memory_gb", "must be a number"),
     "text for boolean": ("resources: {gpu: 'true'}", "FIELD_TYPE", "resources.gpu", "true or false"),
     "number for boolean": ("resources: {gpu: 1}", "FIELD_TYPE", "resources.gpu", "true or false"),
     "text for number": ("resources: {memory_gb: '8'}", "FIELD_TYPE", "resources.memory_gb", "number"),
@@ -333,8 +358,8 @@ FIELDS: dict[str, tuple[str, str, str, str]] = {
     "no training set": ("training_data: []", "FIELD_VALUE", "training_data", "at least 1"),
     "track twice": ("tracks: [jain, jain]", "FIELD_VALUE", "tracks", "once"),
     "no track": ("tracks: []", "FIELD_VALUE", "tracks", "at least 1"),
-    "track as path": ("tracks: [../../etc]", "FIELD_VALUE", "tracks", "pattern"),
-    "track with line end": ('tracks: ["jain\\n"]', "FIELD_VALUE", "tracks", "pattern"),
+    "track as path": ("tracks: [../../etc]", "FIELD_VALUE", "tracks", "3 to 64 of a-z"),
+    "track with line end": ('tracks: ["jain\\n"]', "FIELD_VALUE", "tracks", "3 to 64 of a-z"),
 }
 
 
@@ -346,6 +371,113 @@ def test_field_is_refused_with_line_name_and_remedy(case: str) -> None:
     assert f"'{field}'" in str(error)
     assert remedy in str(error)
     assert names_line(error, NEXT_LINE), str(error)
+
+
+NUMBERS = {
+    "resources: {timeout_minutes: 010}": "Write 8, or 10 if that is meant",
+    "resources: {timeout_minutes: -012}": "Write -10, or -12 if that is meant",
+    "model: {parameters: 0650}": "Write 424, or 650 if that is meant",
+    "model: {parameters: 0x10}": "Write 16;",
+    "model: {parameters: 0b11}": "Write 3;",
+    "model: {parameters: 1_000}": "Write 1000;",
+    "resources: {memory_gb: 1_0.5}": "Write 10.5;",
+    "resources: {timeout_minutes: 1:30}": "Write 90;",
+    "resources: {timeout_minutes: 1:30.5}": "Write 90.5;",
+    "reproducibility: {seeds: [0x1F]}": "Write 31;",
+    "team: 12:30": "in quotes if it is text",
+    "team: 007": "in quotes if it is text",
+}
+
+
+@pytest.mark.parametrize("line", NUMBERS)
+def test_numbers_that_yaml_reads_by_another_rule_are_refused_with_the_decimal(line: str) -> None:
+    error = problem(f"{MINIMAL}{line}\n")
+    assert error.code == "YAML_NUMBER" and NUMBERS[line] in str(error)
+    assert names_line(error, NEXT_LINE)
+
+
+@pytest.mark.parametrize("number", ["0", "-0", "+8", "8", "8.5", "8.", ".5", "1.0e+3"])
+def test_plain_numbers_are_read(number: str) -> None:
+    value = read(f"{MINIMAL}reproducibility: {{x: {number}}}\n").reproducibility
+    assert value == {"x": float(number)}
+
+
+EMPTY = ["resources", "model", "training_data", "tracks", "paper", "reproducibility", "license", "withdrawn"]
+
+
+@pytest.mark.parametrize("field", EMPTY)
+def test_an_empty_field_is_as_if_it_were_left_out_and_noted(field: str) -> None:
+    for empty in (f"{field}:\n", f"{field}: null\n", f"{field}:\n  # later\n"):
+        assert read(MINIMAL + empty) == read(MINIMAL)
+        [note] = notes((MINIMAL + empty).encode())
+        assert note.code == "EMPTY_FIELD" and note.where == f"line {NEXT_LINE}" and f"'{field}'" in note.what
+
+
+def test_an_empty_field_within_another_is_the_same() -> None:
+    text = MINIMAL + "resources:\n  gpu:\n  memory_gb: 4\nmodel: {head: }\n"
+    assert read(text).resources.model_dump() == {"gpu": False, "memory_gb": 4, "timeout_minutes": 60}
+    assert [n.where for n in notes(text.encode())] == [f"line {NEXT_LINE + 1}", f"line {NEXT_LINE + 3}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "read_as"),
+    [
+        ("team: Model #2", "Model"),
+        ("team: Model # 2", "Model"),
+        ("model: {head: x #y", None),
+        ("model:\n  head: tree #3", "tree"),
+        ("team: 'Model #2'", None),
+        ("team: Model#2", None),
+        ("team: Model  # ours", None),
+    ],
+)
+def test_what_a_comment_has_cut_is_noted(line: str, read_as: str | None) -> None:
+    if line.count("{") > line.count("}"):
+        problem(MINIMAL + line)
+        return
+    found = notes((MINIMAL + line + "\n").encode())
+    assert [note.code for note in found] == (["COMMENT"] if read_as else [])
+    assert all(f"is '{read_as}'" in note.what and "quotes" in note.remedy for note in found)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (MINIMAL.encode("utf-16"), "UTF-16"), (MINIMAL.encode("utf-16-le"), "UTF-16"),
+        (MINIMAL.encode("utf-32"), "UTF-32"), (MINIMAL.encode("utf-32-be"), "UTF-32"),
+        (gzip.compress(MINIMAL.encode()), "compressed with gzip"), (b"PK\x03\x04", "zip archive"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_called_by_its_name(data: bytes, name: str) -> None:
+    error = problem(data)
+    assert error.code == "YAML_ENCODING" and name in str(error)
+
+
+FOREIGN_WORDS = [
+    "Input should",
+    "validation error",
+    "pydantic",
+    "dictionary",
+    "expected <",
+    "context",
+    "token",
+    "tuple",
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(MINIMAL + FIELDS[case][0] for case in FIELDS), *(STRUCTURE[case][0] for case in STRUCTURE),
+        "a: b: c\n", "a: @b\n", "a: `b`\n", "a: %b\n", "a: [b\n", "a: {b\n", "a: 'b\n", 'a: "\\q"\n', "a\nb: c\n",
+        "a:\n b: 1\n  c: 2\n",
+        "- a\nb: c\n", "a: |x\n b\n", "? a\n: b\n: c\n", "a: -\n", "\ta: b\n", "%YAML 3.0\n---\na: b\n", "a: 'b' c\n",
+        "]\n",
+    ],
+)  # fmt: skip
+def test_no_word_of_the_libraries_reaches_a_person(text: str) -> None:
+    result = outcome(text.encode())
+    assert not [word for word in FOREIGN_WORDS if word in str(result) and isinstance(result, SubmissionError)], result
 
 
 @pytest.mark.parametrize("field", ["name", "docker_image", "author"])

@@ -293,6 +293,28 @@ def test_data_that_do_not_fit_are_refused_by_name(tmp_path: Path, case: str) -> 
         load(tmp_path, **changes)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("n: 0x3", "Write 3"), ("n: many", "Line 2: 'n' must be a whole number"), ("n: 0", "'n' should be more than 0"),
+        ("colour: red", "'colour' is not a field. Known are:"), ("chains: VL", "Known are: VH, VH+VL, VHH"),
+        ("sha256: {sequences: x}", "'sha256.sequences' is not of the form"),
+        ("source: {}", "'source.citation' is required"),
+        ("n: [", "a bracket is opened and not closed"), ("id: Mini", "'id' is no id"), ("n: 3 #x\n - y", "Line"),
+        ("primary_metric: mcc", "A classification track is ranked by"),
+    ],
+)  # fmt: skip
+def test_a_wrong_track_file_is_told_in_plain_words_with_its_line(tmp_path: Path, line: str, told: str) -> None:
+    key = line.partition(":")[0]
+    rest = {name: value for name, value in description().items() if name not in (key, "id")}
+    first = "" if key == "id" else "id: mini\n"
+    (tmp_path / "mini.yaml").write_text(f"{first}{line}\n{yaml.safe_dump(rest)}")
+    with pytest.raises(EvaluatorError) as caught:
+        load_all(tmp_path)
+    assert told in str(caught.value) and "mini.yaml" in str(caught.value)
+    assert not re.search("pydantic|validation error|Input should|flow sequence", str(caught.value))
+
+
 # --- hidden labels ---------------------------------------------------------------------------------------------------
 
 KEY = "0123456789abcdef" * 4

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from evaluator.errors import UsageError
+from evaluator.preparing.prepare import prepare_new
 from evaluator.preparing.sources import IMGT
+from evaluator.settings import Repository
 from tests.conftest import ROOT, Workspace
 
 DATA = ROOT.parent / "shared" / "data"
@@ -80,6 +84,74 @@ def test_other_sources_are_refused_and_nothing_is_written(workspace: Workspace, 
     other = workspace.apb("prepare", "jain", "--from", str(source), "--hidden", str(tmp_path / "h"))
     assert other.returncode == 2 and "sha256" in other.stderr
     assert not (tmp_path / "h").exists()
+
+
+CHAIN = "QVQLVESGGG"
+PANEL = [f"m{k},{CHAIN}{'ACDEFGHIKL'[k % 10]},{int(k < 4)},f{k // 2}" for k in range(12)]
+BAD_PANELS: dict[str, tuple[str, str, str]] = {
+    "decimal comma": ("target", 'm3,QVQL,"0,5",f', "line 5: the target has a decimal comma"),
+    "missing target": ("target", "m3,QVQL,NA,f", "line 5: the target is missing"),
+    "empty target": ("target", "m3,QVQL,,f", "line 5: the target is missing"),
+    "below a limit": ("target", "m3,QVQL,<LOD,f", "line 5: the target is a bound and no number"),
+    "infinite": ("target", "m3,QVQL,-inf,f", "line 5: the target is not finite"),
+    "too large": ("target", "m3,QVQL,1e999,f", "line 5: the target is not finite"),
+    "Python's own": ("target", "m3,QVQL,1_0,f", "line 5: the target is not a number"),
+    "word": ("target", "m3,QVQL,high,f", "line 5: the target is not a number"),
+    "class 2": ("label", "m3,QVQL,2,f", "line 5: the label is something else. A label is 0 or 1"),
+    "class 1.0": ("label", "m3,QVQL,1.0,f", "line 5: the label is something else. A label is 0 or 1"),
+    "no class": ("label", "m3,QVQL,,f", "line 5: the label is empty"),
+    "empty id": ("label", ",QVQL,1,f", "line 5: the sequence_id is empty"),
+    "repeated id": ("label", "m1,QVQL,1,f", "line 5: the sequence_id stands in line 3 already"),
+    "empty family": ("label", "m3,QVQL,1,", "line 5: the family is empty"),
+    "lower case": ("label", "m3,qvql,1,f", "line 5: the sequence is in lower case"),
+    "gaps": ("label", "m3,QV-QL,1,f", "line 5: the sequence has gaps ('-')"),
+    "dots": ("label", "m3,QV.QL,1,f", "line 5: the sequence has gaps ('.')"),
+    "stop": ("label", "m3,QVQL*,1,f", "line 5: the sequence has a stop ('*')"),
+    "space": ("label", "m3,QV QL,1,f", "line 5: the sequence has a space"),
+    "digit": ("label", "m3,QV1QL,1,f", "line 5: the sequence has '1', which is no amino acid"),
+    "no sequence": ("label", "m3,,1,f", "line 5: the sequence is empty"),
+    "short row": ("label", "m3,QVQL,1", "line 5 has 3 fields, the header 4"),
+    "long row": ("label", "m3,QVQL,1,f,", "line 5 has 5 fields, the header 4. It ends with a comma"),
+    "open quote": ("label", 'm3,"QVQL,1,f', "cannot be split into fields"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PANELS)
+def test_what_evaluate_would_refuse_is_refused_with_its_line(workspace: Workspace, tmp_path: Path, case: str) -> None:
+    truth, row, told = BAD_PANELS[case]
+    header = f"sequence_id,sequence,{truth},family"
+    source, hidden = tmp_path / "panel.csv", tmp_path / "hidden"
+    source.write_text("\n".join([header, *PANEL[:3], row, *PANEL[4:]]) + "\n")
+    repository = Repository(workspace.root)
+    with pytest.raises(UsageError) as caught:
+        prepare_new("our-panel", source, hidden, repository)
+    assert told in str(caught.value) and str(source) in str(caught.value)
+    assert not hidden.exists() and not (repository.tracks / "our-panel.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty"), (b"sequence_id,sequence,label\n", "no rows"), (b"a;b;c\n1;2;3\n", "separates its columns"),
+        ("sequence_id,sequence,label\n".encode("utf-16"), "is UTF-16"), (b"PK\x03\x04rest", "zip archive"),
+        (b"sequence_id,sequence,label\nm1,QVQL\xe9,1\n", "line 2 is not UTF-8"),
+        (b"sequence_id,sequence\nm1,QVQL\n", "neither a column label"),
+        (b"id,sequence,label\nm1,QVQL,1\n", "sequence_id"),
+        (b"\nsequence_id,sequence,label\n\nm1,QVQL,1\n\nm2,QVQl,1\n", "line 6: the sequence"),
+    ],
+)  # fmt: skip
+def test_what_is_no_panel_is_called_by_its_name(
+    workspace: Workspace, tmp_path: Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "panel.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=re.escape(told)):
+        prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", Repository(workspace.root))
+
+
+def test_an_id_that_no_track_can_have_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "panel.csv").write_text("\n".join(["sequence_id,sequence,label,family", *PANEL]) + "\n")
+    done = workspace.apb("prepare", "--new", "../Our", "--from", str(tmp_path / "panel.csv"), "--hidden", "h")
+    assert done.returncode == 2 and "3 to 64" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_a_track_of_ones_own(workspace: Workspace, tmp_path: Path) -> None:
