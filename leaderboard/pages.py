@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.special import stdtr, stdtrit
 
+from evaluator.contract.failures import advice
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
@@ -101,7 +102,10 @@ def _environment() -> Environment:
     pages.filters["ends"] = table.ends
     pages.filters["thousands"] = lambda n: f"{n:,}"
     pages.globals.update(
-        metrics=METRICS, scorer=SCORER_VERSION, task_metrics={task: kind.metrics for task, kind in KINDS.items()}
+        advice=advice,
+        metrics=METRICS,
+        scorer=SCORER_VERSION,
+        task_metrics={task: kind.metrics for task, kind in KINDS.items()},
     )
     return pages
 
