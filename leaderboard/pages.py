@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from evaluator.contract.failures import advice
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS
 from evaluator.errors import EvaluatorError
@@ -110,7 +111,10 @@ def _environment() -> Environment:
     pages.filters["ends"] = table.ends
     pages.filters["thousands"] = lambda n: f"{n:,}"
     pages.globals.update(
-        metrics=METRICS, scorer=SCORER_VERSION, task_metrics={task: kind.metrics for task, kind in KINDS.items()}
+        advice=advice,
+        metrics=METRICS,
+        scorer=SCORER_VERSION,
+        task_metrics={task: kind.metrics for task, kind in KINDS.items()},
     )
     return pages
 

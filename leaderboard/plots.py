@@ -101,7 +101,7 @@ def speed(board: Board) -> Markup:
     for k in range(span + 1):
         parts.append(
             f'<text x="{LEFT + k / span * SIDE:.0f}" y="{TOP + SIDE + 16}" text-anchor="middle">'
-            f"{10 ** (low + k):,g}</text>"
+            f"{_power(low + k)}</text>"
         )
     for share in (0, 0.5, 1):
         shown = f"{bottom + share * (1 - bottom):.2f}"
@@ -115,6 +115,11 @@ def speed(board: Board) -> Markup:
         )
     what = f"Throughput of {len(found)} entries against {METRICS[name].title}; hardware differs between them."
     return _svg("speed", board, "Throughput and quality", what, LEFT + SIDE + 24, TOP + SIDE + 44, parts)
+
+
+def _power(exponent: int) -> str:
+    """One notation for all of an axis: `g` alone turns 1,000,000 into 1e+06 beside 100,000."""
+    return f"{10**exponent:,}" if exponent >= 0 else f"{10.0**exponent:.{-exponent}f}"
 
 
 def first_and_references(board: Board, limit: int) -> list[Row]:

@@ -29,6 +29,12 @@ HUMAN = _germlines(
 CAMELID = _germlines(
     "QVQLVESGGGLVQAGGSLRLSCAASGRTFS SYAMG WFRQAPGKEREFVA AISWSGGSTYYADSVKG RFTISRDNAKNTVYLQMNSLKPEDTAVYYCAA",
 )
+# The same of light chains: IGKV1-39, IGKV3-20, IGLV2-14, each with the end that its J gene gives it.
+LIGHT = _germlines(
+    "DIQMTQSPSSLSASVGDRVTITC RASQSISSYLN WYQQKPGKAPKLLIY AASSLQS GVPSRFSGSGSGTDFTLTISSLQPEDFATYYC FGQGTKVEIK",
+    "EIVLTQSPGTLSLSPGERATLSC RASQSVSSSYLA WYQQKPGQAPRLLIY GASSRAT GIPDRFSGSGSGTDFTLTISRLEPEDFAVYYC FGQGTKLEIK",
+    "QSALTQPASVSGSPGQSITISC TGTSSDVGGYNYVS WYQQHPGKAPKLMIY EVSNRPS GVSNRFSGSKSGNTASLTISGLQAEDEADYYC FGGGTKLTVL",
+)
 # How often each residue stands in a human CDR-H3, roughly, in the order of AMINO_ACIDS.
 LOOP_WEIGHTS = (6, 1, 9, 3, 4, 14, 2, 3, 2, 5, 2, 3, 4, 2, 8, 9, 5, 6, 3, 12)
 
@@ -51,6 +57,13 @@ def heavy_chain(rng: random.Random, germlines: Sequence[Sequence[str]] = HUMAN) 
         + rng.choice(("FDY", "FDI", "MDV"))
         + rng.choice(("WGQGTLVTVSS", "WGQGTQVTVSS"))
     )
+
+
+def light_chain(rng: random.Random) -> str:
+    """One light variable domain with mutated loops and a random CDR3."""
+    *body, end = rng.choice(LIGHT)
+    rates = (0.02, 0.2, 0.02, 0.2, 0.02)
+    return "".join(_mutated(rng, part, rate) for part, rate in zip(body, rates, strict=True)) + _loop(rng, 9) + end
 
 
 def antibodies(n: int, seed: int) -> pd.DataFrame:

@@ -1,11 +1,12 @@
-"""One submission on the public smoke track: what a contributor runs at home and what CI runs, step for step."""
+"""One submission on the public practice tracks: what a contributor runs at home and what CI runs, step for step."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evaluator.checking import forecast
@@ -15,13 +16,14 @@ from evaluator.contract.labels import TrackFiles, find_data
 from evaluator.contract.references import Image
 from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.submissions import Submission
-from evaluator.contract.task_types import KINDS, METRICS
+from evaluator.contract.task_types import METRICS
 from evaluator.contract.tracks import Track
 from evaluator.contract.verdicts import MAX_FINDINGS, MAX_TEXT, Expectation, Finding, Step, Verdict, duration
-from evaluator.contract.work import Limits, Run
+from evaluator.contract.work import Finished, Limits, Run
 from evaluator.errors import Problem, SubmissionError
 from evaluator.running import images, pinning
 from evaluator.running.audit import run_and_audit
+from evaluator.running.covered import Covered
 from evaluator.running.limits import limits_for
 from evaluator.running.ready import Ready, Workbench
 from evaluator.running.scratch import Scratch
@@ -33,6 +35,9 @@ from evaluator.store.results import Results
 from evaluator.text import printable
 
 SHOWN_LOG = 4000
+QUICK, FEW = 5.0, 8
+"""An image whose runs take more seconds is tried on so few rows of all shapes but the first."""
+_PLAINEST = "VH, classification"
 Say = Callable[[str, str], None]
 
 
@@ -70,9 +75,12 @@ def check(
         verdict.digest = chosen.digest
         ready = bench.ready(chosen)
         passed("image", f"{how}, {ready.size / 1e6:,.0f} MB, {chosen.digest}")
-        for files in _practice(repository, entry):
-            limits = bench.within(limits_for(entry, files.track, repository.settings))
-            _smoke(_Trial(entry, files, limits, ready, repository), verdict, passed)
+        verdict.notes += map(_told, ready.covered())
+        trials = [
+            _Trial(entry, files, bench.within(limits_for(entry, files.track, repository.settings)), ready, repository)
+            for files in _practice(repository, entry, verdict)
+        ]
+        _try_all(trials, verdict, passed)
         if chosen.pull:
             _lock(repository, path, entry, chosen, verdict)
         verdict.passed = True
@@ -114,13 +122,30 @@ def _known_tracks(repository: Repository, entry: Submission) -> None:
         )
 
 
-def _practice(repository: Repository, entry: Submission) -> list[TrackFiles]:
-    """The public practice tracks whose task the submission enters."""
-    known = tracks.load_all(repository.tracks)
-    tasks = {known[t].task for t in entry.tracks or () if t in known} or {next(iter(KINDS))}
-    wanted = [t for t in known.values() if t.purpose == "practice" and t.task in tasks]
-    found = [find_data(t, repository.public_data) for t in wanted]
-    return [f for f in found if f is not None]
+def _practice(repository: Repository, entry: Submission, verdict: Verdict) -> list[TrackFiles]:
+    """A public practice track for every shape of the tracks that the submission enters, the plainest first.
+
+    An entry that names no tracks takes part in all there will be: it is tried on the plainest shape in any case.
+    """
+    known = tracks.load_all(repository.tracks).values()
+    practice = {t.shape: t for t in known if t.purpose == "practice"}  # of two of one shape the last one
+    wanted = {t.shape for t in known if (t.purpose == "benchmark" if entry.tracks is None else t.id in entry.tracks)}
+    if not wanted or entry.tracks is None:
+        wanted |= {_PLAINEST}
+    for shape in sorted(wanted - practice.keys()):
+        what = f"There is no practice track with {shape}: nothing of that kind was tried."
+        verdict.notes.append(Finding(code="UNTRIED", what=what))
+    found = [find_data(t, repository.public_data) for shape, t in practice.items() if shape in wanted]
+    return sorted((f for f in found if f is not None), key=lambda f: f.track.shape != _PLAINEST)
+
+
+def _told(hidden: Covered) -> Finding:
+    """A folder of the image that no run sees as it is, as a note."""
+    if hidden.volume:
+        what = f"VOLUME {hidden.path} hides what the image has there, such as {hidden.example}: runs find it empty."
+        return Finding(code="HIDDEN_FILES", what=what, remedy="Remove that VOLUME from the Dockerfile.")
+    what = f"Every run has a {hidden.path} of its own, without what the image has there, such as {hidden.example}."
+    return Finding(code="HIDDEN_FILES", what=what, remedy="Keep what the program needs elsewhere, such as in /app.")
 
 
 @dataclass(frozen=True)
@@ -132,27 +157,81 @@ class _Trial:
     limits: Limits
     ready: Ready
     repository: Repository
+    runs: list[Measured] = field(default_factory=list)
+
+    @property
+    def quick(self) -> bool:
+        """Whether its runs take so little that further shapes can be tried in full."""
+        return max(run.seconds for run in self.runs) <= QUICK
 
     @property
     def track(self) -> Track:
         return self.files.track
 
     def once(self, given: BlindedInput) -> Run:
-        """One run, within what this machine has."""
-        return self.ready.run(given, self.limits, task=self.track.task)
+        """One run, within what this machine has; how long it took is kept in `runs`."""
+        run = self.ready.run(given, self.limits, task=self.track.task)
+        if not run.failure:
+            self.runs.append(Measured(len(given.ids), run.seconds, run.peak_memory))
+        return run
 
 
-def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
-    """Run on one practice track, logs and all; then check, audit, score and time what was written."""
+def _try_all(trials: list[_Trial], verdict: Verdict, say: Say) -> None:
+    """Run on every practice track; where an image does something at all, each shape that fails is told.
+
+    Raises:
+        SubmissionError: of all that failed.
+    """
+    failed: list[SubmissionError] = []
+    for number, trial in enumerate(trials):
+        begun = time.monotonic()
+        try:
+            _try(trial, verdict, say, in_full=not number or trials[0].quick)
+        except SubmissionError as error:
+            failed.append(_on(trial.track, error))
+            if not number or time.monotonic() - begun > QUICK:
+                break
+    if failed:
+        problems = [p for error in failed for p in error.problems]
+        raise SubmissionError(failed[0].code, failed[0].what, failed[0].remedy, problems)
+
+
+def _on(track: Track, error: SubmissionError) -> SubmissionError:
+    """The same, saying on which shape of input."""
+    where = f"On {track.id} ({track.shape}): "
+    problems = [replace(p, what=where + p.what) for p in error.problems]
+    return SubmissionError(error.code, where + error.what, error.remedy, problems)
+
+
+def _try(trial: _Trial, verdict: Verdict, say: Say, *, in_full: bool) -> None:
+    """Run on one practice track, logs and all; then check, audit, score and time what was written.
+
+    Args:
+        in_full: else a few rows are run, once: enough to see whether the shape is understood.
+    """
     track, data = trial.track, trial.files.data
-    done = run_and_audit(data.sequences, trial.once)
-    verdict.log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")[:MAX_TEXT]
+    sequences = data.sequences if in_full else replace(data.sequences.take(range(FEW)), audit_rows=0)
+    done = run_and_audit(sequences, trial.once)
+    if done.failure or not verdict.log:
+        log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")
+        verdict.log = f"{verdict.log}\n{track.id} ({track.shape}):\n{log}".strip("\n")[-MAX_TEXT:]
     if done.failure:
         raise done.failure
     assert done.table is not None
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
-    say(f"run on {track.id}", f"{data.n} sequences in {done.run.seconds:.2f} s{memory}")
-    verdict.notes += [Finding.of(n) for n in done.table.notes[:MAX_FINDINGS]]
+    say(f"run on {track.id}", f"{track.shape}: {sequences.n} sequences in {done.run.seconds:.2f} s{memory}")
+    verdict.notes += [f for n in done.table.notes[:MAX_FINDINGS] if (f := Finding.of(n)) not in verdict.notes]
+    if in_full:
+        _judge(trial, done, verdict, say)
+    else:
+        say(f"predictions on {track.id}", "complete and valid")
+    _foretell(trial, verdict, say)
+
+
+def _judge(trial: _Trial, done: Finished, verdict: Verdict, say: Say) -> None:
+    """Score what was written, and say what the audit found."""
+    track, data = trial.track, trial.files.data
+    assert done.table is not None
     scores = metrics.measure(Scored.on(data, done.table.score, done.table.prediction))
     verdict.metrics[track.id] = {name: estimate_json(e) for name, e in scores.metrics.items()}
     value = scores.metrics[track.primary_metric].value
@@ -165,43 +244,49 @@ def _smoke(trial: _Trial, verdict: Verdict, say: Say) -> None:
             verdict.notes.append(Finding(code="INCONSISTENT", what=f"On {track.id}: {flag}.", remedy=remedy))
     else:
         say(f"consistency on {track.id}", "the same scores for fewer rows in another order")
-    _foretell(trial, Measured(data.n, done.run.seconds, done.run.peak_memory), verdict, say)
 
 
-def _foretell(trial: _Trial, first: Measured, verdict: Verdict, say: Say) -> None:
-    """What the tracks of this kind will take, by further and longer runs."""
-    entry, task = trial.submission, trial.track.task
+def _foretell(trial: _Trial, verdict: Verdict, say: Say) -> None:
+    """What the tracks of this shape will take, by further runs: longer ones, or a shorter one where these take long."""
+    entry, shape = trial.submission, trial.track.shape
     known = tracks.load_all(trial.repository.tracks).values()
-    wanted = [t for t in tracks.entered_tracks(entry, known) if t.purpose == "benchmark" and t.task == task]
-    second = first
-    while rows := forecast.rows_for(first, second, wanted):
+    wanted = [t for t in tracks.entered_tracks(entry, known) if t.purpose == "benchmark" and t.shape == shape]
+    largest = max((t.n for t in wanted), default=0)
+    seconds = min(forecast.SECONDS, trial.limits.seconds / 4)
+    while rows := forecast.rows_for(trial.runs, largest, seconds):
         given = forecast.enlarged(trial.files.data.sequences, rows).blinded(0)
         run = trial.once(given)
         if run.failure:
-            what = (
-                f"On {rows:,} public rows it failed with {run.failure.code}; {max(t.n for t in wanted):,} are to come."
-            )
-            finding = Finding(code="LARGER_RUN", what=what, remedy=run.failure.remedy)
-            verdict.notes.append(finding)
+            what = f"On {rows:,} public rows ({shape}) it failed with {run.failure.code}; {largest:,} are to come."
+            verdict.notes.append(Finding(code="LARGER_RUN", what=what, remedy=run.failure.remedy))
             return
-        second = Measured(rows, run.seconds, run.peak_memory)
-        say(f"run on {rows:,} rows", f"{run.seconds:.2f} s")
+        memory = f", {run.peak_memory / 1e6:,.0f} MB" if run.peak_memory else ""
+        say(f"run on {rows:,} rows", f"{shape}: {run.seconds:.2f} s{memory}")
     for track in wanted:
-        told = forecast.extrapolated(first, second, track.n)
-        limits = limits_for(entry, track, trial.repository.settings)
-        found = Expectation(
-            track=track.id,
-            rows=track.n,
-            seconds=round(told.seconds, 1),
-            limit_seconds=limits.seconds,
-            memory_mb=None if told.memory is None else round(told.memory / 1e6),
-            limit_mb=round(limits.memory / 1e6),
-        )
+        found = _expectation(trial, track)
         verdict.forecast.append(found)
-        if told.seconds > limits.seconds or (told.memory or 0) > limits.memory:
+        if not found.fits:
             what = (
-                f"{track.id} would take about {duration(told.seconds)} and {(told.memory or 0) / 1e6:,.0f} MB here; "
-                f"{duration(limits.seconds)} and {limits.memory / 1e6:,.0f} MB are allowed."
+                f"{track.id} would take {found.time} and {found.memory or 'unknown memory'} here, judged by "
+                f"{found.basis}; {duration(found.limit_seconds)} and {found.limit_mb:,.0f} MB are allowed."
             )
             remedy = "Be faster or leaner, ask for more in resources, or leave the track out with tracks: [...]."
             verdict.notes.append(Finding(code="FORECAST", what=what, remedy=remedy))
+
+
+def _expectation(trial: _Trial, track: Track) -> Expectation:
+    told = forecast.foretold(trial.runs, track.n)
+    limits = limits_for(trial.submission, track, trial.repository.settings)
+    memory = told.memory
+    return Expectation(
+        track=track.id,
+        rows=track.n,
+        seconds=round(told.seconds.value, 1),
+        limit_seconds=limits.seconds,
+        memory_mb=None if memory is None else round(memory.value / 1e6),
+        limit_mb=round(limits.memory / 1e6),
+        seconds_range=(round(told.seconds.low, 1), round(told.seconds.high, 1)),
+        memory_range_mb=None if memory is None else (round(memory.low / 1e6), round(memory.high / 1e6)),
+        longest=max(run.rows for run in trial.runs),
+        thin=told.thin,
+    )

@@ -56,12 +56,12 @@ def command(
         if verdict.forecast:
             click.echo("about what the tracks will take, judged by this machine:")
         for f in verdict.forecast:
-            memory = "" if f.memory_mb is None else f", {f.memory_mb:,.0f} of {f.limit_mb:,.0f} MB"
-            click.echo(f"     {f.track}: {duration(f.seconds)} of {duration(f.limit_seconds)}{memory}")
+            memory = f", {f.memory} of {f.limit_mb:,.0f} MB" if f.memory else ""
+            click.echo(f"     {f.track}: {f.time} of {duration(f.limit_seconds)}{memory}, judged by {f.basis}")
         if verdict.log and not verdict.passed:
             click.echo("---- what the container printed, last lines\n" + verdict.log + "\n----")
         for problem in verdict.problems:
-            click.echo(f"FAIL {problem}", err=True)
+            click.echo(f"FAIL {problem}")
         click.echo(f"{verdict.submission}: {'PASSED' if verdict.passed else f'FAILED ({verdict.code})'}")
     sys.exit(0 if verdict.passed else 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +24,9 @@ from evaluator.commands.options import (
 from evaluator.commands.where import WHERE, Where
 from evaluator.text import printable
 
+if TYPE_CHECKING:
+    from evaluator.settings import Repository
+
 
 @click.command(
     cls=Command,
@@ -30,7 +34,8 @@ from evaluator.text import printable
     examples="apb evaluate --all --hidden /srv/hidden --summary summary.md\n"
     "apb evaluate --all --hidden /srv/hidden --dry-run\n"
     "apb evaluate net-charge random --hidden /srv/hidden --tracks jain,shehata --jobs 4\n"
-    "apb evaluate --all --hidden /srv/hidden --executor dask --slurm slurm.yaml",
+    "apb evaluate --all --hidden /srv/hidden --executor dask --slurm slurm.yaml\n"
+    "apb evaluate my-model.yaml --image my-model:dev --hidden my-data   (for yourself: nothing is recorded)",
 )
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Look at every submission.  [default, where no ID is given]")
@@ -55,6 +60,11 @@ from evaluator.text import printable
 @click.option(
     "--unsandboxed", type=FOLDER, metavar="CONTEXTS", help="No engine: run only reference models, as plain processes."
 )
+@click.option(
+    "--image",
+    metavar="REF",
+    help="Try this image of the local engine on one submission's tracks; prints scores, records and publishes nothing.",
+)
 @click.option("--runtime", help="OCI runtime of the engine, such as runsc.  [default: the engine's]")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -72,6 +82,7 @@ def command(
     submissions: Path | None,
     results: Path | None,
     unsandboxed: Path | None,
+    image: str | None,
     runtime: str | None,
     as_json: bool,
 ) -> None:
@@ -81,6 +92,12 @@ def command(
     where something is left undone because of this machine; what is left undone in more than three rounds in a row is
     told as unrunnable here, and no longer counts.
     """
+    repository = repository_of(context)
+    if image:
+        _refuse_beside_image(
+            everything=everything, force=force, dry_run=dry_run, unsandboxed=unsandboxed, results=results
+        )
+        sys.exit(0 if _tried(repository, ids, image, hidden, tracks, submissions, state, as_json=as_json) else 1)
     from evaluator.commands.progress import ProgressLines
     from evaluator.rounds import round  # noqa: A004
     from evaluator.rounds.job import Job
@@ -119,3 +136,64 @@ def command(
         if summary.rescoring:
             click.echo(f"what rescoring changed: {summary.rescoring}")
     sys.exit(summary.exit_code)
+
+
+def _refuse_beside_image(**options: object) -> None:
+    if given := [name.replace("_", "-") for name, value in options.items() if value]:
+        raise click.UsageError(
+            f"--image tries one image for yourself; --{given[0].replace('everything', 'all')} is for a round."
+        )
+
+
+def _tried(
+    repository: Repository,
+    ids: tuple[str, ...],
+    image: str,
+    hidden: Path,
+    tracks: str,
+    submissions: Path | None,
+    state: Path | None,
+    *,
+    as_json: bool,
+) -> bool:
+    """Run a local image on data of one's own; whether it did well. Nothing is kept but what is printed."""
+    from evaluator.checking import own_data
+    from evaluator.contract.tracks import Track
+    from evaluator.contract.work import Finished
+    from evaluator.running.scratch import Scratch
+    from evaluator.scoring.files import as_text
+    from evaluator.scoring.metrics import Scores
+
+    if len(ids) != 1:
+        raise click.UsageError("--image needs one submission beside it: its id, or the path of its file.")
+    path = Path(ids[0])
+    if path.suffix != ".yaml":
+        path = (submissions or repository.submissions) / f"{ids[0]}.yaml"
+    found: dict[str, object] = {}
+
+    def done(track: Track, finished: Finished, scores: Scores | None) -> None:
+        failure = finished.failure
+        found[track.id] = scores.as_json() if scores else {"failure": failure.code if failure else None}
+        if as_json:
+            return
+        click.echo(f"{track.id}: {finished.run.seconds:.1f} s" + "".join(f"; {flag}" for flag in finished.flags))
+        if scores:
+            click.echo(as_text(scores, repository.settings.level) + "\n")
+            return
+        log = printable(finished.run.log[-4000:].decode(errors="replace"), 4000, keep="\n\t")
+        click.echo(f"---- what the container printed, last lines\n{log}\n----\nFAIL {printable(str(failure), 4000)}")
+
+    good = own_data.evaluate(
+        repository,
+        path,
+        image=image,
+        hidden=hidden,
+        track_ids=named(tracks),
+        scratch=Scratch(state or repository.state),
+        done=done,
+    )
+    if as_json:
+        print_json(found)
+    else:
+        click.echo("Nothing of this was recorded.")
+    return good

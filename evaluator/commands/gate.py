@@ -67,6 +67,6 @@ def command(
         print_json(found.as_json())
     else:
         for problem in found.problems:
-            click.echo(f"FAIL {problem}", err=True)
+            click.echo(f"FAIL {problem}")
         click.echo(f"{found.id or 'pull request'}: {'may pass' if found.passed else 'refused'}")
     sys.exit(0 if found.passed else 1)

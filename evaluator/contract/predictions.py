@@ -1,6 +1,7 @@
 """`/output/predictions.csv`: hostile bytes in, a checked table out, or every problem with its row and remedy.
 
-What cannot be misread is read: CRLF line ends, quoted fields and a UTF-8 byte-order mark are noted, not refused.
+What cannot be misread is read: line ends as Python's csv module writes them need no word, quoted fields and a UTF-8
+byte-order mark are noted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,16 @@ from evaluator.text import printable
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 ROOM, ROOM_PER_ROW = 2 * 1024 * 1024, 1024
 MAX_COLUMNS = 64
+MAX_SPANS = 6
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_WRITE_CSV = "Write it with pandas: table.to_csv('/output/predictions.csv', index=False)."
+_WRITE_CSV = (
+    "Write it with pandas: table.to_csv('/output/predictions.csv', index=False); "
+    "or in R: write.csv(table, '/output/predictions.csv', row.names = FALSE)."
+)
+_WRITE_CLASS = (
+    "Apply your threshold and write a whole number: (score > 0.5).astype(int) with pandas, "
+    "as.integer(score > 0.5) in R."
+)
 
 # A row of the file: its line number and its fields, in the order of the header.
 Row = tuple[int, list[str]]
@@ -69,8 +78,35 @@ def read(data: bytes, ids: Sequence[str], task: TaskType) -> Predictions:
         prediction = _classes([(line, fields[columns["prediction"]]) for line, fields in body], problems)
     if problems:
         problems.sort(key=lambda p: int(p.where.removeprefix("row ")) if p.where else math.inf)
-        raise SubmissionError.of(problems, prefix="BAD_FORMAT:")
+        raise SubmissionError.of(_folded(problems), prefix="BAD_FORMAT:")
     return Predictions(score[index], None if prediction is None else prediction[index], notes)
+
+
+def _folded(problems: list[Problem]) -> list[Problem]:
+    """One problem for all of a kind, with how many rows have it and which: a fault in a program is in every row."""
+    kinds: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.code, problem.remedy), []).append(problem)
+    return [
+        some[0] if len(some) == 1 else replace(some[0], what=_counted(some), where=_rows_shown([p.where for p in some]))
+        for some in kinds.values()
+    ]
+
+
+def _counted(some: list[Problem]) -> str:
+    return f"{some[0].what} So it is in {len(some):,} rows, of which this is the first."
+
+
+def _rows_shown(places: list[str]) -> str:
+    """`rows 2-61, 70` for people, cut where there are many gaps."""
+    spans: list[list[int]] = []
+    for row in sorted({int(place.removeprefix("row ")) for place in places}):
+        if spans and row == spans[-1][1] + 1:
+            spans[-1][1] = row
+        else:
+            spans.append([row, row])
+    shown = [str(low) if low == high else f"{low}-{high}" for low, high in spans[:MAX_SPANS]]
+    return f"rows {', '.join(shown)}{', ...' if len(spans) > MAX_SPANS else ''}"
 
 
 def _refuse(code: str, what: str, remedy: str, where: str = "") -> SubmissionError:
@@ -97,7 +133,6 @@ def _screen(data: bytes, n: int) -> tuple[Problem, ...]:
         Problem(code, what, "It was read all the same.")
         for code, what, present in (
             ("BOM", "The file begins with a byte-order mark.", data.startswith(b"\xef\xbb\xbf")),
-            ("CRLF", "Lines end with CR LF.", b"\r\n" in data),
             ("QUOTED", "Fields are quoted.", b'"' in data),
         )
         if present
@@ -217,7 +252,5 @@ def _classes(cells: list[tuple[int, str]], problems: list[Problem]) -> npt.NDArr
     for line, cell in cells:
         if cell not in {"0", "1"}:
             what = f"The prediction '{printable(cell, 40)}' is neither 0 nor 1."
-            problems.append(
-                Problem("PREDICTION", what, "Apply your threshold: (score > 0.5).astype(int).", f"row {line}")
-            )
+            problems.append(Problem("PREDICTION", what, _WRITE_CLASS, f"row {line}"))
     return np.array([cell == "1" for _, cell in cells], dtype=np.int8)

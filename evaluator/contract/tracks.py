@@ -89,6 +89,11 @@ class Track(Frozen):
         return self
 
     @property
+    def shape(self) -> str:
+        """What its input looks like and what is asked: a program may do well on one shape and fail on another."""
+        return f"{self.chains}, {self.task}"
+
+    @property
     def labels_hash(self) -> str | None:
         """What the labels must hash to: their sha256, or their keyed hash where they are hidden."""
         return self.labels_hmac_sha256 if self.disclosure == "hidden" else self.sha256.labels

@@ -51,7 +51,13 @@ class Step(_Model):
 
 
 class Expectation(_Model):
-    """What one track will take, judged by two runs of different length on the machine of the check."""
+    """What one track will take, judged by runs of different length on the machine of the check.
+
+    Attributes:
+        seconds_range, memory_range_mb: between which values it may well be.
+        longest: rows of the longest run that it rests on.
+        thin: it rests on too little to rely on.
+    """
 
     track: Annotated[str, Field(max_length=64)]
     rows: int
@@ -59,6 +65,31 @@ class Expectation(_Model):
     limit_seconds: float
     memory_mb: float | None
     limit_mb: float
+    seconds_range: tuple[float, float]
+    memory_range_mb: tuple[float, float] | None
+    longest: int
+    thin: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether it will stay within the limits, at the upper end too."""
+        memory = self.memory_range_mb[1] if self.memory_range_mb else 0.0
+        return self.seconds_range[1] <= self.limit_seconds and memory <= self.limit_mb
+
+    @property
+    def time(self) -> str:
+        """For people: `12 s`, or `3 min to 2.5 h` where the ends differ as they are shown."""
+        return _between(*map(duration, self.seconds_range))
+
+    @property
+    def memory(self) -> str:
+        """For people; empty where it could not be had."""
+        return _between(*(f"{mb:,.0f} MB" for mb in self.memory_range_mb)) if self.memory_range_mb else ""
+
+    @property
+    def basis(self) -> str:
+        """What it rests on, for people."""
+        return f"{self.longest:,} rows" + (", too little to rely on" if self.thin else "")
 
 
 class Verdict(_Model):
@@ -100,9 +131,9 @@ class Verdict(_Model):
             lines += ["", "| passed | |", "|---|---|"]
             lines += [f"| {markdown(s.step)} | {markdown(s.outcome)} |" for s in self.steps]
         if self.forecast:
-            lines += ["", "| track | rows | time, about | limit | memory, about | limit |", "|---|--:|--:|--:|--:|--:|"]
-            lines += [_row(f) for f in self.forecast]
-            lines += ["", "Judged by two runs on the machine of this check; the benchmark's own may be quicker."]
+            lines += ["", "| track | rows | time, about | limit | memory, about | limit | judged by |"]
+            lines += ["|---|--:|--:|--:|--:|--:|---|", *map(_row, self.forecast)]
+            lines += ["", "Judged by runs on the machine of this check; the benchmark's own may be quicker."]
         if self.log and not self.passed:
             log = preformatted(self.log, 4000)
             lines += ["", "<details><summary>what the container printed, last lines</summary>", "", log, "</details>"]
@@ -115,11 +146,14 @@ def _told(finding: Finding) -> str:
 
 
 def _row(f: Expectation) -> str:
-    memory = "" if f.memory_mb is None else f"{f.memory_mb:,.0f} MB"
     return (
-        f"| {markdown(f.track)} | {f.rows:,} | {duration(f.seconds)} | {duration(f.limit_seconds)} | {memory} "
-        f"| {f.limit_mb:,.0f} MB |"
+        f"| {markdown(f.track)} | {f.rows:,} | {f.time} | {duration(f.limit_seconds)} | {f.memory} "
+        f"| {f.limit_mb:,.0f} MB | {f.basis} |"
     )
+
+
+def _between(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def duration(seconds: float) -> str:

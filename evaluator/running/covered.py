@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 
 import docker
@@ -14,6 +16,8 @@ from evaluator.running.engine import answering, is_podman
 from evaluator.running.output import look
 from evaluator.text import clean_path, printable
 
+HEAD = 64 * 1024
+"""Of the archive of a folder; its first two entries are in it."""
 MOUNTED = ("/data", "/output", "/tmp")  # noqa: S108 - a path inside the container
 
 
@@ -69,7 +73,13 @@ def _first(engine: docker.DockerClient, container: docker.models.containers.Cont
     url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/archive"
     with api.get(url, params={"path": path}, stream=True, timeout=api.timeout) as answer:
         answer.raise_for_status()
-        with tarfile.open(fileobj=answer.raw, mode="r|") as archive:
-            archive.next()  # the folder itself
-            first = archive.next()
-    return first.name.partition("/")[2] if first else ""
+        head = bytearray()
+        for chunk in answer.iter_content(HEAD):
+            head += chunk
+            if len(head) >= HEAD:
+                break
+    with suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(head)) as archive:
+        archive.next()  # the folder itself
+        if first := archive.next():
+            return first.name.partition("/")[2]
+    return ""

@@ -1,7 +1,7 @@
 """How much memory a container used at most: the kernel's own peak, less what is only page cache.
 
-The kernel keeps the peak of every control group, and the engine removes the group some milliseconds after the container's
-last process. It is read beside the run and once more when that ends, and told only where the last reading was made then.
+The kernel keeps the peak of every control group, and the engine removes the group some milliseconds after the last
+process of the container. It is read beside the run and once more when that ends, and told only where that was done.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def group_of(pid: int, container: str, *, proc: Path = Path("/proc"), mounts: Pa
             if container not in path:
                 continue
             if "memory" in controllers.split(","):
-                folder, names = mounts / "memory" / path.lstrip("/"), ("memory.max_usage_in_bytes", "memory.usage_in_bytes")
+                folder, names = (
+                    mounts / "memory" / path.lstrip("/"),
+                    ("memory.max_usage_in_bytes", "memory.usage_in_bytes"),
+                )
                 cache, shared = "total_cache", "total_shmem"
             elif number == "0":
                 folder, names = mounts / path.lstrip("/"), ("memory.peak", "memory.current")

@@ -1,4 +1,4 @@
-"""What programs ask of their surroundings: a name for the user, how many cores are theirs, output that is not held back."""
+"""What programs ask of their surroundings: who they run as, how many cores are theirs, whether output is held back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def environment(task: str, cpus: float, image: Iterable[str] = ()) -> dict[str, 
 
     Args:
         cpus: how many cores it may use.
-        image: the image's own environment, `NAME=value` each; its user, threads and buffering stay as its author set them.
+        image: the image's own environment, `NAME=value` each: user, threads and buffering stay as its author set them.
     """
     cores = str(max(int(cpus), 1))
     usual = {"USER": USER, "LOGNAME": USER, "PYTHONUNBUFFERED": "1", **dict.fromkeys(THREADS, cores)}

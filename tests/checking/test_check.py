@@ -70,21 +70,23 @@ def test_every_bad_row_is_told_with_its_remedy(build: Build, workspace: Workspac
     report = json.loads(done.stdout)
     assert done.returncode == 1
     assert report["code"] == "BAD_FORMAT:OUT_OF_RANGE"
-    assert len(report["problems"]) == 60
-    assert report["problems"][0]["where"] == "row 2"
+    [problem] = report["problems"]
+    assert problem["where"] == "rows 2-61"
+    assert "60 rows" in problem["what"] and "smoke (VH, classification)" in problem["what"]
 
 
 def test_an_invalid_file_is_told_without_an_engine(workspace: Workspace) -> None:
     path = workspace.submit("typo", "docker.io/me/x:1", licence="MIT")
     done = workspace.apb("check", str(path))
     assert done.returncode == 1
-    assert "line 4" in done.stderr and "FIELD_UNKNOWN" in done.stderr and "license" in done.stderr
+    assert "line 4" in done.stdout and "FIELD_UNKNOWN" in done.stdout and "license" in done.stdout
+    assert done.stderr == ""  # all of it goes where the rest goes, also into a file
 
 
 def test_an_unknown_track_is_told(workspace: Workspace) -> None:
     done = workspace.apb("check", str(workspace.submit("typo", "docker.io/me/x:1", tracks="[jian]")))
     assert done.returncode == 1
-    assert "jian" in done.stderr and "jain" in done.stderr
+    assert "jian" in done.stdout and "jain" in done.stdout
 
 
 def test_an_image_in_a_registry_is_pulled_by_digest(
@@ -237,7 +239,7 @@ def test_an_image_that_has_gone_is_the_submissions_fault(registry: LocalRegistry
     assert json.loads(done.stdout)["failed"] == {"gone on smoke": "IMAGE_NOT_FOUND"}
     told = workspace.apb("check", str(path))
     assert told.returncode == 1
-    assert "line 2" in told.stderr and "IMAGE_NOT_FOUND" in told.stderr and "Push the image" in told.stderr
+    assert "line 2" in told.stdout and "IMAGE_NOT_FOUND" in told.stdout and "Push the image" in told.stdout
 
 
 def test_a_layer_that_is_none_is_the_submissions_fault(registry: LocalRegistry, workspace: Workspace) -> None:
@@ -266,7 +268,7 @@ def test_a_registry_that_breaks_off_is_our_fault(registry: LocalRegistry, worksp
     assert "cannot be reached" in json.loads(done.stdout)["ours"]["torn"]
 
 
-def test_the_full_job_is_forecast_from_two_runs(build: Build, workspace: Workspace) -> None:
+def test_the_full_job_is_forecast_from_runs_of_different_length(build: Build, workspace: Workspace) -> None:
     slow = HONEST.replace("for row in", "import time\n        for row in").replace(
         "score = row", "time.sleep(0.001); score = row"
     )
@@ -277,6 +279,9 @@ def test_the_full_job_is_forecast_from_two_runs(build: Build, workspace: Workspa
     assert {"jain", "shehata", "harvey"} <= set(told)
     assert told["harvey"]["rows"] == 141_021
     assert 100 < told["harvey"]["seconds"] < 1000  # a millisecond a row, and what Python adds
+    low, high = told["harvey"]["seconds_range"]
+    assert low < told["harvey"]["seconds"] < high
+    assert told["harvey"]["longest"] > 2000  # as many as a quarter of its minute allows
     assert told["harvey"]["limit_seconds"] == 60
     [note] = [n for n in report["notes"] if n["code"] == "FORECAST"]
     assert "harvey" in note["what"]
@@ -321,3 +326,48 @@ def test_a_registry_that_is_down_is_nobodys_fault_but_ours(registry: LocalRegist
     assert workspace.apb("check", str(path)).returncode == 3
     assert workspace.evaluate().returncode == 3
     assert not list(Path(workspace.results).glob("*/smoke.json"))
+
+
+SHAPES = """
+    import csv, os
+    rows = list(csv.DictReader(open(os.environ["INPUT"])))
+    print("shape of", os.environ["TASK"], *rows[0])
+    def score(row):
+        if "light_sequence" in row:
+            return row["light_sequence"].index("J") / 100
+        return row["sequence"].count("R") / len(row["sequence"])
+    with open(os.environ["OUTPUT"], "w", newline="") as target:
+        table = csv.writer(target)
+        if os.environ["TASK"] == "regression":
+            table.writerow(["score"])
+        else:
+            table.writerow(["sequence_id", "prediction", "score"])
+        for row in rows:
+            table.writerow([row["sequence_id"], int(score(row) > 0.05), score(row)])
+"""
+
+
+def test_every_shape_that_an_entry_enters_is_tried_and_those_that_fail_are_named(
+    build: Build, workspace: Workspace
+) -> None:
+    image = build(
+        "shapes", SHAPES, "COPY predict.py /predict.py\nCOPY predict.py /model/weights.py\nVOLUME /model\n"
+        'CMD ["python3", "/predict.py"]\n',
+    )  # fmt: skip
+    path = workspace.submit("all-shapes", image, resources="{timeout_minutes: 1}")
+    report = json.loads(workspace.apb("check", str(path), "--json").stdout)
+    assert report["code"] == "EXIT_NONZERO"
+    told = [p["what"].partition(":")[0] for p in report["problems"]]
+    assert told == ["On smoke-paired (VH+VL, classification)", "On smoke-vhh (VHH, regression)"]
+    assert "shape of classification sequence_id sequence light_sequence" in report["log"]  # printed before it failed
+    passed = {step["step"] for step in report["steps"]}
+    assert {"run on smoke", "run on smoke-vhh-classes"} <= passed
+    assert not {note["code"] for note in report["notes"]} & {"CRLF"}
+    [hidden] = [note for note in report["notes"] if note["code"] == "HIDDEN_FILES"]
+    assert "VOLUME /model" in hidden["what"] and "weights.py" in hidden["what"]
+
+    path = workspace.submit("heavy-shapes", image, tracks="[harvey]", resources="{timeout_minutes: 1}")
+    report = json.loads(workspace.apb("check", str(path), "--json").stdout)
+    assert report["passed"] and set(report["metrics"]) == {"smoke-vhh-classes"}
+    [harvey] = report["forecast"]
+    assert harvey["longest"] == 141_021 and not harvey["thin"]

@@ -59,8 +59,9 @@ def bits(value: float) -> bytes:
 # --- what is accepted ------------------------------------------------------------------------------------------------
 
 
-def test_plain_file_is_read_without_notes() -> None:
-    found = table(GOOD)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CR LF, as Python's csv module writes it"])
+def test_plain_file_is_read_without_notes(end: str) -> None:
+    found = table(GOOD.replace("\n", end))
     assert found.score.tolist() == [0.125, 0.875, 0.5]
     assert found.score.dtype == np.float64
     assert found.prediction is not None
@@ -72,7 +73,6 @@ def test_plain_file_is_read_without_notes() -> None:
     ("text", "note"),
     [
         ("\ufeff" + GOOD, "BOM"),
-        (GOOD.replace("\n", "\r\n"), "CRLF"),
         (GOOD.replace("a1,0,0.125", '"a1","0","0.125"'), "QUOTED"),
         (GOOD.replace("sequence_id", '"sequence_id"'), "QUOTED"),
     ],
@@ -86,7 +86,7 @@ def test_unambiguous_oddities_are_read_with_a_note(text: str, note: str) -> None
 def test_all_oddities_at_once_are_read_with_all_notes() -> None:
     quoted = "\r\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in GOOD.splitlines())
     found = table("\ufeff" + quoted)
-    assert {n.code for n in found.notes} == {"BOM", "CRLF", "QUOTED"}
+    assert {n.code for n in found.notes} == {"BOM", "QUOTED"}
     assert found.score.tolist() == [0.125, 0.875, 0.5]
 
 
@@ -307,14 +307,19 @@ def test_all_problems_are_reported_in_the_order_of_the_file() -> None:
     assert all(p.remedy for p in error.problems)
 
 
-def test_first_ten_problems_are_shown_and_the_rest_counted() -> None:
+def test_one_fault_in_many_rows_is_told_once_with_its_count_and_rows() -> None:
     ids = tuple(f"s{i}" for i in range(25))
-    error = refusal(HEADER + "".join(f"{i},0,nan\n" for i in ids), ids)
-    assert len(error.problems) == 25
-    assert str(error).count("[NAN]") == 10
-    assert "row 11:" in str(error)
-    assert "row 12:" not in str(error)
-    assert "15 more" in str(error)
+    error = refusal(HEADER + "".join(f"{i},{'FALSE' if k % 2 else 'TRUE'},0.5\n" for k, i in enumerate(ids)), ids)
+    [problem] = error.problems
+    assert (problem.code, problem.where) == ("PREDICTION", "rows 2-26")
+    assert "'TRUE'" in problem.what and "25 rows" in problem.what
+    assert "as.integer" in problem.remedy and "astype(int)" in problem.remedy
+
+    error = refusal(HEADER + "".join(f"{i},0,{'nan' if k % 3 else '0.5'}\n" for k, i in enumerate(ids)), ids)
+    [problem] = error.problems
+    assert "16 rows" in problem.what
+    assert problem.where == "rows 3-4, 6-7, 9-10, 12-13, 15-16, 18-19, ..."
+    assert "row 2:" not in str(error)
 
 
 # --- anything at all -------------------------------------------------------------------------------------------------

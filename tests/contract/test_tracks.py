@@ -10,7 +10,7 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.task_types import KINDS
 from evaluator.contract.tracks import Track, load_all
 from evaluator.errors import EvaluatorError
+from scripts import make_practice_tracks
 from tests.conftest import ROOT
 
 PUBLIC = ROOT / "test_data"
@@ -404,10 +405,25 @@ def test_labels_and_notes_beside_the_sequences_never_leave(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("track_id", PRACTICE)
-def test_single_chain_input_has_the_two_columns_of_the_contract(track_id: str) -> None:
+def test_input_has_the_columns_of_the_contract(track_id: str) -> None:
     header, *lines = loaded(track_id).sequences.blinded(1).files["sequences.csv"].decode().splitlines()
-    assert header == "sequence_id,sequence"
-    assert all(re.fullmatch(r"[0-9a-f]{12},[A-Z]+", line) for line in lines)
+    paired = load_all(TRACKS)[track_id].chains == "VH+VL"
+    assert header == "sequence_id,sequence" + ",light_sequence" * paired
+    assert all(re.fullmatch(r"[0-9a-f]{12},[A-Z]+" + ",[A-Z]+" * paired, line) for line in lines)
+
+
+def test_there_is_a_practice_track_for_every_shape_that_a_track_can_have() -> None:
+    tracks = load_all(TRACKS).values()
+    chains = get_args(Track.model_fields["chains"].annotation)
+    every = {f"{chain}, {task}" for chain in chains for task in KINDS}
+    assert {t.shape for t in tracks if t.purpose == "practice"} == every
+
+
+def test_the_practice_tracks_are_made_the_same_every_time(tmp_path: Path) -> None:
+    for name, rows in make_practice_tracks.tracks().items():
+        make_practice_tracks.write(rows, tmp_path / name)
+        for file in ("sequences.csv", "labels.csv"):
+            assert (tmp_path / name / file).read_bytes() == (PUBLIC / name / file).read_bytes()
 
 
 def test_paired_input_has_the_light_chain_beside_its_heavy_chain(tmp_path: Path) -> None:

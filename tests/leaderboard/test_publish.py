@@ -28,6 +28,10 @@ def test_failed_not_run_and_zero_are_three_things(workspace: Workspace) -> None:
     assert columns["failure"] == [None, None, "TIMEOUT", None]
     html = (site / "tracks" / "jain" / "index.html").read_text()
     assert "TIMEOUT" in html and "not run yet" in html and "0.000" in html
+    page = (site / "submissions" / "fails" / "index.html").read_text()
+    assert "not done within timeout_minutes; what to do: be faster, or ask for more" in page
+    html = (site / "tracks" / "vhh48" / "index.html").read_text()
+    assert "Too few rows to rank" in html and "positives" not in html  # there are none where the truth is a number
 
 
 def test_two_builds_are_the_same_bytes(workspace: Workspace) -> None:

@@ -269,7 +269,7 @@ def test_the_command_says_it_and_exits(clone: Path, workspace: Workspace) -> Non
     put("README.md", "evil")(clone)
     commit(clone, "bad")
     bad = workspace.apb(*arguments)
-    assert bad.returncode == 1 and "README.md" in bad.stderr
+    assert bad.returncode == 1 and "README.md" in bad.stdout
     assert workspace.apb("gate", "--base", "nowhere", "--author", "eve", "--clone", str(clone)).returncode == 2
     assert workspace.apb("gate", "--base", "--output=x", "--author", "eve", "--clone", str(clone)).returncode == 2
     assert workspace.apb(*arguments[:-4], "--author", "../x", "--clone", str(clone)).returncode == 2
