@@ -14,7 +14,7 @@ from evaluator.contract.labels import KEY_FILE
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import UsageError
-from evaluator.files import write_bytes
+from evaluator.files import all_or_nothing, write_bytes
 from evaluator.preparing.sources import SOURCES, Prepared, read_table, unfit
 from evaluator.settings import Repository
 
@@ -43,9 +43,19 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
                 f"{source} gives {name} with sha256 {hashes[name]}, but {track.id} is {expected}. Another version of "
                 "the source?"
             )
-    for name, content in files.items():
-        write_bytes(hidden / track.id / f"{name}.csv", content, mode=0o600)
+    folder = hidden / track.id
+    paths = {folder / f"{name}.csv": content for name, content in files.items()}
+    with all_or_nothing(hidden, folder, *paths):
+        _private(hidden, folder)
+        for path, content in paths.items():
+            write_bytes(path, content, mode=0o600)
     return made, hashes
+
+
+def _private(*folders: Path) -> None:
+    """Make folders that nobody else can enter, where they are not there."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repository) -> Path:
@@ -73,11 +83,9 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     labels = table[["sequence_id", KINDS[task].truth, *(["family"] if "family" in table else [])]]
     made = Prepared(table[["sequence_id", *chains]], labels)
     sequences_csv, labels_csv = made.as_bytes()
-    key = _key(hidden)
     content = {
         **_description(track_id, task, len(table), chains),
         "sha256": {"sequences": hashlib.sha256(sequences_csv).hexdigest()},
-        "labels_hmac_sha256": hmac.new(key, labels_csv, hashlib.sha256).hexdigest(),
     }
     if KINDS[task].has_classes:
         if not set(table["label"]) <= {"0", "1"}:
@@ -87,9 +95,13 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     if "family" in table:
         content["families"] = "To be written: how the column family was made."
     Track.model_validate(content)
-    write_bytes(hidden / track_id / "sequences.csv", sequences_csv, mode=0o600)
-    write_bytes(hidden / track_id / "labels.csv", labels_csv, mode=0o600)
-    write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110).encode())
+    folder = hidden / track_id
+    with all_or_nothing(hidden, hidden / KEY_FILE, folder, path):
+        _private(hidden, folder)
+        content["labels_hmac_sha256"] = hmac.new(_key(hidden), labels_csv, hashlib.sha256).hexdigest()
+        write_bytes(folder / "sequences.csv", sequences_csv, mode=0o600)
+        write_bytes(folder / "labels.csv", labels_csv, mode=0o600)
+        write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110).encode())
     return path
 
 

@@ -42,7 +42,8 @@ def merged(repository: Repository, hub: GitHub) -> list[Intake]:
         return pulls[0].login if pulls else None
 
     known = intake.read(repository.intake)
-    return [*known, *merged_since(repository.root, known, login_of)]
+    new, gone = merged_since(repository.root, known, login_of), intake.are_erased(known)
+    return [*known, *(line for line in new if line.id not in gone)]
 
 
 def merged_since(root: Path, known: Sequence[Intake], login_of: LoginOf) -> list[Intake]:

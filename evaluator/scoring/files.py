@@ -54,7 +54,7 @@ def _bytes(path: Path) -> bytes:
                 return stream.read(MAX_OUTPUT_BYTES + 1)
         with path.open("rb") as plain:
             return plain.read(MAX_OUTPUT_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except (FileNotFoundError, NotADirectoryError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SubmissionError("NO_OUTPUT", f"{path} cannot be read: {error}", "Name a .csv or .csv.gz file.") from error
 
 
