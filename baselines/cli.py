@@ -321,7 +321,10 @@ def _shown(value: object) -> str:
 def main() -> NoReturn:
     """Run `apb-zoo`; errors become a message and an exit status here, and nowhere else."""
     try:
-        app.main(standalone_mode=False)
+        try:
+            app.main(standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -334,6 +337,7 @@ def main() -> NoReturn:
         click.echo(f"apb-zoo: {error}", err=True)
         sys.exit(3)
     except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be written goes nowhere
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"apb-zoo: {error.strerror or error}{where}", err=True)
         sys.exit(3)

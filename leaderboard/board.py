@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from evaluator.contract import references
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS
-from evaluator.contract.tracks import Track
+from evaluator.contract.tracks import Track, names
 from evaluator.errors import SubmissionError
 from evaluator.integrity.contamination import trained_on
 from evaluator.store.schemas import Pairs, Result, Standing, Standings, Value
@@ -88,7 +88,7 @@ def board(
     rows = []
     for entry in entries:
         result = results.get(entry.id)
-        if entry.withdrawn or not (result or entry.tracks is None or track.id in entry.tracks):
+        if entry.withdrawn or not (result or (not track.retired and names(entry, track))):
             continue
         status = result.status if result else "not_run"
         standing = ranked.get(entry.id)

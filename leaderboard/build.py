@@ -8,9 +8,10 @@ import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from evaluator.contract import submissions as submission_files
@@ -79,25 +80,37 @@ def build(repository: Repository, *, submissions: Path, results: Path, out: Path
 @contextmanager
 def _beside(action: Callable[..., object], *arguments: object) -> Iterator[None]:
     """Do a part of the work in a process of its own."""
-    process = multiprocessing.get_context("fork").Process(target=action, args=arguments)
+    context = multiprocessing.get_context("fork")
+    faults, to_us = context.Pipe(duplex=False)
+    process = context.Process(target=_telling, args=(to_us, action, *arguments))
     process.start()
+    to_us.close()
     try:
         yield
     except BaseException:
         process.terminate()
         raise
+    else:
+        with suppress(EOFError):  # it has nothing to tell
+            raise faults.recv()
     finally:
         process.join()
+        faults.close()
     if process.exitcode:
-        raise EvaluatorError("A part of the site could not be written; the reason stands above.", "Publish again.")
+        raise EvaluatorError("A part of the site could not be written.", "Publish again.")
+
+
+def _telling(to_first: Connection, action: Callable[..., object], *arguments: object) -> None:
+    """Hand what goes wrong to the first process, which tells it in one line, as everything else."""
+    try:
+        action(*arguments)
+    except (OSError, EvaluatorError) as error:
+        to_first.send(error)
 
 
 def _write_data(folder: Path, read: Callable[[], Content]) -> None:
-    try:
-        site = read()
-    except EvaluatorError:
-        return  # the first process has found the same, and says it
-    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history))
+    site = read()
+    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history, site.erased))
     (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
 
 
@@ -105,7 +118,8 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
     store = Results(results)
     records, history = store.all(), store.history()
     entries = _entries(submissions)
-    _require_all(entries, records, history, out)
+    erased = store.erased()
+    _require_all(entries, records, history, out, {e.submission for e in erased})
     by_submission: dict[str, dict[str, Result]] = {}
     by_track: dict[str, dict[str, Result]] = {}
     for record in records:
@@ -119,7 +133,7 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
         boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
-    return Content(boards, entries, by_submission, history, repository.settings.site_url)
+    return Content(boards, entries, by_submission, history, repository.settings.site_url, erased)
 
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:
@@ -144,8 +158,10 @@ def _entries(folder: Path) -> list[Submission]:
     return found
 
 
-def _require_all(entries: list[Submission], records: list[Result], history: list[Change], out: Path) -> None:
-    """No entry that was published once may vanish."""
+def _require_all(
+    entries: list[Submission], records: list[Result], history: list[Change], out: Path, erased: set[str]
+) -> None:
+    """No entry that was published once may vanish, but for those that were erased."""
     before = {r.submission for r in records} | {c.submission for c in history}
     index = out / "data" / "v1" / "index.json"
     if index.is_file():
@@ -153,9 +169,10 @@ def _require_all(entries: list[Submission], records: list[Result], history: list
             before |= set(json.loads(index.read_text())["submissions"])
         except (ValueError, KeyError, TypeError) as error:
             raise EvaluatorError(f"{index} is not valid.", f"Remove {out} and publish again.") from error
-    gone = sorted(before - {e.id for e in entries})
+    gone = sorted(before - {e.id for e in entries} - erased)
     if gone:
         raise EvaluatorError(
             f"{len(gone)} published entries have no valid submission file any more: {', '.join(gone[:5])}.",
-            "Restore them; to take one back, add a line 'withdrawn: why' to its file.",
+            f"Restore their files from git (git log -p -- submissions/{gone[0]}.yaml); to take one back, add a line "
+            "'withdrawn: why' to its file; where the law asks for it to be gone: apb erase.",
         )

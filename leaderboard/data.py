@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS, task_of
 from evaluator.contract.tracks import Track
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
-from evaluator.store.schemas import Change, Pairs, Result
+from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
 
-DATA_VERSION = "1.1"
+DATA_VERSION = "1.2"
 Column = list[str | float | int | None]
 
 
@@ -44,6 +44,7 @@ class Index(Frozen):
     tracks: list[Track]
     submissions: list[str] = Field(description="Every id ever; none is used twice")
     withdrawn: list[str]
+    erased: list[Erased] = Field(default=[], description="Entries of which nothing is left; their ids are not in use")
     metrics: dict[str, MetricInfo]
 
 
@@ -89,6 +90,7 @@ def files(
     entries: list[Submission],
     results: Mapping[str, Mapping[str, Result]],
     history: list[Change],
+    erased: Sequence[Erased] = (),
 ) -> Iterable[tuple[str, bytes]]:
     """Every file of `data/v1/` by its path there.
 
@@ -103,6 +105,7 @@ def files(
         tracks=[b.track for b in boards],
         submissions=[e.id for e in entries],
         withdrawn=[e.id for e in entries if e.withdrawn],
+        erased=list(erased),
         metrics={
             name: MetricInfo(title=m.title, task=task_of(name), higher_is_better=m.higher_is_better)
             for name, m in METRICS.items()

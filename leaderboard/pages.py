@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
-from evaluator.store.schemas import Change, Result
+from evaluator.store.schemas import Change, Erased, Result
 from leaderboard import compare, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
@@ -53,6 +53,7 @@ class Content:
     results: Mapping[str, Mapping[str, Result]]
     history: list[Change]
     url: str
+    erased: Sequence[Erased] = ()
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -65,13 +66,22 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
         yield from _track_files(board, page)
         yield page("dataset.html", f"datasets/{board.track.id}/index.html", board=board)
         yield f"compare/{board.track.id}.js", compare.script(board)
+        for former in board.track.formerly:
+            yield page("moved.html", f"tracks/{former}/index.html", track=board.track, former=former)
     yield from _submission_files(site, page)
     yield page("compare.html", "compare/index.html", prepared=[(b, compare.against_best(b)) for b in site.boards])
     yield page("methods.html", "methods/index.html", coverage=_coverage())
     form = json.dumps(schema(SCHEMAS["submission"])).replace("<", "\\u003c")
     yield page("submit.html", "submit/index.html", schema=form)
     days = news.by_day(latest[:HISTORY])
-    yield page("history.html", "history/index.html", days=days, changes=SCORER_CHANGES, left=len(site.history))
+    yield page(
+        "history.html",
+        "history/index.html",
+        days=days,
+        changes=SCORER_CHANGES,
+        left=len(site.history),
+        erased=site.erased,
+    )
     yield page("data.html", "data/index.html", schemas=sorted(SCHEMAS))
     yield page("cite.html", "cite/index.html", url=site.url, year=_year(site.history))
     yield page("404.html", "404.html")
@@ -192,7 +202,7 @@ def _across(boards: list[Board]) -> list[tuple[Submission, dict[str, int | None]
     tiers: dict[str, dict[str, int | None]] = {}
     entries = {}
     for board in boards:
-        if board.track.purpose != "benchmark" or board.track.ranked != "tiers":
+        if board.track.purpose != "benchmark" or board.track.ranked != "tiers" or board.track.retired:
             continue
         for row in board.rows:
             if row.standing:

@@ -114,11 +114,11 @@ def _lock(repository: Repository, path: Path, entry: Submission, image: Image, v
 
 def _known_tracks(repository: Repository, entry: Submission) -> None:
     known = tracks.load_all(repository.tracks)
-    if unknown := [t for t in entry.tracks or () if t not in known]:
+    if unknown := [t for t in entry.tracks or () if t not in known and t not in tracks.former_ids(known.values())]:
         raise SubmissionError(
             "FIELD_VALUE",
             f"'tracks' names {', '.join(unknown)}.",
-            f"Known are: {', '.join(t.id for t in known.values() if t.purpose == 'benchmark')}.",
+            f"Known are: {', '.join(t.id for t in known.values() if t.purpose == 'benchmark' and not t.retired)}.",
         )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -71,7 +72,10 @@ def main() -> NoReturn:
     """Run `apb`; the one place where errors become messages."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app.main(standalone_mode=False)
+        try:
+            app.main(standalone_mode=False)
+        finally:
+            sys.stdout.flush()  # what cannot be written is told here, not when Python ends
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
@@ -82,6 +86,7 @@ def main() -> NoReturn:
         click.echo(f"apb: {printable(str(error), 4000, keep=chr(10))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder that cannot be written: never a submission's fault
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be written goes nowhere
         click.echo(f"apb: {printable(told(error), 1000)}", err=True)
         sys.exit(EvaluatorError.exit_code)
     sys.exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,6 +119,17 @@ def load_data(track: Track, hidden: Path) -> TrackData | None:
     return found.data if found else None
 
 
+def open_to_others(hidden: Path, files: Iterable[TrackFiles]) -> list[Path]:
+    """The key, and labels of hidden tracks, that other users of this machine can read.
+
+    Args:
+        files: of the tracks to look at.
+    """
+    secret = [one.folder / "labels.csv" for one in files if one.track.disclosure == "hidden"]
+    found = [path for path in [hidden / KEY_FILE, *secret] if path.is_file()]
+    return [path for path in found if path.stat().st_mode & 0o077 and path.parent.stat().st_mode & 0o077]
+
+
 def _key(hidden: Path) -> bytes:
     """The maintainer's key for the hashes of hidden labels.
 
@@ -148,7 +160,8 @@ def _read(path: Path, expected: str | None, key: bytes | None = None) -> tuple[b
         )
         raise EvaluatorError(
             f"{path} ({'hmac-' if key else ''}sha256 {found}) {state}; scores on other data would not be comparable.",
-            "Restore the file, or declare a new version of the track.",
+            "Restore the file from your copy. Where it was meant to change: corrected labels get their new hash in the "
+            "track file, other rows are a new track (docs/maintaining.md, Runbook).",
         )
     return data, found
 

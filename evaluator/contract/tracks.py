@@ -46,6 +46,10 @@ class Track(Frozen):
     title: str
     summary: str
     purpose: Literal["benchmark", "practice"] = "benchmark"
+    retired: str | None = Field(default=None, min_length=1)
+    """Why it is closed: nothing is run on it any more, and its board stays as it is."""
+    formerly: tuple[str, ...] = ()
+    """Ids that it had before: entries that name one of them take part in it."""
     assay: str
     species: str
     chains: Literal["VH", "VH+VL", "VHH"]
@@ -108,7 +112,19 @@ def load_all(folder: Path) -> dict[str, Track]:
     tracks = [_load(path) for path in sorted(folder.glob("*.yaml"))]
     if not tracks:
         raise EvaluatorError(f"{folder} holds no track.", "Name the benchmark's clone with --root.")
-    return {t.id: t for t in sorted(tracks, key=lambda t: (t.purpose, t.id))}
+    found = {t.id: t for t in sorted(tracks, key=lambda t: (t.purpose, t.id))}
+    names = [*found, *(name for t in tracks for name in t.formerly)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise EvaluatorError(
+            f"In {folder} more than one track is or was called {', '.join(twice)}.",
+            "A track's id is never used again; correct `id` or `formerly`.",
+        )
+    return found
+
+
+def former_ids(tracks: Iterable[Track]) -> dict[str, str]:
+    """What tracks were called before, and what each is called now."""
+    return {name: track.id for track in tracks for name in track.formerly}
 
 
 def _load(path: Path) -> Track:
@@ -119,10 +135,15 @@ def _load(path: Path) -> Track:
 
 
 def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Track]:
-    """The tracks that a submission takes part in: those it names, else all; practice tracks are for every entry.
+    """The open tracks that a submission takes part in: those it names, else all; practice tracks are for every entry.
 
     A classification entry serves regression tracks too: its score is compared by rank.
     """
     if submission.withdrawn:
         return []
-    return [t for t in tracks if t.purpose == "practice" or submission.tracks is None or t.id in submission.tracks]
+    return [t for t in tracks if not t.retired and (t.purpose == "practice" or names(submission, t))]
+
+
+def names(submission: Submission, track: Track) -> bool:
+    """Whether a submission names a track, by its id or a former one; one that names none names all."""
+    return submission.tracks is None or not {track.id, *track.formerly}.isdisjoint(submission.tracks)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ from evaluator.contract.tracks import Track
 from evaluator.contract.work import Limits, run_key
 from evaluator.errors import BenchmarkError, EvaluatorError, SubmissionError
 from evaluator.files import whole_lines
-from evaluator.integrity import disclosure, freshness, signing
+from evaluator.integrity import disclosure, erasure, freshness, signing
 from evaluator.scoring import metrics
 from evaluator.scoring.scored import Scored
 from evaluator.settings import Repository
@@ -61,6 +62,8 @@ def examine(
     yield from _chain(results)
     yield from _signature(results, repository)
     yield from _side_files(repository, results)
+    with suppress(EvaluatorError):  # a file that cannot be read has been told of
+        yield from _erased(repository, results)
     yield from _rankings(repository, results)
     yield from _site(site, rebuild)
     if hidden and not hidden.is_dir():
@@ -87,13 +90,24 @@ def _records(repository: Repository, results: Results, found: list[Result]) -> I
         lock = results.lock(record.submission, record.image.reference)
         if record.status == "ok" and lock and lock.digest != record.image.digest:
             moved.append(name)
-        if _other_data(record, known.get(record.track)):
+        if record.track not in tracks.former_ids(known.values()) and _other_data(record, known.get(record.track)):
             stale.append(name)
     yield from _told(faults, f"{len(found)} records fit the schema, their places and their own keys")
+    yield from _dates(found)
     if moved:
         yield Check("unknown", f"records of another image than is locked now: {', '.join(moved[:SHOWN])}")
     if stale:
         yield Check("unknown", f"records on other data than the track files name now: {', '.join(stale[:SHOWN])}")
+
+
+def _dates(records: list[Result]) -> Iterator[Check]:
+    """Whether the clock that dated the records was right, as far as this one can tell."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    ahead = [f"{r.submission} on {r.track} ({r.evaluated_at})" for r in records if r.evaluated_at > tomorrow]
+    if ahead:
+        yield Check(
+            "unknown", f"when {len(ahead)} records were made, in the future by this clock: {', '.join(ahead[:SHOWN])}"
+        )
 
 
 def _record(record: Result, path: Path) -> Iterator[str]:
@@ -144,10 +158,11 @@ def _chain(results: Results) -> Iterator[Check]:
         before = hashlib.sha256(line).hexdigest()
         last[link.record] = link.sha256
         told |= {link.history} - {None}
+    faults += erasure.settle(results, last)
     there = {p.relative_to(results.folder).as_posix(): p for p in results.chained_files()}
     for name, expected in last.items():
         if name not in there:
-            faults.append(f"{name} was recorded and has vanished")
+            faults.append(f"{name} was recorded and has vanished: restore it from git, or apb erase its entry")
         elif hashlib.sha256(there[name].read_bytes()).hexdigest() != expected:
             faults.append(f"{name} is not as it was recorded")
     yield from _told(faults, f"the chain of {len(lines)} lines is whole, and {len(last)} files are as it says")
@@ -160,7 +175,7 @@ def _chain(results: Results) -> Iterator[Check]:
 def _history(results: Results, told: set[str]) -> Iterator[Check]:
     """Every line of history that the chain names is there, and no other since it names them."""
     written = [hashlib.sha256(line).hexdigest() for line in whole_lines(results.history_file)]
-    gone = told - set(written)
+    gone = told - set(written) - erasure.lines_taken_out(results)
     faults = [f"{len(gone)} lines of the history were changed or removed"] if gone else []
     known = [k for k, line in enumerate(written) if line in told]
     added = [k + 1 for k, line in enumerate(written) if line not in told and known and k > known[0]]
@@ -169,6 +184,17 @@ def _history(results: Results, told: set[str]) -> Iterator[Check]:
     yield from _told(faults, f"the {len(written)} lines of the history are as the chain says")
     if written and not known:
         yield Check("unknown", "the history: it was written before the chain told of it")
+
+
+def _erased(repository: Repository, results: Results) -> Iterator[Check]:
+    """Whether anything is left of the entries that were erased."""
+    erased = sorted(erasure.tombstones(results))
+    left = {entry: found for entry in erased if (found := erasure.remains(repository, results, entry))}
+    if erased:
+        faults = [
+            f"{entry} was erased, and is in {', '.join(found)}: apb erase it again" for entry, found in left.items()
+        ]
+        yield from _told(faults, f"nothing is left of {len(erased)} erased entries but their ids")
 
 
 def _signature(results: Results, repository: Repository) -> Iterator[Check]:
@@ -187,7 +213,7 @@ def _signature(results: Results, repository: Repository) -> Iterator[Check]:
 def _side_files(repository: Repository, results: Results) -> Iterator[Check]:
     """Standings, pairs, history and intake can at least be read."""
     faults = []
-    readers: list[Callable[[], object]] = [results.history, lambda: intake.read(repository.intake)]
+    readers: list[Callable[[], object]] = [results.history, results.erased, lambda: intake.read(repository.intake)]
     for track in tracks.load_all(repository.tracks):
         readers += [partial(results.standings, track), partial(results.pairs, track)]
     for read in readers:

@@ -17,7 +17,7 @@ from evaluator.contract.models import is_id
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError, UsageError
-from evaluator.files import write_bytes
+from evaluator.files import all_or_nothing, write_bytes
 from evaluator.preparing.sources import SOURCES, Prepared
 from evaluator.settings import Repository
 from evaluator.text import printable
@@ -51,9 +51,19 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
                 f"{source} gives {name} with sha256 {hashes[name]}, but {track.id} is {expected}. Another version of "
                 "the source?"
             )
-    for name, content in files.items():
-        write_bytes(hidden / track.id / f"{name}.csv", content, mode=0o600)
+    folder = hidden / track.id
+    paths = {folder / f"{name}.csv": content for name, content in files.items()}
+    with all_or_nothing(hidden, folder, *paths):
+        _private(hidden, folder)
+        for path, content in paths.items():
+            write_bytes(path, content, mode=0o600)
     return made, hashes
+
+
+def _private(*folders: Path) -> None:
+    """Make folders that nobody else can enter, where they are not there."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repository) -> Path:
@@ -78,10 +88,13 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
         raise UsageError(error.what, error.remedy) from error
     sequences_csv, labels_csv = made.as_bytes()
     content["sha256"] = {"sequences": hashlib.sha256(sequences_csv).hexdigest()}
-    content["labels_hmac_sha256"] = hmac.new(_key(hidden), labels_csv, hashlib.sha256).hexdigest()
-    write_bytes(hidden / track_id / "sequences.csv", sequences_csv, mode=0o600)
-    write_bytes(hidden / track_id / "labels.csv", labels_csv, mode=0o600)
-    write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110).encode())
+    folder = hidden / track_id
+    with all_or_nothing(hidden, hidden / KEY_FILE, folder, path):
+        _private(hidden, folder)
+        content["labels_hmac_sha256"] = hmac.new(_key(hidden), labels_csv, hashlib.sha256).hexdigest()
+        write_bytes(folder / "sequences.csv", sequences_csv, mode=0o600)
+        write_bytes(folder / "labels.csv", labels_csv, mode=0o600)
+        write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110).encode())
     return path
 
 

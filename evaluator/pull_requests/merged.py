@@ -43,7 +43,8 @@ def merged(repository: Repository, hub: GitHub) -> list[Intake]:
         return min(pulls, key=lambda p: p.merge_sha != commit, default=None)  # whose last commit it is, before others
 
     known = [_numbered(line, pull_of) for line in intake.read(repository.intake)]
-    return [*known, *merged_since(repository.root, known, pull_of)]
+    new, gone = merged_since(repository.root, known, pull_of), intake.are_erased(known)
+    return [*known, *(line for line in new if line.id not in gone)]
 
 
 def _numbered(line: Intake, pull_of: PullOf) -> Intake:

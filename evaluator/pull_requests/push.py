@@ -93,18 +93,17 @@ def rejoin(repository: Repository, theirs: str) -> list[str]:
     ours = git(root, "rev-parse", "HEAD").decode().strip()
     start = git(root, "merge-base", ours, theirs).decode().strip()
     changed = _names(root, start, ours)
-    if other := [name for name in changed if not name.startswith(PATHS)]:
-        raise EvaluatorError(
-            f"These commits change more than records, such as {printable(other[0], 120)}, and others have recorded "
-            "something meanwhile.",
-            "Push those changes by a pull request of their own, then run this again.",
-        )
+    _require_joinable(root, start, ours, changed)
     message = git(root, "log", "-1", "--format=%s", ours).decode().strip()
     lines = intake.read(repository.intake)
     git(root, "reset", "--quiet", "--keep", theirs)
     told = []
+    known = intake.read(repository.intake)
+    gone = {erased.submission for erased in results.erased()} | intake.are_erased(known)
     for name in changed:
-        if match := _RECORD.fullmatch(name):
+        if Path(name).parent.name in gone:
+            told.append(f"{Path(name).parent.name} was erased by others; nothing of it is recorded")
+        elif match := _RECORD.fullmatch(name):
             record = Result.model_validate_json(git(root, "show", f"{ours}:{name}"))
             before = results.get(match[1], match[2])
             both = before and _blob(root, start, name) != _blob(root, theirs, name)
@@ -118,19 +117,33 @@ def rejoin(repository: Repository, theirs: str) -> list[str]:
                 write_bytes(root / name, lock)
             elif (root / name).read_bytes() != lock:
                 told.append(f"{Path(name).parent.name} was locked by others to another image; theirs stays")
-    known = intake.read(repository.intake)
-    if new := [line for line in lines if line not in known]:
+    if new := [line for line in lines if line not in known and line.id not in gone]:
         intake.write(repository.intake, [*known, *new])
     commit(repository, message)
     return told
 
 
+def _require_joinable(root: Path, start: str, ours: str, changed: list[str]) -> None:
+    """Refuse what cannot be done once more on top of others' commits."""
+    if other := [name for name in changed if not name.startswith(PATHS)]:
+        raise EvaluatorError(
+            f"These commits change more than records, such as {printable(other[0], 120)}, and others have recorded "
+            "something meanwhile.",
+            "Push those changes by a pull request of their own, then run this again.",
+        )
+    if _names(root, start, ours, "D") or "leaderboard/results/erased.jsonl" in changed:
+        raise EvaluatorError(
+            "These commits erase an entry or delete records, and others have recorded something meanwhile.",
+            "Take them back (git reset --hard FETCH_HEAD), and run apb erase again on top of theirs.",
+        )
+
+
 _RECORD = re.compile(rf"leaderboard/results/({ID})/({ID})\.json")
 
 
-def _names(root: Path, start: str, end: str) -> list[str]:
-    """Files that differ between two commits and that the second one has."""
-    options = ("--name-only", "-z", "--no-renames", "--diff-filter=AM")
+def _names(root: Path, start: str, end: str, kinds: str = "AM") -> list[str]:
+    """Files that differ between two commits: added to the second or modified there, or (`D`) deleted."""
+    options = ("--name-only", "-z", "--no-renames", f"--diff-filter={kinds}")
     found = git(root, "diff", *options, start, end).decode("utf-8", "surrogateescape")
     return [name for name in found.split("\0") if name]
 

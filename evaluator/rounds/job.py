@@ -99,6 +99,6 @@ def find_tracks(job: Job) -> RoundTracks:
             continue
         if files:
             found.files.append(files)
-        else:
+        elif not track.retired:
             found.no_data.append(track.id)
     return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+from evaluator.contract.labels import open_to_others
 from evaluator.contract.task_types import METRICS
 from evaluator.contract.work import NOTHING_RAN, Finished
 from evaluator.errors import EngineError, SubmissionError
@@ -73,7 +74,10 @@ class Round:
         for track_id, why in found.unfit.items():
             say(f"{track_id} is left out: {why}")
         self.summary.reaped = self.machinery.reap()
-        job.state.drop_old_logs(self.settings.log_days)
+        for path in open_to_others(job.hidden, found.files):
+            say(f"{path} can be read by other users of this machine: chmod 600 {path}; chmod 700 {path.parent}")
+        if odd := job.state.drop_old_logs(self.settings.log_days):
+            say(f"the clock: {odd}")
         plan = survey(job, found, self.machinery.resolver, say, lock=True)
         self.summary.take(plan)
         say(f"plan: {plan}")

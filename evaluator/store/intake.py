@@ -35,6 +35,22 @@ def is_by(line: Intake, login: str, account: int | None) -> bool:
     return line.account == account
 
 
+GONE = "(erased)"
+"""In place of the login of an entry that had to be erased; nobody can have it."""
+
+
+def erased(lines: Sequence[Intake], entry: str) -> list[Intake]:
+    """The same lines, those of one entry without a name: that its id was used stays known."""
+    first = next((line for line in lines if line.id == entry), None)
+    others = [line for line in lines if line.id != entry]
+    return others if first is None else [*others, Intake(date=first.date, id=entry, login=GONE, new_run=False)]
+
+
+def are_erased(lines: Sequence[Intake]) -> set[str]:
+    """Ids of the entries that had to be erased."""
+    return {line.id for line in lines if line.login == GONE}
+
+
 def read(path: Path) -> list[Intake]:
     """Every merged submission, oldest first; none where there is no such file.
 
@@ -44,7 +60,9 @@ def read(path: Path) -> list[Intake]:
     try:
         return [Intake.model_validate_json(line) for line in whole_lines(path)]
     except ValidationError as error:
-        raise EvaluatorError(f"{path} is not valid. {in_words(error, Intake)}", "Restore it from git.") from error
+        raise EvaluatorError(
+            f"{path} is not valid. {in_words(error, Intake)}", f"Restore it from git (git log -p -- {path})."
+        ) from error
 
 
 def write(path: Path, lines: Sequence[Intake]) -> None:

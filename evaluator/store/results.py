@@ -5,6 +5,7 @@
 <results>/<track>.pairs.json            how far any two entries differ, on a track whose labels are open
 <results>/history.jsonl                 one line for each record that came to be or changed
 <results>/chain.jsonl                    one line for each record written, each with the hash of the line before
+<results>/erased.jsonl                  one line for each entry that had to be erased; the chain holds it too
 <results>/rescored/<scorer>.md          what a new scorer changed, old beside new
 <results>/<submission>/image.lock       the digest that the submission's tag was resolved to
 """
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from evaluator.errors import EvaluatorError
 from evaluator.files import append_line, as_json, set_torn_end_aside, whole_lines, write_bytes
-from evaluator.store.schemas import Change, Link, Lock, Pairs, Result, Scope, Standings, Timing
+from evaluator.store.schemas import Change, Erased, Link, Lock, Pairs, Result, Scope, Standings, Timing
 from evaluator.validation import in_words
 
 MAX_LINE = 4096
@@ -97,6 +98,25 @@ class Results:
         """Everything that came to be or changed."""
         return self.folder / "history.jsonl"
 
+    @property
+    def erased_file(self) -> Path:
+        """Which entries had to be erased."""
+        return self.folder / "erased.jsonl"
+
+    def erased(self) -> list[Erased]:
+        """Every entry that had to be erased, oldest first.
+
+        Raises:
+            EvaluatorError: a line is not valid.
+        """
+        return _lines(self.erased_file, Erased)
+
+    def put_erased(self, erased: Erased) -> None:
+        """Write down that an entry is erased; its link first, as with every file of the chain."""
+        line = erased.model_dump_json().encode()
+        self._link(f"erased/{erased.submission}", line, None)
+        append_line(self.erased_file, line)
+
     def chained_files(self) -> list[Path]:
         """Every file that the chain tells of: records, rankings and pairs."""
         return sorted(
@@ -109,12 +129,7 @@ class Results:
         Raises:
             EvaluatorError: a line is not valid.
         """
-        try:
-            return [Change.model_validate_json(line) for line in dict.fromkeys(whole_lines(self.history_file))]
-        except ValidationError as error:
-            raise EvaluatorError(
-                f"{self.history_file} is not valid. {in_words(error, Change)}", "Restore it from git."
-            ) from error
+        return _lines(self.history_file, Change)
 
     def all(self) -> list[Result]:
         """Every record, by submission and track."""
@@ -199,6 +214,21 @@ def _change(before: Result | None, after: Result) -> Change | None:
 T = TypeVar("T", bound=BaseModel)
 
 
+def _lines(path: Path, kind: type[T]) -> list[T]:
+    """The lines of a file that only grows; one that a crash has left twice, once."""
+    number, found = 0, dict[bytes, T]()
+    try:
+        for number, line in enumerate(whole_lines(path), start=1):  # noqa: B007 - told below
+            found[line] = kind.model_validate_json(line)
+    except ValidationError as error:
+        raise EvaluatorError(
+            f"{path} is not valid, line {number}: {error.errors(include_url=False)[0]['msg']}.",
+            f"Restore it from git (git log -p -- {path}). Where it was meant to change, there is a command for that: "
+            "apb erase takes an entry out.",
+        ) from error
+    return list(found.values())
+
+
 def _read(path: Path, kind: type[T]) -> T | None:
     """What a file holds; None where there is none."""
     try:
@@ -208,5 +238,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
     except (OSError, ValidationError) as error:
         why = in_words(error, kind) if isinstance(error, ValidationError) else str(error)
         raise EvaluatorError(
-            f"{path} is not a valid record. {why}", "Restore it from git, or delete it to run it again."
+            f"{path} is not a valid record. {why}",
+            f"Restore it from git (git log -p -- {path}), or delete it: the next apb evaluate makes it anew. If its "
+            "entry is to be gone for good: apb erase.",
         ) from error

@@ -165,12 +165,24 @@ class Change(Frozen):
 class Link(Frozen):
     """One file written: whoever changes it or a line of history afterwards breaks the chain."""
 
-    record: str = Field(description="<submission>/<track>.json, or <track>.standings.json, or <track>.pairs.json")
+    record: str = Field(
+        description="<submission>/<track>.json, <track>.standings.json or <track>.pairs.json; erased/<submission> for "
+        "a line of erased.jsonl"
+    )
     sha256: str = Field(description="Of the file")
     previous: str | None = Field(description="sha256 of the line before, without its line break; null on the first")
     history: str | None = Field(
         default=None, description="sha256 of the line of history.jsonl that came with it, if any"
     )
+
+
+class Erased(Frozen):
+    """What stays of an entry that had to be erased: no name and no number of it; its id is never used again."""
+
+    date: str
+    submission: str
+    reason: str
+    history: tuple[str, ...] = Field(description="sha256 of the lines of history that were taken out")
 
 
 class Lock(Frozen):

@@ -11,8 +11,10 @@ import fcntl
 import io
 import json
 import os
+import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator.errors import EvaluatorError
-from evaluator.files import append_line, write_bytes
+from evaluator.files import append_line, whole_lines, write_bytes
+
+DAY = 86400
+PAUSE = 14
+"""Days between two attempts that a weekly round does not let pass: the clock may have jumped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +118,46 @@ class State:
         """Keep what a container said, for the maintainer's eyes only."""
         write_bytes(self.folder / "logs" / submission / f"{track}.log", log, mode=0o600)
 
-    def drop_old_logs(self, days: int) -> None:
-        """Delete logs older than `days`."""
+    def drop_old_logs(self, days: int) -> str:
+        """Delete logs older than `days`; where the clock seems to have jumped, by the time of the last attempt.
+
+        Returns:
+            What is odd about the clock; empty where nothing is.
+        """
+        now, odd = time.time(), ""
+        last = self._last_attempt()
+        gap = (now - last) / DAY if last else 0
+        if last and gap > PAUSE:
+            now = last
+            odd = f"the last attempt was {gap:.0f} days ago by this clock; logs that have aged since then are kept"
+        elif gap < -1:
+            odd = f"the last attempt was {-gap:.0f} days in the future by this clock; its records are dated there"
         for path in (self.folder / "logs").glob("*/*.log"):
-            if path.stat().st_mtime < time.time() - days * 86400:
+            if path.stat().st_mtime < now - days * DAY:
                 path.unlink(missing_ok=True)
+        return f"{odd}. If the clock is wrong, stop, set it, and start again." if odd else ""
+
+    def _last_attempt(self) -> float | None:
+        """When the ledger's last line was written; None where there is none to be read."""
+        lines = whole_lines(self.ledger)
+        try:
+            return datetime.fromisoformat(json.loads(lines[-1])["time"]).timestamp()
+        except (IndexError, ValueError, KeyError, TypeError):
+            return None
+
+    def forget(self, submission: str, run_keys: Iterable[str]) -> None:
+        """Delete all that is kept of an entry.
+
+        Args:
+            run_keys: of its runs, but for those that other entries share.
+        """
+        for key in run_keys:
+            self._predictions(key).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "logs" / submission, ignore_errors=True)
+        lines = whole_lines(self.ledger)
+        left = [line for line in lines if not re.search(rb'"submission": "%s"' % submission.encode(), line)]
+        if left != lines:
+            write_bytes(self.ledger, b"".join(line + b"\n" for line in left), mode=0o600)
 
     @property
     def ledger(self) -> Path:
