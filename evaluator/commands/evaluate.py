@@ -20,6 +20,7 @@ from evaluator.commands.options import (
     clone_of,
     named,
     print_json,
+    repository_of,
 )
 from evaluator.commands.where import WHERE, Where
 from evaluator.text import printable

@@ -222,7 +222,7 @@ def _lines(path: Path, kind: type[T]) -> list[T]:
             found[line] = kind.model_validate_json(line)
     except ValidationError as error:
         raise EvaluatorError(
-            f"{path} is not valid, line {number}: {error.errors(include_url=False)[0]['msg']}.",
+            f"{path} is not valid, line {number}: {in_words(error, kind)}",
             f"Restore it from git (git log -p -- {path}). Where it was meant to change, there is a command for that: "
             "apb erase takes an entry out.",
         ) from error
