@@ -216,4 +216,4 @@ def _resolve(
 
 def passed_before(error: SubmissionError) -> EngineError:
     """The same as our fault: an image that was fit once cannot become unfit, but a registry can lose or hide it."""
-    return EngineError(f"This very image has passed before, and its record stays. Now: [{error.code}] {error}")
+    return EngineError(f"This very image has passed before, so no record changes. Now: [{error.code}] {error}")

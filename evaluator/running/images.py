@@ -159,7 +159,7 @@ def _pull(name: str, settings: Settings, engine: docker.DockerClient) -> docker.
                 raise EngineError(f"{name} could not be pulled within {PULL_TIMEOUT} s.", LATER)
         return client.images.get(name)
     except (*ENGINE_FAULTS, OSError) as error:
-        raise EngineError(f"{name} could not be pulled: {printable(str(error), 300)}", LATER) from error
+        raise _not_pulled(name, str(error)) from error
     finally:
         events = None  # drops the connection: the engine then cancels a pull that is still going on
         client.close()

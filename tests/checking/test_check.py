@@ -194,7 +194,7 @@ def test_an_image_for_another_platform_is_refused_before_a_layer_is_pulled(
 def test_a_manifest_that_is_none_is_the_submissions_fault(text: str) -> None:
     reader = Registry("registry.example.org")
     document = json.loads(text)
-    reader._document = lambda *_: (document, "sha256:" + "0" * 64)  # type: ignore[method-assign]
+    reader._document = lambda *_, **__: (document, "sha256:" + "0" * 64)  # type: ignore[method-assign]
     with pytest.raises(SubmissionError) as caught:
         reader.manifest("x/y", "1")
     assert caught.value.code == "IMAGE_MANIFEST"

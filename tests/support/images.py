@@ -32,7 +32,7 @@ def add(
 def _load(
     engine: docker.DockerClient, base: str, tag: str, files: Mapping[str, str], config: Mapping[str, Any]
 ) -> None:
-    parent = engine.api.inspect_image(base)
+    parent = engine.api.inspect_image(base)  # type: ignore[no-untyped-call]
     layers = list(parent["RootFS"]["Layers"])
     parts = {f"{number}.tar": b"" for number in range(len(layers))}
     if files:
