@@ -484,8 +484,8 @@ def test_an_account_that_is_gone_keeps_nobody_from_being_told(runner: Runner) ->
 @pytest.mark.parametrize("author", [None, {"login": "dependabot[bot]", "id": 49699333}], ids=["gone", "a bot"])
 def test_whoever_cannot_own_an_entry_is_told(runner: Runner, author: dict[str, Any] | None) -> None:
     number, _ = propose(runner, "somebody", {"submissions/somebody-model.yaml": "name: x\n"})
-    runner.hub.pulls[number]["user"] = author
     event = finished(runner, number, ok=False)
+    runner.hub.pulls[number]["user"] = author
     assert runner.job("report", "report", event)[0]
     assert "own an entry" in runner.hub.comments[0]["body"]
 
