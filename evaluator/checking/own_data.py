@@ -69,7 +69,9 @@ def evaluate(
         finished = run_and_audit(files.data.sequences, once)
         scores = None
         if finished.table is not None:
-            scores = metrics.measure(Scored.on(files.data, finished.table.score, finished.table.prediction))
+            scores = metrics.measure(
+                Scored.on(files.data, finished.table.score, finished.table.prediction, repository.settings.level)
+            )
         done(files.track, finished, scores)
         good = good and scores is not None
     return good
