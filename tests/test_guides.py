@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 from functools import partial
@@ -19,44 +18,15 @@ from evaluator.cluster import slurm
 from evaluator.cluster.slurm import Slurm
 from tests.conftest import BIN, HONEST, REAL_DATA, ROOT, Build, LocalRegistry
 from tests.support.clusters import free_port
-from tests.support.repositories import commit, git
+from tests.support.guides import WHO, clone, commands, shell
+from tests.support.repositories import git
 from tests.support.web import Quiet
-
-WHO = {f"GIT_{role}_{part}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-
-
-def commands(name: str) -> list[str]:
-    """The shell blocks of a document, in order."""
-    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / name).read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def fork(tmp_path: Path, registry: LocalRegistry, engine: docker.DockerClient) -> Path:
     """A clone of this project as it is now, and a bare remote behind it; its registries take the one on loopback."""
-    seed = tmp_path / "seed"
-    seed.mkdir()
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/screenshots/")):
-            (seed / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, seed / name)
-    settings = seed / "pyproject.toml"
-    text = settings.read_text()
-    settings.write_text(text.replace("[tool.apb]\n", f'[tool.apb]\ninsecure_registries = ["{registry.host}"]\n'))
-    git(seed, "init", "--quiet", "--initial-branch=main")
-    commit(seed, "the benchmark")
-    git(tmp_path, "clone", "--quiet", "--bare", str(seed), str(tmp_path / "remote.git"))
-    git(tmp_path, "clone", "--quiet", str(tmp_path / "remote.git"), str(tmp_path / "fork"))
-    return tmp_path / "fork"
-
-
-def shell(script: str, place: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        ["bash", "-eux", "-c", script], cwd=place, env=environment, capture_output=True, text=True, check=False,
-        timeout=500,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return clone(tmp_path, insecure_registries=[registry.host])
 
 
 def test_the_submission_guide_leads_to_an_entry_that_may_pass(
@@ -89,13 +59,18 @@ def test_the_submission_guide_leads_to_an_entry_that_may_pass(
 
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
-def test_the_maintainers_guide_leads_to_a_verified_site(fork: Path) -> None:
+def test_the_maintainers_guide_leads_to_a_verified_site(fork: Path, base: str) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(REAL_DATA / "source")))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     rows = "".join(f"ab{k},EVQLVESGGGLVQPGG{'RK' * (k % 5)}SLRLSCAAS,{int(k % 5 > 2)}\n" for k in range(20))
-    (fork / "panel.csv").write_text(f"sequence_id,sequence,label\n{rows}")
+    srv = fork.parent / "srv"  # the machine's, outside of every clone
+    srv.mkdir()
+    (srv / "panel.csv").write_text(f"sequence_id,sequence,label\n{rows}")
     (fork / "submissions").mkdir(exist_ok=True)
-    script = "".join(commands("docs/maintaining.md"))
+    script = "".join(commands("docs/maintaining.md", until="## Runbook")).replace("/srv/", f"{srv}/")
+    packed = script.replace("apb-zoo package", f"apb-zoo package --base-image {base}")
+    assert script.count("apb-zoo package") == 2
+    script = packed
     mirror = f"--mirror http://127.0.0.1:{server.server_port}"
     script = script.replace("apb fetch vhh48", f"apb fetch vhh48 {mirror}")
     environment = {**os.environ, **WHO, "PATH": f"{BIN}:{os.environ['PATH']}"}
@@ -104,7 +79,7 @@ def test_the_maintainers_guide_leads_to_a_verified_site(fork: Path) -> None:
     printed = shell(script, fork, environment)
     server.shutdown()
     assert "FAIL" not in printed
-    assert (fork / "hidden" / "vhh48" / "labels.csv").is_file()
+    assert (srv / "hidden" / "vhh48" / "labels.csv").is_file()
     assert (fork / "leaderboard" / "site" / "index.html").is_file()
 
 

@@ -112,13 +112,6 @@ def print_json(content: Any) -> None:
 
 
 def add_text(path: Path, text: str) -> None:
-    """Add to a file that others add to as well, such as the summary page of a workflow's run.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error}") from error
+    """Add to a file that others add to as well, such as the summary page of a workflow's run."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)

@@ -29,7 +29,7 @@ from evaluator.files import append_line, whole_lines, write_bytes
 
 DAY = 86400
 PAUSE = 14
-"""Days between two attempts that a weekly round does not let pass: the clock may have jumped."""
+"""Days between two rounds that weekly ones do not let pass: the clock may have jumped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,7 @@ class State:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        self._last_held: float | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -78,6 +79,8 @@ class State:
                     f"Process {lock.read().strip() or '?'} is using {self.folder}.",
                     "Wait for it. Another --state would not do: it lacks the predictions that ranks are made of.",
                 ) from None
+            before = os.fstat(lock.fileno())
+            self._last_held = before.st_mtime if before.st_size else None  # who held it last wrote its number there
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -119,31 +122,24 @@ class State:
         write_bytes(self.folder / "logs" / submission / f"{track}.log", log, mode=0o600)
 
     def drop_old_logs(self, days: int) -> str:
-        """Delete logs older than `days`; where the clock seems to have jumped, by the time of the last attempt.
+        """Delete logs older than `days`; where the clock seems to have jumped, by the time of the last round.
+
+        The state is held meanwhile; when it was held before is what this clock is compared with.
 
         Returns:
             What is odd about the clock; empty where nothing is.
         """
         now, odd = time.time(), ""
-        last = self._last_attempt()
-        gap = (now - last) / DAY if last else 0
-        if last and gap > PAUSE:
-            now = last
-            odd = f"the last attempt was {gap:.0f} days ago by this clock; logs that have aged since then are kept"
+        gap = (now - self._last_held) / DAY if self._last_held else 0
+        if gap > PAUSE:
+            now -= gap * DAY
+            odd = f"the last round was {gap:.0f} days ago by this clock; logs that have aged since then are kept"
         elif gap < -1:
-            odd = f"the last attempt was {-gap:.0f} days in the future by this clock; its records are dated there"
+            odd = f"the last round was {-gap:.0f} days in the future by this clock; its records are dated there"
         for path in (self.folder / "logs").glob("*/*.log"):
             if path.stat().st_mtime < now - days * DAY:
                 path.unlink(missing_ok=True)
         return f"{odd}. If the clock is wrong, stop, set it, and start again." if odd else ""
-
-    def _last_attempt(self) -> float | None:
-        """When the ledger's last line was written; None where there is none to be read."""
-        lines = whole_lines(self.ledger)
-        try:
-            return datetime.fromisoformat(json.loads(lines[-1])["time"]).timestamp()
-        except (IndexError, ValueError, KeyError, TypeError):
-            return None
 
     def forget(self, submission: str, run_keys: Iterable[str]) -> None:
         """Delete all that is kept of an entry.
