@@ -109,7 +109,8 @@ def foretold(runs: Iterable[Measured], rows: int) -> Foretold:
         seconds = Range(value, max(value - _scatter(value), 0.0), value + _scatter(value))
     memory, hidden = _memory(points, rows)
     wide = seconds.high > WIDE * max(seconds.low, 1.0)
-    return Foretold(seconds, memory, thin=more > 0 and (rows > FAR * last.rows or wide or hidden))
+    far = rows > 2 * last.rows
+    return Foretold(seconds, memory, thin=far and (rows > FAR * last.rows or wide or hidden))
 
 
 def _scatter(seconds: float) -> float:
@@ -131,11 +132,11 @@ def _memory(points: list[Measured], rows: int) -> tuple[Range | None, bool]:
     (few, least), (many, most) = seen[0], seen[-1]
     scatter, more = 0.03 * most + 4e6, max(rows - many, 0)
     if many == few:
-        return Range(most, most - scatter, most / many * max(rows, many)), more > 0
+        return Range(most, most - scatter, most / many * max(rows, many)), True
     grown, lengths = max(most - least, 0.0), many - few
     low = most - scatter + more * max(grown - scatter, 0.0) / lengths
     high = most + scatter + more * (grown + scatter) / lengths
-    return Range(most + more * grown / lengths, low, high), more > many / 2 and grown <= scatter
+    return Range(most + more * grown / lengths, low, high), grown <= scatter
 
 
 def enlarged(sequences: Sequences, rows: int, seed: int = 0) -> Sequences:

@@ -182,7 +182,9 @@ def _tried(
             click.echo(as_text(scores, repository.settings.level) + "\n")
             return
         log = printable(finished.run.log[-4000:].decode(errors="replace"), 4000, keep="\n\t")
-        click.echo(f"---- what the container printed, last lines\n{log}\n----\nFAIL {printable(str(failure), 4000)}")
+        click.echo(f"---- what the container printed, last lines\n{log}\n----")
+        for problem in failure.problems if failure else ():
+            click.echo(f"FAIL {printable(str(problem), 2000)}")
 
     good = own_data.evaluate(
         repository,
