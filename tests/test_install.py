@@ -16,6 +16,7 @@ import pytest
 from evaluator.commands.cli import NO_COMMANDS
 from scripts import example_store
 from tests.conftest import ROOT
+from tests.support import lanes
 
 COMMANDS = sorted({path.stem for path in (ROOT / "evaluator" / "commands").glob("*.py")} - NO_COMMANDS)
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,7 +42,8 @@ def run(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     (wheel,) = dist.glob("*.whl")
     pip = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
     subprocess.run([place / "env" / "bin" / "python", *pip], check=True, capture_output=True, text=True, cwd=place)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "GITHUB", "APB", "VIRTUAL"))}
+    unlike_a_users = ("PYTHON", "GITHUB", "VIRTUAL", "APB_HIDDEN", "APB_STATE")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(unlike_a_users)}
 
     def call(*arguments: object, at: Path = place) -> subprocess.CompletedProcess[str]:
         command = [str(place / "env" / "bin" / str(arguments[0])), *map(str, arguments[1:])]
@@ -69,7 +71,7 @@ def test_a_submission_is_begun_and_checked(run: Run, engine: docker.DockerClient
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "jane-first"
     assert {path.name for path in folder.iterdir()} == {"Dockerfile", "README.md", "jane-first.yaml", "predict.py"}
-    image = "apb/test-installed:1"
+    image = f"apb/test-installed:{lanes.SCOPE}"
     engine.images.build(path=str(folder), tag=image, buildargs={"BASE_IMAGE": base}, rm=True, forcerm=True)
     try:
         done = run("apb", "check", "--image", image, at=folder)
