@@ -23,7 +23,8 @@ from evaluator.contract.task_types import METRICS
 from evaluator.scoring import metrics
 from evaluator.scoring.scored import Estimate
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+TABLE, FIGURE = ROOT / "leaderboard" / "coverage.csv", ROOT / "docs" / "coverage.svg"
 SIZES = ((7, 391), (27, 59), (70_000, 70_000))
 AREAS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 LEVEL = 0.95
@@ -186,20 +187,21 @@ def _simulate(job: tuple[str, Setting, int]) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Write docs/coverage.csv and docs/coverage.svg."""
+    """Write leaderboard/coverage.csv, which the site shows, and docs/coverage.svg."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=4000, help="per setting; a quarter for the large one")
-    parser.add_argument("--out", type=Path, default=DOCS)
+    parser.add_argument("--out", type=Path, help="a folder for both files, to try things out")
     options = parser.parse_args()
     with ProcessPoolExecutor() as pool:
         rows = [row for some in pool.map(_simulate, _jobs(options.simulations)) for row in some]
-    with (options.out / "coverage.csv").open("w", newline="") as target:
-        table = csv.DictWriter(target, rows[0].keys(), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    (options.out / "coverage.svg").write_text(figure(rows))
+    table, drawing = (options.out / path.name if options.out else path for path in (TABLE, FIGURE))
+    with table.open("w", newline="") as target:
+        writer = csv.DictWriter(target, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    drawing.write_text(figure(rows))
     inside = sum(0.93 <= float(str(r["covered"])) <= 0.97 for r in rows if r["rows"] != "ignored")
-    print(f"{inside} of {sum(r['rows'] != 'ignored' for r in rows)} intervals cover 93 to 97 %: {options.out}")
+    print(f"{inside} of {sum(r['rows'] != 'ignored' for r in rows)} intervals cover 93 to 97 %: {table}, {drawing}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from evaluator.contract import submissions
+from evaluator.contract import submissions as submission_files
 from evaluator.contract import tracks as track_files
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Site:
-    """What was built."""
+    """What was built, and how much of it."""
 
     index: Path
     pages: int
@@ -132,7 +132,7 @@ def _entries(folder: Path) -> list[Submission]:
     found = []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            found.append(submissions.load(path))
+            found.append(submission_files.load(path))
         except SubmissionError:
             continue
     return found

@@ -74,9 +74,13 @@ class History(Frozen):
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
-    "index": Index, "results": TrackTable, "submissions": SubmissionFile, "pairs": Pairs, "history": History,
+    "index": Index,
+    "results": TrackTable,
+    "submissions": SubmissionFile,
+    "pairs": Pairs,
+    "history": History,
     "submission": Submission,
-}  # fmt: skip
+}
 
 
 def files(
@@ -93,13 +97,16 @@ def files(
     for name, model in SCHEMAS.items():
         yield f"schemas/{name}.schema.json", as_json(schema(model))
     index = Index(
-        scorer=SCORER_VERSION, scorer_changes=SCORER_CHANGES, tracks=[b.track for b in boards],
-        submissions=[e.id for e in entries], withdrawn=[e.id for e in entries if e.withdrawn],
+        scorer=SCORER_VERSION,
+        scorer_changes=SCORER_CHANGES,
+        tracks=[b.track for b in boards],
+        submissions=[e.id for e in entries],
+        withdrawn=[e.id for e in entries if e.withdrawn],
         metrics={
             name: MetricInfo(title=m.title, task=task_of(name), higher_is_better=m.higher_is_better)
             for name, m in METRICS.items()
         },
-    )  # fmt: skip
+    )
     yield "index.json", as_json(index.model_dump(mode="json"))
     yield "history.json", as_json(History(changes=history).model_dump(mode="json"))
     for board in boards:
@@ -115,10 +122,12 @@ def files(
         mine.setdefault(change.submission, []).append(change.model_dump(mode="json"))
     for entry in entries:
         content = {
-            "schema_version": DATA_VERSION, "id": entry.id, **entry.model_dump(mode="json"),
+            "schema_version": DATA_VERSION,
+            "id": entry.id,
+            **entry.model_dump(mode="json"),
             "results": {t: r.model_dump(mode="json") for t, r in results.get(entry.id, {}).items()},
             "history": mine.get(entry.id, []),
-        }  # fmt: skip
+        }
         yield f"submissions/{entry.id}.json", as_json(content, compact=True)
 
 

@@ -99,8 +99,10 @@ def speed(board: Board) -> Markup:
     bottom = math.floor(min(f[1] for f in found) * 10) / 10
     parts = _frame("Sequences per second", METRICS[name].title, ticks=False)
     for k in range(span + 1):
-        parts.append(f'<text x="{LEFT + k / span * SIDE:.0f}" y="{TOP + SIDE + 16}" text-anchor="middle">'
-                     f"{_power(low + k)}</text>")  # fmt: skip
+        parts.append(
+            f'<text x="{LEFT + k / span * SIDE:.0f}" y="{TOP + SIDE + 16}" text-anchor="middle">'
+            f"{_power(low + k)}</text>"
+        )
     for share in (0, 0.5, 1):
         shown = f"{bottom + share * (1 - bottom):.2f}"
         parts.append(f'<text x="{LEFT - 6}" y="{TOP + (1 - share) * SIDE + 4:.0f}" text-anchor="end">{shown}</text>')

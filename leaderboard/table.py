@@ -208,7 +208,7 @@ def _date(row: Row) -> Cell:
 
 
 def head_html(shown: Iterable[Column]) -> Markup:
-    """The header row."""
+    """The header row; a script finds its columns by `data-key`."""
     cells = [
         Markup('<th scope="col" data-key="{}" class="{}"{}>{}</th>').format(
             c.key, "number" if c.numeric else "", Markup(' title="{}"').format(c.help) if c.help else "", c.title
@@ -268,13 +268,19 @@ def script(rows: Iterable[Row], filled: Iterable[list[Cell]], made: list[Column]
     """The table's data as a classic script, which works from a file too; short keys, what is empty is left out."""
     data = {
         "columns": [
-            {"key": c.key, "title": c.title, "numeric": c.numeric, "shown": c.shown, "sortable": c.sortable,
-             "help": c.help}
+            {
+                "key": c.key,
+                "title": c.title,
+                "numeric": c.numeric,
+                "shown": c.shown,
+                "sortable": c.sortable,
+                "help": c.help,
+            }
             for c in made
         ],
         "classes": [row_class(r) for r in rows],
         "rows": [[_short(c) for c in of_row] for of_row in filled],
-    }  # fmt: skip
+    }
     return b"apb.rows(" + orjson.dumps(data) + b");\n"
 
 

@@ -57,13 +57,11 @@ def files() -> str:
 
 def written(text: str) -> str:
     """A page with its maps made anew, each between two comments that name it."""
-    for name, block in {"rooms": f"```\n{rooms()}\n```", "files": files()}.items():
-        text = re.sub(
-            rf"(<!-- map: {name} -->\n).*?(<!-- end -->)",
-            lambda m, b=block: f"{m[1]}{b}\n{m[2]}",
-            text,
-            flags=re.DOTALL,
-        )
+    for name, block in (("rooms", f"```\n{rooms()}\n```"), ("files", files())):
+        start, end = f"<!-- map: {name} -->\n", "<!-- end -->"
+        before, found, rest = text.partition(start)
+        if found:
+            text = f"{before}{start}{block}\n{end}{rest.partition(end)[2]}"
     return text
 
 

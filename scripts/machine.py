@@ -6,6 +6,7 @@ Packages are installed only by root on Debian or Ubuntu; elsewhere one paragraph
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -41,6 +44,11 @@ def engine() -> docker.DockerClient:
     """
     if (client := _connect()) is not None:
         return client
+    with _alone():
+        return _connect() or _brought_up()
+
+
+def _brought_up() -> docker.DockerClient:
     if os.environ.get("DOCKER_HOST"):
         raise Missing(
             f"DOCKER_HOST is set to {os.environ['DOCKER_HOST']}, and nothing answers there. Start it, or unset it."
@@ -80,9 +88,17 @@ def _connect() -> docker.DockerClient | None:
 
 def base_image(client: docker.DockerClient) -> str:
     """An image with Python 3 to build on: python:3.11-slim, or one made from Debian where no registry answers."""
-    for name in (PYTHON_IMAGE, DEBIAN_IMAGE):
-        if _has(client, name):
-            return name
+    if found := _base_that_is_there(client):
+        return found
+    with _alone():
+        return _base_that_is_there(client) or _new_base(client)
+
+
+def _base_that_is_there(client: docker.DockerClient) -> str | None:
+    return next((name for name in (PYTHON_IMAGE, DEBIAN_IMAGE) if _has(client, name)), None)
+
+
+def _new_base(client: docker.DockerClient) -> str:
     say(f"pulling {PYTHON_IMAGE}")
     try:
         docker.from_env(timeout=PULL_SECONDS).images.pull(PYTHON_IMAGE)
@@ -144,12 +160,21 @@ def slurm() -> str:
 
 
 def _program(name: str, package: str) -> str:
-    if not shutil.which(name):
-        if not _may_install():
-            raise Missing(f"{name} is not installed. Install it, for example with: sudo apt-get install {package}")
-        say(f"installing {package}")
-        install(package)
+    with _alone():
+        if not shutil.which(name):
+            if not _may_install():
+                raise Missing(f"{name} is not installed. Install it, for example with: sudo apt-get install {package}")
+            say(f"installing {package}")
+            install(package)
     return str(shutil.which(name))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time changes the machine; who has waited for another looks again at what there is."""
+    with (Path(tempfile.gettempdir()) / f"apb-machine-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _may_install() -> bool:

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+import docker.errors
 import pytest
 import requests
+from xdist.remote import Producer
 
-from evaluator.running.containers import LABEL
+from evaluator.running.containers import of_scope
 from scripts import machine
+from tests.support import images, lanes
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = Path(os.environ.get("APB_REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -26,6 +30,34 @@ REAL_DATA = Path(os.environ.get("APB_REAL_DATA", ROOT.parent / "shared" / "data"
 BIN = Path(sys.executable).parent
 
 Build = Callable[..., str]
+MINE = {"label": f"apb-test={lanes.SCOPE}"}
+"""Images of this lane."""
+os.environ["APB_SCOPE"] = lanes.SCOPE  # of all that tests start
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Lanes are for the whole suite, and for the attacks; to start them takes longer than most rooms alone."""
+    attacks = ROOT / "tests" / "running" / "test_attacks.py"
+    named = [Path(argument).resolve() for argument in config.args]
+    return lanes.LANES if any(attacks.is_relative_to(path) for path in named) else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> lanes.Scheduling:
+    config.option.loadscopereorder = False  # the order is ours
+    return lanes.Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: lanes.rank(item.nodeid))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Every test takes a place; to wait for one is not the test's own time."""
+    takes_its_own = "carry_out" in getattr(item, "fixturenames", ())
+    with nullcontext() if takes_its_own else lanes.place():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -40,22 +72,25 @@ def base(engine: docker.DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def build(engine: docker.DockerClient, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
-    """Build `apb/test-<name>:1` from the text of a predict.py (or a whole Dockerfile); removed at the end."""
-    tags = []
+    """Make `apb/test-<name>:<lane>` from the text of a predict.py (or build a Dockerfile); removed at the end."""
+    mine = f"apb/test:{lanes.SCOPE}"
+    images.add(engine, base, mine, Labels={"apb-test": lanes.SCOPE})
 
     def make(name: str, predict: str = "", dockerfile: str = "") -> str:
+        tag = f"apb/test-{name}:{lanes.SCOPE}"
+        if not dockerfile:
+            program = {"predict.py": textwrap.dedent(predict)}
+            images.add(engine, mine, tag, program, Cmd=["python3", "/predict.py"])
+            return tag
         context = tmp_path_factory.mktemp(name)
-        (context / "predict.py").write_text(textwrap.dedent(predict))
-        dockerfile = dockerfile or 'COPY predict.py /predict.py\nCMD ["python3", "/predict.py"]\n'
-        (context / "Dockerfile").write_text(f"FROM {base}\n{dockerfile}")
-        tag = f"apb/test-{name}:1"
+        (context / "Dockerfile").write_text(f"FROM {mine}\n{dockerfile}")
         engine.images.build(path=str(context), tag=tag, rm=True, forcerm=True)
-        tags.append(tag)
         return tag
 
     yield make
-    for tag in set(tags):
-        engine.images.remove(tag, force=True)
+    for image in engine.images.list(filters=MINE):
+        with suppress(docker.errors.ImageNotFound):  # it has gone with another
+            engine.images.remove(str(image.id), force=True)
 
 
 HONEST = """
@@ -92,13 +127,13 @@ class Workspace:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "evaluator", "--root", str(self.root), *arguments]
 
-    def apb(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def apb(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run `apb` as its user would."""
         return subprocess.run(
             self.command(*arguments), cwd=self.root, capture_output=True, text=True, timeout=timeout, check=False
         )
 
-    def evaluate(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def evaluate(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return self.apb("evaluate", *self.on_smoke(), *arguments, timeout=timeout)
 
     def on_smoke(self) -> list[str]:
@@ -114,9 +149,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def leftovers(engine: docker.DockerClient) -> list[str]:
-    """Containers and volumes of the evaluator that are still there."""
-    containers = engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-    return [str(c.name) for c in containers] + [str(v.name) for v in engine.volumes.list(filters={"label": LABEL})]
+    """Containers and volumes of the evaluator that are still there, of this lane's."""
+    containers = engine.containers.list(all=True, filters=of_scope(), ignore_removed=True)
+    return [str(c.name) for c in containers] + [str(v.name) for v in engine.volumes.list(filters=of_scope())]
 
 
 @dataclass

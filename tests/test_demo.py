@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import docker
 import pytest
 
 from tests.conftest import REAL_DATA, ROOT
+from tests.support import lanes
 
 
 def demo(work: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,12 +26,19 @@ def demo(work: Path, *arguments: str, **environment: str) -> subprocess.Complete
     return done
 
 
+@pytest.fixture
+def references(engine: docker.DockerClient, base: str) -> Iterator[None]:
+    """The demo's images have the same names for everybody."""
+    with lanes.sole("references"):
+        yield
+
+
 def columns(work: Path, track: str) -> dict[str, list[Any]]:
     content: dict[str, list[Any]] = json.loads((work / "site/data/v1/results" / f"{track}.json").read_text())["columns"]
     return content
 
 
-def test_the_demo_fills_the_board(engine: docker.DockerClient, base: str, tmp_path: Path) -> None:
+def test_the_demo_fills_the_board(references: None, tmp_path: Path) -> None:
     done = demo(tmp_path)
     assert f"Open {tmp_path}/site/index.html" in done.stdout
     assert columns(tmp_path, "smoke")["sandbox"] == ["docker"] * 3
@@ -67,7 +76,7 @@ def test_without_an_engine_only_reference_models_run_and_are_marked(tmp_path: Pa
 
 
 @pytest.mark.skipif(not REAL_DATA.exists(), reason="the real data are not at hand")
-def test_real_data_give_real_scores(engine: docker.DockerClient, base: str, tmp_path: Path) -> None:
+def test_real_data_give_real_scores(references: None, tmp_path: Path) -> None:
     demo(tmp_path, "--hidden", str(REAL_DATA / "hidden"))
     jain = columns(tmp_path, "jain")
     scores = dict(zip(jain["submission"], jain["roc_auc"], strict=True))

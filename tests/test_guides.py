@@ -18,6 +18,7 @@ import yaml
 from evaluator.cluster import slurm
 from evaluator.cluster.slurm import Slurm
 from tests.conftest import BIN, HONEST, REAL_DATA, ROOT, Build, LocalRegistry
+from tests.support.clusters import free_port
 from tests.support.repositories import commit, git
 from tests.support.web import Quiet
 
@@ -122,13 +123,15 @@ def test_the_cluster_guide_leads_to_a_round_on_workers(fork: Path, build: Build,
         stays = "dask scheduler" in block or block.startswith("apb worker")
         script += block.rstrip() + (" &\n" if stays else "\n")
         script += again if "--workers" in block else ""
-    script = script.replace("head:8786", "127.0.0.1:8786").replace("--port 8786", "--host 127.0.0.1 --port 8786")
+    port = free_port()
+    script = script.replace("head:8786", f"127.0.0.1:{port}").replace("--port 8786", f"--host 127.0.0.1 --port {port}")
     for line in ("openssl req", "apb worker tls://", "apb evaluate --all --hidden hidden --executor dask --scheduler"):
         assert line in script
     script = script.replace(
         "apb status\n", "apb status\nss -ltnp | grep '\"dask\"' | grep -vc 127.0.0.1 | grep -qx 0\n"
     )
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    here = {"TMPDIR": str(fork.parent)}  # a worker's state lies there, and a machine has one worker
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **here}
     printed = shell(script, fork, environment)
     assert printed.count("1 scored, 0 rescored") == 2
     assert "1 of 1 done" in printed

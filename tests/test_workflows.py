@@ -276,7 +276,7 @@ class Runner:
             "GITHUB_SERVER_URL": "https://github.example", "GITHUB_RUN_ID": "7",
             "GITHUB_GRAPHQL_URL": f"{self.url}/graphql", "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
-            **{k: v for k, v in os.environ.items() if k.startswith("DOCKER_")}, **env,
+            **{k: v for k, v in os.environ.items() if k.startswith(("DOCKER_", "APB_SCOPE"))}, **env,
         }  # fmt: skip
         return subprocess.run(
             ["bash", "-eo", "pipefail", "-c", line], cwd=place, env=whole, capture_output=True, text=True, check=False,

@@ -27,6 +27,16 @@ UID = 65532
 LABEL = "antibody-polyreactivity-benchmark"
 
 
+def scope() -> str:
+    """Whose our containers and volumes are; two scopes on one machine neither count nor remove each other's."""
+    return os.environ.get("APB_SCOPE", "run")
+
+
+def of_scope() -> dict[str, str]:
+    """What the engine is asked for, to list those of our scope."""
+    return {"label": f"{LABEL}={scope()}"}
+
+
 @cache
 def _seccomp() -> str:
     """The system calls that a run may make: what Docker's default profile allows to a process without capabilities, on
@@ -76,7 +86,7 @@ def owner_labels() -> dict[str, str]:
     pid = os.getpid()
     return {
         **_task.get(),
-        LABEL: "run",
+        LABEL: scope(),
         f"{LABEL}.host": socket.gethostname(),
         f"{LABEL}.process": f"{boot()}/{pid}/{process_start(pid)}",
     }
@@ -91,7 +101,7 @@ def _orphaned(labels: dict[str, str]) -> bool:
 
 
 def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:
-    """Remove what killed processes of this machine have left in the engine; returns how many containers and volumes.
+    """Remove what killed processes of this machine and scope have left; returns how many containers and volumes.
 
     Args:
         mine: also what this process has left, which must have no run in progress.
@@ -103,11 +113,11 @@ def reap(engine: docker.DockerClient, *, mine: bool = False) -> int:
 
     try:
         # Only what the list itself says: to look each of them up fails for one that is just being removed.
-        for container in engine.api.containers(all=True, filters={"label": LABEL}):
+        for container in engine.api.containers(all=True, filters=of_scope()):
             if _left(container.get("Labels") or {}):
                 remove(partial(engine.api.remove_container, container["Id"], force=True, v=True))
                 count += 1
-        for volume in engine.volumes.list(filters={"label": LABEL}):
+        for volume in engine.volumes.list(filters=of_scope()):
             if _left(volume.attrs.get("Labels") or {}):
                 remove(partial(volume.remove, force=True))
                 count += 1

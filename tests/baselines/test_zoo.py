@@ -30,7 +30,7 @@ from baselines.training.data import TrainingSet, read_dataset, read_training_set
 from baselines.training.heads import HEADS
 from baselines.training.synthetic import antibodies
 from tests.conftest import BIN, REAL_DATA, Workspace
-from tests.support import esm
+from tests.support import esm, lanes
 
 real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
 
@@ -342,33 +342,31 @@ def test_sequences_for_the_benchmark_come_from_fasta_or_csv(tmp_path: Path) -> N
 def test_a_packaged_esm_passes_check_and_evaluation_offline(
     workspace: Workspace, data: Path, base: str, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    checkpoint = esm.make(tmp_path / "tiny", "esm1v", layers=2)
+    tiny = f"tiny-{lanes.SCOPE}"
+    checkpoint = esm.make(tmp_path / tiny, "esm1v", layers=2)
     zoo_command = [str(BIN / "apb-zoo")]
     for arguments in (
         ["train", "--backbone", checkpoint, "--head", "xgboost", "--data", data, "--out", "out"],
-        ["package", checkpoint, "xgboost", "--model", "out/checkpoints/tiny/xgboost", "--base-image", base,
+        ["package", checkpoint, "xgboost", "--model", f"out/checkpoints/{tiny}/xgboost", "--base-image", base,
          "--submissions", workspace.root / "submissions"],
     ):  # fmt: skip
         done = subprocess.run(
             [*zoo_command, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    image = engine.images.get("apb/tiny-xgboost:1.0")
-    for track in (
-        "smoke-vhh",
-        "smoke-paired",
-        "harvey",
-    ):  # every run loads torch: one shape, no forecast of the largest
+    image = engine.images.get(f"apb/{tiny}-xgboost:1.0")
+    # every run loads torch: one shape, and no forecast of the largest
+    for track in ("smoke-vhh", "smoke-paired", "harvey"):
         (workspace.root / "test_data" / "tracks" / f"{track}.yaml").unlink()
     try:
         assert image.attrs["Config"]["User"] == "65532:65532"
-        path = workspace.root / "submissions" / "tiny-xgboost.yaml"
+        path = workspace.root / "submissions" / f"{tiny}-xgboost.yaml"
         assert yaml.safe_load(path.read_text())["training_data"] == ["synthetic"]
         done = workspace.apb("check", str(path), timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "the same scores for fewer rows in another order" in done.stdout
         summary = json.loads(workspace.evaluate("--json", timeout=300).stdout)
-        assert summary["scored"] == ["tiny-xgboost on smoke"]
-        assert json.loads((workspace.results / "tiny-xgboost" / "smoke.json").read_text())["flags"] == []
+        assert summary["scored"] == [f"{tiny}-xgboost on smoke"]
+        assert json.loads((workspace.results / f"{tiny}-xgboost" / "smoke.json").read_text())["flags"] == []
     finally:
-        engine.images.remove("apb/tiny-xgboost:1.0", force=True)
+        engine.images.remove(f"apb/{tiny}-xgboost:1.0", force=True)

@@ -19,7 +19,8 @@ from evaluator.errors import SubmissionError, UsageError
 from evaluator.running.registry import Registry
 from evaluator.store.results import Results
 from evaluator.store.schemas import Lock
-from tests.conftest import HONEST, Build, LocalRegistry, Workspace, leftovers
+from tests.conftest import HONEST, MINE, Build, LocalRegistry, Workspace, leftovers
+from tests.support import lanes
 from tests.support.registries import push, settings
 
 
@@ -28,13 +29,14 @@ def pushed(engine: docker.DockerClient, registry: LocalRegistry, build: Build) -
     """An honest image that is only in the registry."""
     name = push(engine, build("pushed", HONEST), f"{registry.host}/tests/honest:1.0")
     yield name
-    engine.images.prune()
+    engine.images.prune(filters=MINE)
 
 
 def test_a_scaffold_passes_as_it_is(base: str, workspace: Workspace, engine: docker.DockerClient) -> None:
-    assert workspace.apb("new", "my-model").returncode == 0
-    folder = workspace.root / "my-model"
-    image = "docker.io/your-account/my-model:0.1"
+    name = f"my-{lanes.SCOPE}"
+    assert workspace.apb("new", name).returncode == 0
+    folder = workspace.root / name
+    image = f"docker.io/your-account/{name}:0.1"
     engine.images.build(path=str(folder), tag=image, buildargs={"BASE_IMAGE": base}, rm=True)
     at_home = {name: value for name, value in os.environ.items() if name != "CI"}  # CI always asks the registry
     done = subprocess.run(
@@ -42,7 +44,7 @@ def test_a_scaffold_passes_as_it_is(base: str, workspace: Workspace, engine: doc
     )
     engine.images.remove(image)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "my-model: PASSED" in done.stdout
+    assert f"{name}: PASSED" in done.stdout
     assert leftovers(engine) == []
 
 
@@ -244,7 +246,7 @@ def test_a_registry_that_breaks_off_is_our_fault(registry: LocalRegistry, worksp
     settings(workspace, registry)
     name, _, _ = handmade(registry, "tests/torn", "amd64")  # its layer is no archive: the pull itself fails
     workspace.submit("torn", name)
-    done = workspace.evaluate("--json", timeout=200)
+    done = workspace.evaluate("--json", timeout=300)
     assert done.returncode == 3
     assert "could not be pulled" in json.loads(done.stdout)["ours"]["torn on smoke"]
 

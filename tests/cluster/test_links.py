@@ -13,6 +13,7 @@ import pytest
 
 from scripts import machine
 from tests.conftest import HONEST, Build, Workspace, leftovers
+from tests.support import lanes
 from tests.support.clusters import make_certificates, on, scheduler_command, worker_command
 from tests.support.rounds import change_track, dask, jobs_of, ledger, running, submit, until
 
@@ -25,31 +26,32 @@ class Link:
 
     def __init__(self) -> None:
         self.ip = machine.ip()
-        self.down()
+        for k in (1, 2):
+            self.run("netns", "add", self.name(k))
+            self.run("-n", self.name(k), "link", "set", "lo", "up")
+        ends = ("name", "e1", "netns", self.name(1), "type", "veth", "peer", "name", "e2", "netns", self.name(2))
+        self.run("link", "add", *ends)
         for k, address in ((1, HEAD), (2, WORKER)):
-            self.run("netns", "add", f"apb-{k}")
-            self.run("-n", f"apb-{k}", "link", "set", "lo", "up")
-            if k == 1:
-                self.run("link", "add", "apb-e1", "netns", "apb-1", "type", "veth", "peer", "name", "apb-e2")
-            else:
-                self.run("link", "set", "apb-e2", "netns", "apb-2")
-            self.run("-n", f"apb-{k}", "addr", "add", f"{address}/24", "dev", f"apb-e{k}")
-            self.run("-n", f"apb-{k}", "link", "set", f"apb-e{k}", "up")
+            self.run("-n", self.name(k), "addr", "add", f"{address}/24", "dev", f"e{k}")
+            self.run("-n", self.name(k), "link", "set", f"e{k}", "up")
+
+    def name(self, k: int) -> str:
+        return f"{lanes.SCOPE}-{k}"
 
     def run(self, *arguments: str, check: bool = True) -> None:
         subprocess.run([self.ip, *arguments], check=check, capture_output=True)
 
     def down(self) -> None:
         for k in (1, 2):
-            self.run("netns", "delete", f"apb-{k}", check=False)
+            self.run("netns", "delete", self.name(k), check=False)
 
     def cut(self, seconds: float) -> None:
-        self.run("-n", "apb-1", "link", "set", "apb-e1", "down")
+        self.run("-n", self.name(1), "link", "set", "e1", "down")
         time.sleep(seconds)
-        self.run("-n", "apb-1", "link", "set", "apb-e1", "up")
+        self.run("-n", self.name(1), "link", "set", "e1", "up")
 
     def on_host(self, k: int, command: list[str]) -> list[str]:
-        return [self.ip, "netns", "exec", f"apb-{k}", *command]
+        return [self.ip, "netns", "exec", self.name(k), *command]
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_a_link_that_is_cut_for_a_while_costs_nothing_but_time(
     ):
         until(lambda: jobs_of(engine))
         link.cut(CUT_SECONDS)
-        said, _ = round_.communicate(timeout=90)
+        said, _ = round_.communicate(timeout=300)
         assert round_.returncode == 0, said
     assert Counter(e["event"] for e in ledger(workspace)) == {"run": 1}, said
     until(lambda: not leftovers(engine), 10)

@@ -61,7 +61,7 @@ class Cluster:
 
     def run(self, *command: str) -> str:
         return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60, check=True
+            command, env=self.environment, capture_output=True, text=True, timeout=300, check=True
         ).stdout
 
     def start(self) -> None:
@@ -147,7 +147,7 @@ def test_a_round_through_slurm_survives_the_death_of_a_node(
     wrong.write_text(settings.read_text().replace("partition: main", "partition: nowhere"))
     refused = subprocess.run(
         dask(workspace, "--slurm", str(wrong)), cwd=workspace.root, env=slurm.environment, capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=300, check=False,
     )  # fmt: skip
     assert refused.returncode == 3
     assert "sbatch" in refused.stderr and "partition" in refused.stderr
@@ -164,7 +164,7 @@ def test_a_round_through_slurm_survives_the_death_of_a_node(
         [(second, _)] = until(lambda: [j for j in jobs_of(engine) if j[0] != task][:1])
         slurm.run("scancel", "--signal=TERM", "--full", "--user=root", "--state=RUNNING")
         until(lambda: not leftovers(engine), 5)
-        said, _ = round_.communicate(timeout=120)
+        said, _ = round_.communicate(timeout=300)
     assert round_.returncode == 0, said
     events = Counter(e["event"] for e in ledger(workspace))
     assert events == {"run": 12, "lost": 2}, said

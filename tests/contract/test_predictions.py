@@ -32,10 +32,10 @@ def table(text: str | bytes, ids: tuple[str, ...] = IDS, task: TaskType = "class
 def refusal(text: str | bytes, ids: tuple[str, ...] = IDS, task: TaskType = "classification") -> SubmissionError:
     """The refusal of a file: within a second, safe to print, and with the code of its first problem."""
     data = text.encode() if isinstance(text, str) else text
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SubmissionError) as caught:
         read(data, ids, task)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     error = caught.value
     assert inert(str(error))
     assert error.code == f"BAD_FORMAT:{error.problems[0].code}"

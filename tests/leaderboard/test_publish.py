@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from evaluator.errors import EvaluatorError
 from tests.conftest import Workspace
 from tests.support.sites import METRIC_NAMES, publish, put
 
@@ -83,6 +84,12 @@ def test_what_an_entry_was_trained_on_is_shown(workspace: Workspace) -> None:
     assert dict(zip(columns["submission"], columns["trained_on"], strict=True)) == {
         "clean": "no", "seen": "yes", "silent": "undisclosed",
     }  # fmt: skip
+
+
+def test_a_site_without_the_table_of_coverage_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leaderboard.pages.COVERAGE", workspace.root / "coverage.csv")
+    with pytest.raises(EvaluatorError, match=r"coverage\.csv is missing"):
+        publish(workspace)
 
 
 def test_a_broken_record_stops_the_build_and_leaves_the_old_site(workspace: Workspace) -> None:

@@ -26,7 +26,7 @@ def test_honest_entries_are_unharmed_in_a_crowd(
     for residue in RESIDUES:
         name = f"honest-{residue.lower()}"
         workspace.submit(name, build(name, HONEST.replace('count("R")', f'count("{residue}")')), resources=resources)
-    assert workspace.evaluate("--jobs", "1", timeout=200).returncode == 0
+    assert workspace.evaluate("--jobs", "1", timeout=300).returncode == 0
     for residue in RESIDUES:
         name = f"honest-{residue.lower()}"
         alone[name] = json.loads((workspace.results / name / "smoke.json").read_text())

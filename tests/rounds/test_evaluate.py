@@ -196,7 +196,7 @@ def test_a_second_evaluate_on_the_same_state_is_refused(slow: str, workspace: Wo
     second = workspace.evaluate()
     assert second.returncode == 3
     assert f"Process {first.pid} is using" in second.stderr
-    assert first.wait(timeout=60) == 0
+    assert first.wait(timeout=300) == 0
     assert record(workspace, "slow")["status"] == "ok"
 
 

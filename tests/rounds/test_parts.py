@@ -57,7 +57,7 @@ def test_parts_are_joined_to_the_last_bit_or_not_at_all(
     assert local.apb("evaluate", *both(local)).returncode == 0
 
     command = workspace.command("evaluate", *both(workspace), "--executor", "dask", "--workers", "3", "--json")
-    done = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(json.loads(done.stdout)["scored"]) == [f"{name} on smoke", f"{name} on smoke-vhh"]
     events = Counter((e["event"], e["track"]) for e in ledger(workspace))

@@ -95,7 +95,7 @@ def test_a_plan_of_what_is_due_learns_from_records_and_status_tells_of_the_round
 def test_a_worker_without_an_engine_does_not_start(workspace: Workspace) -> None:
     environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
     command = workspace.command("worker", "tcp://127.0.0.1:1", "--insecure")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 3
     assert "No Docker engine" in done.stderr
 

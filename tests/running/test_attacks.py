@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.attack_harness import Attack, Outcome, carried_out, load_all
-
-Futures = dict[str, Future[Outcome]]
+from tests.support.attack_harness import Attack, Outcome, apart, load_all
 
 
-@pytest.fixture(scope="module")
-def futures(request: pytest.FixtureRequest) -> Iterator[Futures]:
-    params = (item.callspec.params for item in request.session.items if hasattr(item, "callspec"))
-    attacks: list[Attack] = [own["attack"] for own in params if isinstance(own.get("attack"), Attack)]
-    with carried_out(attacks) as found:
+@pytest.fixture(scope="session")
+def carry_out() -> Iterator[Callable[[Attack], Outcome]]:
+    with apart() as found:
         yield found
 
 
+@pytest.mark.timeout(900)  # it may have to wait until nobody else is testing
 @pytest.mark.parametrize("attack", load_all(), ids=lambda a: a.name)
-def test_attack(futures: Futures, attack: Attack) -> None:
-    assert futures[attack.name].result().faults == []
+def test_attack(carry_out: Callable[[Attack], Outcome], attack: Attack) -> None:
+    assert carry_out(attack).faults == []

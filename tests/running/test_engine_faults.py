@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import docker.errors
 import pytest
 
 from tests.conftest import HONEST, Build, Workspace, leftovers
+from tests.support import images
 
 
 @dataclass
@@ -53,26 +55,23 @@ class OwnEngine:
     def stop(self, how: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(how)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=300)
         # A killed engine takes its containerd for alive as long as nobody has reaped that process.
         (self.folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
 
 
-@pytest.fixture(scope="module")
-def images(engine: docker.DockerClient, build: Build) -> list[str]:
-    slow = "import time; time.sleep(4)\n" + HONEST.replace("\n    ", "\n")
-    return [build("slow-here", slow), build("honest-here", HONEST)]
+SLOW = "import time; time.sleep(4)\n" + HONEST.replace("\n    ", "\n")
 
 
 @pytest.fixture(scope="module")
-def own(
-    engine: docker.DockerClient, images: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OwnEngine]:
+def own(engine: docker.DockerClient, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
     own = OwnEngine(tmp_path_factory.mktemp("own") / "e")
     own.folder.mkdir()
     client = own.start()
-    for name in images:
-        client.images.load(b"".join(engine.images.get(name).save(named=name)))
+    client.images.load(engine.images.get(base).save(named=base))
+    for name, predict in {"slow": SLOW, "honest": HONEST}.items():
+        program = {"predict.py": textwrap.dedent(predict)}
+        images.add(client, base, f"apb/{name}:1", program, Cmd=["python3", "/predict.py"])
     yield own
     if own.process and own.process.poll() is None:
         own.stop(signal.SIGTERM)
@@ -84,7 +83,7 @@ def own(
 
 def begin(workspace: Workspace, own: OwnEngine) -> subprocess.Popen[str]:
     """Start a round and wait until the slow image is running."""
-    workspace.submit("slow", "apb/test-slow-here:1")
+    workspace.submit("slow", "apb/slow:1")
     environment = {**os.environ, "DOCKER_HOST": own.host}
     process = subprocess.Popen(
         workspace.command("evaluate", *workspace.on_smoke(), "--json"),
@@ -106,7 +105,7 @@ def test_an_engine_restarted_in_mid_run_is_nobodys_fault(
     process = begin(workspace, own)
     own.stop(how)
     client = own.start()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     path = workspace.results / "slow" / "smoke.json"
     assert process.returncode in (0, 3), err
     if process.returncode == 0:
@@ -118,10 +117,10 @@ def test_an_engine_restarted_in_mid_run_is_nobodys_fault(
 
 
 def test_an_engine_that_is_gone_stops_the_round(own: OwnEngine, workspace: Workspace) -> None:
-    workspace.submit("z-honest", "apb/test-honest-here:1")
+    workspace.submit("z-honest", "apb/honest:1")
     process = begin(workspace, own)
     own.stop(signal.SIGTERM)
-    _, err = process.communicate(timeout=150)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 3
     assert "engine" in err
     assert not workspace.results.exists()
@@ -136,15 +135,16 @@ def test_an_engine_that_is_gone_stops_the_round(own: OwnEngine, workspace: Works
 
 
 def test_an_image_retagged_during_a_run_does_not_change_what_runs(
-    engine: docker.DockerClient, build: Build, images: list[str], workspace: Workspace
+    engine: docker.DockerClient, build: Build, workspace: Workspace
 ) -> None:
-    workspace.submit("slow", "apb/test-slow-here:1")
-    before = engine.images.get("apb/test-slow-here:1").id
+    image = build("slow-here", SLOW)
+    workspace.submit("slow", image)
+    before = engine.images.get(image).id
     process = subprocess.Popen(workspace.command("evaluate", *workspace.on_smoke()))
     while not list((workspace.state / "runs").glob("*/data/sequences.csv")):
         time.sleep(0.05)
-    engine.images.get(build("evil", "raise SystemExit(1)")).tag("apb/test-slow-here", "1")
-    assert process.wait(timeout=60) == 0
+    engine.images.get(build("evil", "raise SystemExit(1)")).tag(image)
+    assert process.wait(timeout=300) == 0
     record = json.loads((workspace.results / "slow" / "smoke.json").read_text())
     assert record["status"] == "ok"
     assert record["image"]["digest"] == before

@@ -21,10 +21,10 @@ ALLOWED = Settings()
 
 def refusal(text: str) -> SubmissionError:
     """The refusal of a reference, by its grammar or by the allow-list: quick, and safe to print on a terminal."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SubmissionError) as caught:
         require_allowed(parse(text), ALLOWED)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert inert(str(caught.value))
     assert len(str(caught.value)) < 1000
     return caught.value

@@ -9,6 +9,7 @@
     record          fields of the public record
     resources       of the submission; `settings` of [tool.apb]; `track`; `audit`: leave the consistency audit on
     build           `args`; `stages`: a stage of the Dockerfile per variant; `archive`: image.py makes the image
+                    (without a Dockerfile: attack.py on the common base, with VARIANT in its environment)
     check           run `apb check` too
     engine: own     on an engine of its own, which the image may take down
 """
@@ -32,13 +33,12 @@ import socket
 import stat
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,11 +52,12 @@ import yaml
 from evaluator.commands import cli
 from evaluator.contract import tracks
 from evaluator.contract.labels import load_data
-from evaluator.running.containers import LABEL, UID, owner_labels
+from evaluator.running.containers import LABEL, UID, of_scope, owner_labels
 from evaluator.running.engine import is_podman
 from evaluator.settings import Repository
 from leaderboard.build import build as build_site
 from scripts import machine
+from tests.support import images, lanes
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTACKS = ROOT / "tests" / "attacks"
@@ -64,7 +65,6 @@ MARK = "apb-attack"
 VERSION = str(os.getpid())
 """Of the images, so that two runs of the suite on one engine do not take each other's."""
 KIT = f"apb-attack/kit:{VERSION}"
-LANES = 3
 MIB = 2**20
 HEADERS = ("sequence_id,sequence", "sequence_id,prediction,score")
 """Lines of the contract, which everybody knows and the site explains."""
@@ -135,6 +135,12 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
     host: list[str] = field(default_factory=list)
 
+    @property
+    def perhaps_of_others(self) -> bool:
+        """Whether all that is wrong is time and disk, which others on this machine use too."""
+        found = self.faults + self.host
+        return bool(found) and all(fault.startswith(("took ", "disk used ")) for fault in found)
+
     def expect(self, holds: bool, fault: str) -> None:
         """Note a fault unless it holds."""
         if not holds:
@@ -153,8 +159,8 @@ class Images:
 
     @cached_property
     def kit(self) -> str:
-        """The image that attacks are built on."""
-        self._build(ATTACKS / "_kit", KIT, {"BASE_IMAGE": machine.base_image(self.engine)}, None)
+        """The image that attacks are built on: Python, and the small helpers of kit.py."""
+        self._add(machine.base_image(self.engine), KIT, "_kit/kit.py", Cmd=["python3", "/attack/attack.py"])
         return KIT
 
     def make(self, attack: Attack) -> str:
@@ -165,15 +171,24 @@ class Images:
             self.engine.images.load(_archive(ATTACKS / attack.folder / "image.py", attack.variant, tag))
             self.built.add(tag)
             return tag
+        if not (ATTACKS / attack.folder / "Dockerfile").exists():
+            self._add(self.kit, tag, f"{attack.folder}/attack.py", Env=[f"VARIANT={attack.variant}"])
+            return tag
         arguments = {"BASE_IMAGE": self.kit, "VARIANT": attack.variant, **how.get("args", {})}
         self._build(ATTACKS / attack.folder, tag, arguments, attack.variant if how.get("stages") else None)
         return tag
+
+    def _add(self, base: str, tag: str, file: str, **config: Any) -> None:
+        text = (ATTACKS / file).read_text()
+        with self._alone():
+            images.add(self.engine, base, tag, {f"attack/{Path(file).name}": text}, Labels={MARK: VERSION}, **config)
+        self.built.add(tag)
 
     def _build(self, context: Path, tag: str, arguments: dict[str, str], stage: str | None) -> None:
         with self._alone():
             self.engine.images.build(
                 path=str(context), tag=tag, buildargs=arguments, target=stage, network_mode="none", rm=True,
-                forcerm=True, labels={MARK: VERSION} if tag == KIT else None, nocache=self.podman,
+                forcerm=True, nocache=self.podman,
             )  # fmt: skip
         self.built.add(tag)
 
@@ -218,13 +233,7 @@ def _archive(script: Path, variant: str, tag: str) -> bytes:
     files = {
         "config.json": json.dumps(content).encode(), "layer.tar": layer, "manifest.json": json.dumps(manifest).encode(),
     }  # fmt: skip
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    return images.tar(files)
 
 
 # -- the host ---------------------------------------------------------------------------------------------------------
@@ -282,8 +291,8 @@ class Host:
     def _leftovers(self) -> list[str]:
         """Containers and volumes that this process has made through the evaluator."""
         mine = owner_labels().items()  # compared here: of several labels Podman wants any, Docker all
-        containers = self.engine.api.containers(all=True, filters={"label": LABEL})
-        volumes = self.engine.volumes.list(filters={"label": LABEL})
+        containers = self.engine.api.containers(all=True, filters=of_scope())
+        volumes = self.engine.volumes.list(filters=of_scope())
         return [str(c["Names"][0]) for c in containers if mine <= (c.get("Labels") or {}).items()] + [
             str(v.name) for v in volumes if mine <= (v.attrs.get("Labels") or {}).items()
         ]
@@ -377,11 +386,13 @@ class Bench:
         self.host = Host(self.images, self.hidden)
 
     def run(self, attack: Attack) -> Outcome:
-        """Carry out one attack; where it may be others who use the disk, again."""
-        outcome = self._run(attack)
+        """Carry out one attack; for what may be its neighbours' doing, again without neighbours."""
+        with lanes.place():
+            outcome = self._run(attack)
         for _ in range(2):
-            if outcome.host and all(fault.startswith("disk") for fault in outcome.host):
-                outcome = self._run(attack)
+            if outcome.perhaps_of_others:
+                with lanes.all_places():
+                    outcome = self._run(attack)
         outcome.faults += outcome.host
         return outcome
 
@@ -543,8 +554,9 @@ def _lines(log: str) -> set[str]:
 
 
 def _raw(text: str) -> str:
-    """The first character that a terminal or a reader could be fooled by."""
-    return next((repr(c) for c in text if c not in "\n\t" and unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"}), "")
+    """A character that a terminal or a reader could be fooled by."""
+    seen = set(text) - set("\n\t")
+    return next((repr(c) for c in sorted(seen) if unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"}), "")
 
 
 # -- an engine of its own ---------------------------------------------------------------------------------------------
@@ -654,41 +666,13 @@ def _close() -> None:
 
 
 @contextlib.contextmanager
-def carried_out(attacks: Iterable[Attack]) -> Iterator[dict[str, Future[Outcome]]]:
-    """Carry out attacks, several at a time, each lane a process with measures and images of its own."""
-    lanes = [ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) for _ in range(LANES)]
-    free: queue.SimpleQueue[ProcessPoolExecutor] = queue.SimpleQueue()
-    one_at_a_time = threading.Lock()
-    for lane in lanes:
-        free.put(lane)
-
-    def next_free(attack: Attack) -> Outcome:
-        lane = free.get()
+def apart() -> Iterator[Callable[[Attack], Outcome]]:
+    """What carries out an attack, one at a time, in a process with measures and images of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         try:
-            outcome = lane.submit(_carry_out, attack).result()
+            yield lambda attack: process.submit(_carry_out, attack).result()
         finally:
-            free.put(lane)
-        late = [fault.startswith("took ") for fault in outcome.faults]
-        return alone(attack) if late and all(late) else outcome
-
-    def alone(attack: Attack) -> Outcome:
-        """Once more with the machine to itself: beside a flood in another lane lateness says nothing."""
-        with one_at_a_time:
-            held = [free.get() for _ in lanes]
-            try:
-                return held[0].submit(_carry_out, attack).result()
-            finally:
-                for lane in held:
-                    free.put(lane)
-
-    with ThreadPoolExecutor(LANES) as pool:
-        try:
-            yield {attack.name: pool.submit(next_free, attack) for attack in attacks}
-        finally:
-            pool.shutdown(cancel_futures=True)
-            for lane in lanes:
-                lane.submit(_close).result()
-                lane.shutdown()
+            process.submit(_close).result()
 
 
 def main(wanted: list[str]) -> int:
@@ -696,9 +680,19 @@ def main(wanted: list[str]) -> int:
     attacks = [a for a in load_all() if not wanted or a.name.startswith(tuple(wanted))]
     width = max((len(a.name) for a in attacks), default=0)
     failed, begun = 0, time.monotonic()
-    with carried_out(attacks) as futures:
-        for attack in attacks:
-            outcome = futures[attack.name].result()
+    with contextlib.ExitStack() as processes, ThreadPoolExecutor(lanes.LANES) as pool:
+        free: queue.SimpleQueue[Callable[[Attack], Outcome]] = queue.SimpleQueue()
+        for _ in range(lanes.LANES):
+            free.put(processes.enter_context(apart()))
+
+        def next_free(attack: Attack) -> Outcome:
+            carry_out = free.get()
+            try:
+                return carry_out(attack)
+            finally:
+                free.put(carry_out)
+
+        for attack, outcome in zip(attacks, pool.map(next_free, attacks), strict=True):
             failed += bool(outcome.faults)
             host = "disturbed" if outcome.host else "unharmed"
             print(  # noqa: T201

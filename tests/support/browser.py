@@ -11,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from scripts import machine
+from tests.support import lanes
 
 AXE = "axe-core@4.10.3"
 CACHE = Path(__file__).resolve().parents[2] / ".apb" / "npm"
@@ -30,12 +31,13 @@ def chromium() -> Iterator[Browser]:
 def axe() -> str:
     """The source of axe-core, which looks for what keeps people from using a page."""
     script = CACHE / "axe.min.js"
-    if not script.is_file():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [machine.npm(), "pack", "--silent", AXE]
-        done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, check=True)
-        with tarfile.open(CACHE / done.stdout.strip()) as package:
-            member = package.extractfile("package/axe.min.js")
-            assert member is not None
-            script.write_bytes(member.read())
+    with lanes.sole("axe"):
+        if not script.is_file():
+            CACHE.mkdir(parents=True, exist_ok=True)
+            command = [machine.npm(), "pack", "--silent", AXE]
+            done = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, check=True)
+            with tarfile.open(CACHE / done.stdout.strip()) as package:
+                member = package.extractfile("package/axe.min.js")
+                assert member is not None
+                script.write_bytes(member.read())
     return script.read_text()

@@ -15,7 +15,7 @@ import docker.errors
 import numpy as np
 import yaml
 
-from evaluator.running.containers import LABEL
+from evaluator.running.containers import LABEL, of_scope
 from tests.conftest import Workspace
 
 TIMES = {"evaluated_at", "hardware", "runtime"}
@@ -70,7 +70,7 @@ def same_as_local(workspace: Workspace, to: Path, names: list[str]) -> None:
 def jobs_of(engine: docker.DockerClient, task: str = "") -> list[tuple[str, int]]:
     """Task and worker process of every container of a submission that is running."""
     found = []
-    for container in engine.api.containers(filters={"label": LABEL}):
+    for container in engine.api.containers(filters=of_scope()):
         labels = container["Labels"]
         name = labels.get(f"{LABEL}.task", "")
         if container["Mounts"] and any(m["Destination"] == "/data" for m in container["Mounts"]) and task in name:
@@ -78,7 +78,7 @@ def jobs_of(engine: docker.DockerClient, task: str = "") -> list[tuple[str, int]
     return found
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
