@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import docker
 import docker.models.containers
 import docker.models.images
+import requests.exceptions
 
 from evaluator.running.containers import confined, removed
 from evaluator.running.engine import answering, is_podman
@@ -44,11 +45,13 @@ def volumes(image: docker.models.images.Image) -> list[str]:
 def covered(engine: docker.DockerClient, image: docker.models.images.Image) -> list[Covered]:
     """Folders of an image whose content is hidden in a run; the image is looked into and not started.
 
+    What the engine refuses to look into is left out: the run that follows tells whose fault that is.
+
     Raises:
         EngineError: the engine does not answer.
     """
     declared = volumes(image)
-    with answering("The Docker engine could not look into the image"):
+    with answering("The Docker engine could not look into the image"), suppress(requests.exceptions.HTTPError):
         never_started = engine.containers.create(
             str(image.id),
             entrypoint=["/never-started"],
@@ -58,7 +61,8 @@ def covered(engine: docker.DockerClient, image: docker.models.images.Image) -> l
         )
         with removed(never_started):
             found = [(path, _first(engine, never_started, path)) for path in (*declared, *MOUNTED)]
-    return [Covered(path, path in declared, printable(name, 100)) for path, name in found if name]
+        return [Covered(path, path in declared, printable(name, 100)) for path, name in found if name]
+    return []
 
 
 def _first(engine: docker.DockerClient, container: docker.models.containers.Container, path: str) -> str:

@@ -355,11 +355,8 @@ def test_a_packaged_esm_passes_check_and_evaluation_offline(
         )
         assert done.returncode == 0, done.stdout + done.stderr
     image = engine.images.get(f"apb/{tiny}-xgboost:1.0")
-    for track in (
-        "smoke-vhh",
-        "smoke-paired",
-        "harvey",
-    ):  # every run loads torch: one shape, no forecast of the largest
+    # every run loads torch: one shape, and no forecast of the largest
+    for track in ("smoke-vhh", "smoke-paired", "harvey"):
         (workspace.root / "test_data" / "tracks" / f"{track}.yaml").unlink()
     try:
         assert image.attrs["Config"]["User"] == "65532:65532"

@@ -273,7 +273,9 @@ def test_the_full_job_is_forecast_from_runs_of_different_length(build: Build, wo
         "score = row", "time.sleep(0.001); score = row"
     )
     path = workspace.submit("slow", build("slow", slow), resources="{timeout_minutes: 1}")
-    report = json.loads(workspace.apb("check", str(path), "--json", "--state", str(workspace.state)).stdout)
+    report = json.loads(
+        workspace.apb("check", str(path), "--json", "--state", str(workspace.state), timeout=300).stdout
+    )
     assert report["passed"]
     told = {f["track"]: f for f in report["forecast"]}
     assert {"jain", "shehata", "harvey"} <= set(told)
@@ -355,7 +357,7 @@ def test_every_shape_that_an_entry_enters_is_tried_and_those_that_fail_are_named
         'CMD ["python3", "/predict.py"]\n',
     )  # fmt: skip
     path = workspace.submit("all-shapes", image, resources="{timeout_minutes: 1}")
-    report = json.loads(workspace.apb("check", str(path), "--json").stdout)
+    report = json.loads(workspace.apb("check", str(path), "--json", timeout=300).stdout)
     assert report["code"] == "EXIT_NONZERO"
     told = [p["what"].partition(":")[0] for p in report["problems"]]
     assert told == ["On smoke-paired (VH+VL, classification)", "On smoke-vhh (VHH, regression)"]
@@ -367,7 +369,7 @@ def test_every_shape_that_an_entry_enters_is_tried_and_those_that_fail_are_named
     assert "VOLUME /model" in hidden["what"] and "weights.py" in hidden["what"]
 
     path = workspace.submit("heavy-shapes", image, tracks="[harvey]", resources="{timeout_minutes: 1}")
-    report = json.loads(workspace.apb("check", str(path), "--json").stdout)
+    report = json.loads(workspace.apb("check", str(path), "--json", timeout=300).stdout)
     assert report["passed"] and set(report["metrics"]) == {"smoke-vhh-classes"}
     [harvey] = report["forecast"]
     assert harvey["longest"] == 141_021 and not harvey["thin"]

@@ -166,6 +166,8 @@ def test_what_mounts_hide_of_an_image_is_found_without_starting_it(build: Build,
     )  # fmt: skip
     found = {(c.path, c.volume, c.example) for c in covered(engine, engine.images.get(tag))}
     assert found == {("/model", True, "deep"), ("/linked", True, "deep"), (TMP, False, "cache")}
+    odd = build("odd", "", 'RUN ln -s /round /round && mkdir /fine\nVOLUME ["/round"]\nWORKDIR /fine\nCMD ["true"]\n')
+    assert covered(engine, engine.images.get(odd)) == [], "whose fault it is, its run tells"
     assert not engine.volumes.list(filters={"dangling": True, "label": "antibody-polyreactivity-benchmark"})
 
 
