@@ -112,7 +112,7 @@ def load_ours(path: Path, model: type[T]) -> T:
         raise EvaluatorError(f"{path} is not valid. {error.what}", error.remedy or "Correct it.") from error
     except ValidationError as error:
         told = [f"Line {_line(fault.path, lines)}: {fault}" for fault in faults(error, model)]
-        raise EvaluatorError(f"{path} is not valid.\n" + "\n".join(told) + "\n", "Correct the file.") from error
+        raise EvaluatorError(f"{path} is not valid.\n" + "\n".join(told), "Correct the file.") from error
 
 
 def _line(path: Keys, lines: dict[Keys, int]) -> int:

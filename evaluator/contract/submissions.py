@@ -274,6 +274,8 @@ def _decimal(document: Any, path: Keys) -> str:
     """The plain number that a text such as `1e5`, `650,000,000` or `"16"` stands for; empty where it is none."""
     for step in path:
         document = document[step]
+    if isinstance(document, float) and document.is_integer() and abs(document) < 1e15:
+        return f"{document:.0f}"
     text = document.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", str(document)) else str(document)
     if not isinstance(document, str) or not re.fullmatch(r"\d{1,15}([.,]\d{1,9})?([eE]\+?\d{1,2})?", text):
         return ""

@@ -16,6 +16,8 @@ import docker
 import pytest
 import yaml
 
+from evaluator.cluster.slurm import load
+from evaluator.errors import EvaluatorError
 from scripts import machine
 from tests.conftest import HONEST, Build, Workspace, leftovers
 from tests.support.rounds import change_track, dask, jobs_of, ledger, running, same_as_local, submit, until
@@ -124,6 +126,23 @@ def job_of(worker: int) -> int:
     while "slurmstepd" not in (Path("/proc") / str(worker) / "comm").read_text():
         worker = int((Path("/proc") / str(worker) / "stat").read_text().rpartition(")")[2].split()[1])
     return worker
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("jobs: 0x2\n", "Write 2"), ("walltime: 4:00:00\n", "in quotes if it is text"),
+        ("jobs: two\n", "Line 1: 'jobs' must be"),
+        ("cores: 4\n", "Known are: partition, walltime,"),
+        ("jobs: [1\n", "a bracket is opened"), ("jobs: 1\n", "'shared_folder' is"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_in_plain_words_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "slurm.yaml").write_text(text)
+    with pytest.raises(EvaluatorError) as caught:
+        load(tmp_path / "slurm.yaml")
+    assert told in str(caught.value) and "slurm.yaml" in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("pydantic", "validation error", "Input should", "flow"))
 
 
 def test_a_round_through_slurm_survives_the_death_of_a_node(

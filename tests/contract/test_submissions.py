@@ -313,6 +313,7 @@ FIELDS: dict[str, tuple[str, str, str, str]] = {
         "model.parameters",
         "Write 650000000, with",
     ),
+    "exponent": ("model: {parameters: 6.5e+8}", "FIELD_TYPE", "model.parameters", "Write 650000000, with"),
     "thousands": ("model: {parameters: '650,000,000'}", "FIELD_TYPE", "model.parameters", "Write 650000000, without"),
     "decimal comma": (
         "resources: {memory_gb: '0,5'}",
