@@ -31,6 +31,7 @@ from evaluator.store.state import State
 
 Level = Literal["ok", "FAIL", "unknown"]
 SHOWN = 10
+LIMITS = {"memory", "pids", "output", "output_inodes", "seconds", "cpus"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def _record(record: Result, path: Path) -> Iterator[str]:
         yield f"is of {record.submission} on {record.track}"
     if (record.status == "ok") == (record.failure is not None):
         yield "is neither a success nor a failure"
-    if record.status == "ok":
+    if record.status == "ok" and not set(record.limits) >= LIMITS:
+        yield f"lacks {', '.join(sorted(LIMITS - set(record.limits)))} among its limits"
+    elif record.status == "ok":
         key = run_key(record.image.digest, record.sequences_sha256, _limits(record), record.sandbox)
         if key != record.run_key:
             yield "run_key does not follow from image, data and limits"
