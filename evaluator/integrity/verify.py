@@ -290,12 +290,17 @@ def _rankings(repository: Repository, results: Results) -> Iterator[Check]:
             entries[path.stem] = submissions.load(path)
     faults, fresh = [], 0
     for track in tracks.load_all(repository.tracks).values():
-        standings = results.standings(track.id)
-        if standings is None:
-            continue
-        fresh += 1
         record_of = partial(_scope, results, track.id)
-        if not freshness.is_fresh(standings, track, entries, record_of, repository.settings.level):
+        try:
+            standings = results.standings(track.id)
+            stale = standings and not freshness.is_fresh(
+                standings, track, entries, record_of, repository.settings.level
+            )
+        except EvaluatorError as error:
+            faults.append(f"the ranking of {track.id}: {error}")
+            continue
+        fresh += standings is not None
+        if stale:
             faults.append(f"the ranking of {track.id} is not of today's records: apb evaluate makes it anew")
     yield from _told(faults, f"{fresh} rankings are of today's records, submissions and track files")
 

@@ -48,7 +48,7 @@ def test_what_was_recorded_holds_and_what_cannot_be_told_is_said(workspace: Work
     status, found = verify(workspace)
     assert status == 0 and found["FAIL"] == []
     assert any("2 records fit the schema" in what for what in found["ok"])
-    assert any("chain of 2 lines is whole" in what for what in found["ok"])
+    assert any("chain of 4 lines is whole" in what for what in found["ok"])
     assert any("data files of the site follow" in what for what in found["ok"])
     for unknown in ("unsigned", "private predictions", "running its digest again"):
         assert any(unknown in what for what in found["unknown"])
