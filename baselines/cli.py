@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -340,6 +341,9 @@ def main() -> NoReturn:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be written goes nowhere
         where = f": {error.filename}" if error.filename else ""
-        click.echo(f"apb-zoo: {error.strerror or error}{where}", err=True)
+        what = (
+            error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error
+        )  # of a folder: each file
+        click.echo(f"apb-zoo: {what}{where}", err=True)
         sys.exit(3)
     sys.exit(0)

@@ -62,7 +62,7 @@ def append_line(path: Path, line: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     set_torn_end_aside(path)
-    with path.open("ab", buffering=0) as stream:
+    with all_or_nothing(path), path.open("ab", buffering=0) as stream:
         end = stream.seek(0, os.SEEK_END)
         try:
             left = memoryview(line + b"\n")

@@ -65,7 +65,7 @@ def build(repository: Repository, *, submissions: Path, results: Path, out: Path
         # A second process reads again: for thousands of entries that is quicker than to share what the first has read.
         with _beside(_write_data, fresh / "data", read):
             site = read()
-            shutil.copytree(HERE / "static", fresh / "static")
+            _write(fresh, ((f"static/{p.name}", p.read_bytes()) for p in sorted((HERE / "static").iterdir())))
             count = _write(fresh, pages.files(site))
         fresh.chmod(0o755)
         if out.exists():

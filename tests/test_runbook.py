@@ -147,7 +147,7 @@ def test_a_renamed_track_keeps_its_scores(site: Site) -> None:
 def test_another_primary_metric(site: Site) -> None:
     printed = site.part("Another primary metric", "An entry must be erased")
     assert "0 scored, 0 rescored" in printed and "FAIL" not in printed
-    assert site.standings().metric == "average_precision"
+    assert site.standings().metric == "accuracy"
 
 
 def test_an_erased_entry_leaves_its_id_and_a_whole_chain(site: Site) -> None:

@@ -31,6 +31,7 @@ from evaluator.store.state import State
 
 Level = Literal["ok", "FAIL", "unknown"]
 SHOWN = 10
+LIMITS = {"memory", "pids", "output", "output_inodes", "seconds", "cpus"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def _record(record: Result, path: Path) -> Iterator[str]:
         yield f"is of {record.submission} on {record.track}"
     if (record.status == "ok") == (record.failure is not None):
         yield "is neither a success nor a failure"
-    if record.status == "ok":
+    if record.status == "ok" and not set(record.limits) >= LIMITS:
+        yield f"lacks {', '.join(sorted(LIMITS - set(record.limits)))} among its limits"
+    elif record.status == "ok":
         key = run_key(record.image.digest, record.sequences_sha256, _limits(record), record.sandbox)
         if key != record.run_key:
             yield "run_key does not follow from image, data and limits"
@@ -287,12 +290,17 @@ def _rankings(repository: Repository, results: Results) -> Iterator[Check]:
             entries[path.stem] = submissions.load(path)
     faults, fresh = [], 0
     for track in tracks.load_all(repository.tracks).values():
-        standings = results.standings(track.id)
-        if standings is None:
-            continue
-        fresh += 1
         record_of = partial(_scope, results, track.id)
-        if not freshness.is_fresh(standings, track, entries, record_of, repository.settings.level):
+        try:
+            standings = results.standings(track.id)
+            stale = standings and not freshness.is_fresh(
+                standings, track, entries, record_of, repository.settings.level
+            )
+        except EvaluatorError as error:
+            faults.append(f"the ranking of {track.id}: {error}")
+            continue
+        fresh += standings is not None
+        if stale:
             faults.append(f"the ranking of {track.id} is not of today's records: apb evaluate makes it anew")
     yield from _told(faults, f"{fresh} rankings are of today's records, submissions and track files")
 

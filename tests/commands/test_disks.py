@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from evaluator.commands.cli import Commands, app
@@ -121,8 +122,7 @@ def full(seed: Workspace, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_every_command_is_tried() -> None:
-    with app.make_context("apb", []) as context:
-        assert isinstance(app, Commands) and app.list_commands(context) == sorted(ON_A_FULL_DISK)
+    assert isinstance(app, Commands) and app.list_commands(click.Context(app)) == sorted(ON_A_FULL_DISK)
 
 
 @pytest.mark.parametrize("command", ON_A_FULL_DISK)
@@ -133,6 +133,8 @@ def test_a_full_disk(full: Path, command: str) -> None:
     if command in WRITES:
         in_one_line(done)
         assert "No space left" in done.stderr
+    if command == "new":
+        return  # what it leaves is looked at in tests/checking
     after = tree(full)
     grown = {"leaderboard/results/history.jsonl", "leaderboard/results/chain.jsonl", ".apb/lock", ".apb/ledger.jsonl"}
     for name in {*before, *after} - grown:

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from evaluator.contract.labels import TrackData, load_data
 from evaluator.contract.sequences import BlindedInput
+from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS
-from evaluator.contract.tracks import Track, load_all
+from evaluator.contract.tracks import Track, entered_tracks, load_all
 from evaluator.errors import EvaluatorError
 from scripts import make_practice_tracks
 from tests.conftest import ROOT
@@ -140,6 +141,23 @@ def test_wrong_description_is_our_fault_and_names_the_file(tmp_path: Path, chang
 def test_unreadable_description_is_our_fault_and_names_the_file(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "mini.yaml").write_bytes(data)
     with pytest.raises(EvaluatorError, match=r"mini\.yaml"):
+        load_all(tmp_path)
+
+
+def test_a_retired_track_takes_no_entry_and_a_renamed_one_those_of_its_old_name() -> None:
+    def entry(**fields: object) -> Submission:
+        return Submission.model_validate({"id": "one", "name": "n", "docker_image": "a/b:1", "author": "a", **fields})
+
+    now = Track.model_validate(description(id="now", formerly=["before"]))
+    closed = Track.model_validate(description(id="closed", retired="It drifts."))
+    for fields, entered in (({}, ["now"]), ({"tracks": ["before"]}, ["now"]), ({"tracks": ["closed"]}, [])):
+        assert [t.id for t in entered_tracks(entry(**fields), [now, closed])] == entered
+
+
+def test_a_name_is_never_used_twice(tmp_path: Path) -> None:
+    for name, former in (("one", []), ("two", ["one"])):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(description(id=name, formerly=former)))
+    with pytest.raises(EvaluatorError, match="more than one track is or was called one"):
         load_all(tmp_path)
 
 

@@ -56,6 +56,31 @@ def hidden(workspace: Workspace, tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_lost_key_is_told_as_such_and_open_tracks_go_on(build: Build, workspace: Workspace, hidden: Path) -> None:
+    workspace.submit("entry", build("sealed-key", HONEST))
+    (hidden / "smoke").symlink_to(workspace.root / "test_data" / "smoke")
+    (hidden / "labels.key").unlink()
+    done = workspace.apb("evaluate", "--hidden", str(hidden), "--tracks", "sealed,smoke")
+    assert done.returncode == 3 and "1 scored" in done.stdout
+    told = " ".join((done.stdout + done.stderr).split())
+    assert f"{hidden}/labels.key" in told and "is missing or too short; the labels may be well" in told
+    assert "Put it back from a backup" in told and "sealed is left out" in told and "labels.csv" not in told
+    assert (workspace.results / "entry" / "smoke.json").is_file()
+
+
+def test_a_key_that_others_can_read_is_told(workspace: Workspace, hidden: Path) -> None:
+    (hidden / "labels.key").chmod(0o644)
+    (hidden / "sealed").chmod(0o755)
+    (hidden / "sealed" / "labels.csv").chmod(0o640)
+    secret = [hidden / "labels.key", hidden / "sealed" / "labels.csv"]
+    hidden.chmod(0o755)
+    said = evaluate(workspace, hidden)
+    assert all(f"{path} can be read by other users of this machine: chmod 600 {path}" in said for path in secret)
+    hidden.chmod(0o700)
+    (hidden / "sealed").chmod(0o700)
+    assert "can be read by other users" not in evaluate(workspace, hidden)
+
+
 def evaluate(workspace: Workspace, hidden: Path) -> str:
     done = workspace.apb("evaluate", "--hidden", str(hidden), "--tracks", "sealed")
     assert done.returncode == 0, done.stderr

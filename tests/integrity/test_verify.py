@@ -48,7 +48,7 @@ def test_what_was_recorded_holds_and_what_cannot_be_told_is_said(workspace: Work
     status, found = verify(workspace)
     assert status == 0 and found["FAIL"] == []
     assert any("2 records fit the schema" in what for what in found["ok"])
-    assert any("chain of 2 lines is whole" in what for what in found["ok"])
+    assert any("chain of 4 lines is whole" in what for what in found["ok"])
     assert any("data files of the site follow" in what for what in found["ok"])
     for unknown in ("unsigned", "private predictions", "running its digest again"):
         assert any(unknown in what for what in found["unknown"])
@@ -169,8 +169,14 @@ def test_a_signed_chain_is_verified(workspace: Workspace, key: Path, tmp_path: P
 
     other = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
-    sign(workspace, other)
-    assert any("signature" in what for what in verify(workspace)[1]["FAIL"])
+    signature = workspace.results / "chain.jsonl.sig"
+    before = signature.read_bytes()
+    for there in (True, False):  # a key that is not signer_identity signs nothing, whether there was a signature or not
+        if not there:
+            signature.unlink()
+        done = sign(workspace, other)
+        assert done.returncode == 3 and "does not hold for signer_identity" in done.stderr and not done.stdout
+        assert (signature.read_bytes() == before) if there else not signature.exists()
 
 
 def test_without_a_signer_signing_says_so(workspace: Workspace, tmp_path: Path) -> None:

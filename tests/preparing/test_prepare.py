@@ -15,6 +15,7 @@ from evaluator.preparing.prepare import prepare_new
 from evaluator.preparing.sources import IMGT
 from evaluator.settings import Repository
 from tests.conftest import ROOT, Workspace
+from tests.support.disks import fill, tiny_disk
 
 DATA = ROOT.parent / "shared" / "data"
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not at hand")
@@ -173,3 +174,26 @@ def test_a_track_of_ones_own(workspace: Workspace, tmp_path: Path) -> None:
         .split("sha256:")[1]
         .split("labels_hmac")[0]
     )
+
+
+def test_what_is_written_is_its_makers_alone_and_nothing_is_left_half(workspace: Workspace, tmp_path: Path) -> None:
+    panel = tmp_path / "panel.csv"
+    panel.write_text("sequence_id,sequence,label\na,EVQLVES,0\nb,EVQLVRK,1\n")
+    hidden, track = tmp_path / "hidden", workspace.root / "test_data" / "tracks" / "panel.yaml"
+    command = ("prepare", "--new", "panel", "--from", str(panel), "--hidden")
+    with tiny_disk(tmp_path / "disk", 64) as disk:
+        for leave in range(0, 24_000, 4096):  # wherever in the story the room ends
+            filler = fill(disk, leave)
+            done = workspace.apb(*command, str(disk / "hidden"))
+            if done.returncode == 0:
+                break
+            assert done.returncode == 3 and "No space left" in done.stderr and "Traceback" not in done.stderr
+            assert not track.exists() and [p.name for p in disk.iterdir()] == [filler.name]
+        assert done.returncode == 0 and leave
+        track.unlink()
+    assert workspace.apb(*command, str(hidden)).returncode == 0
+    modes = {p.relative_to(tmp_path).as_posix(): p.stat().st_mode & 0o777 for p in [hidden, *hidden.rglob("*")]}
+    assert modes == {
+        "hidden": 0o700, "hidden/labels.key": 0o600, "hidden/panel": 0o700,
+        "hidden/panel/sequences.csv": 0o600, "hidden/panel/labels.csv": 0o600,
+    }  # fmt: skip
