@@ -352,10 +352,9 @@ SHAPES = """
 def test_every_shape_that_an_entry_enters_is_tried_and_those_that_fail_are_named(
     build: Build, workspace: Workspace
 ) -> None:
-    image = build(
-        "shapes", SHAPES, "COPY predict.py /predict.py\nCOPY predict.py /model/weights.py\nVOLUME /model\n"
-        'CMD ["python3", "/predict.py"]\n',
-    )  # fmt: skip
+    program = build("shapes-program", SHAPES)
+    hiding = f"FROM {program}\nRUN mkdir /model && echo 0.5 > /model/weights.txt\nVOLUME /model\n"
+    image = build("shapes", dockerfile=hiding)
     path = workspace.submit("all-shapes", image, resources="{timeout_minutes: 1}")
     report = json.loads(workspace.apb("check", str(path), "--json", timeout=300).stdout)
     assert report["code"] == "EXIT_NONZERO"
@@ -366,7 +365,7 @@ def test_every_shape_that_an_entry_enters_is_tried_and_those_that_fail_are_named
     assert {"run on smoke", "run on smoke-vhh-classes"} <= passed
     assert not {note["code"] for note in report["notes"]} & {"CRLF"}
     [hidden] = [note for note in report["notes"] if note["code"] == "HIDDEN_FILES"]
-    assert "VOLUME /model" in hidden["what"] and "weights.py" in hidden["what"]
+    assert "VOLUME /model" in hidden["what"] and "weights.txt" in hidden["what"]
 
     path = workspace.submit("heavy-shapes", image, tracks="[harvey]", resources="{timeout_minutes: 1}")
     report = json.loads(workspace.apb("check", str(path), "--json", timeout=300).stdout)

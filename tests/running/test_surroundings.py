@@ -94,9 +94,8 @@ def run(engine: docker.DockerClient, tag: str, data: Path, cpus: float = 1, seco
 def test_names_resolve_users_have_names_and_cores_are_told(
     build: Build, engine: docker.DockerClient, data: Path
 ) -> None:
-    tag = build(
-        "surroundings", PROBE, 'COPY predict.py /predict.py\nENV MKL_NUM_THREADS=7\nCMD ["python3", "/predict.py"]\n'
-    )
+    program = build("surroundings-program", PROBE)
+    tag = build("surroundings", dockerfile=f"FROM {program}\nENV MKL_NUM_THREADS=7\n")
     done = run(engine, tag, data)
     found = json.loads(done.log)
     assert (found["user"], found["name"]) == ("sandbox", "sandbox")
@@ -149,24 +148,24 @@ def test_memory_is_the_kernels_own_peak_or_nothing(build: Build, engine: docker.
 
 def test_files_that_were_read_are_no_memory(build: Build, engine: docker.DockerClient, data: Path) -> None:
     reads = "with open('/blob', 'rb') as blob:\n    while blob.read(1 << 20): pass\n"
-    tag = build(
-        "reads-files", reads,
-        "RUN dd if=/dev/zero of=/blob bs=1M count=200\nCOPY predict.py /\nCMD [\"python3\", \"/predict.py\"]\n",
-    )  # fmt: skip
+    program = build("reads-files-program", reads)
+    tag = build("reads-files", dockerfile=f"FROM {program}\nRUN dd if=/dev/zero of=/blob bs=1M count=200\n")
     peak = run(engine, tag, data).peak_memory
     assert peak is None or peak < 100 << 20
 
 
 def test_what_mounts_hide_of_an_image_is_found_without_starting_it(build: Build, engine: docker.DockerClient) -> None:
     tag = build(
-        "hides", "",
-        "COPY predict.py /model/deep/weights.txt\nCOPY predict.py /tmp/cache/x\n"
-        "RUN mkdir /empty && ln -s /model /linked\n"
+        "hides",
+        dockerfile="RUN mkdir -p /empty /model/deep /tmp/cache && echo x > /model/deep/weights.txt\n"
+        "RUN ln -s /model /linked\n"
         'VOLUME ["/model", "/empty", "/absent", "/linked"]\nCMD ["true"]\n',
-    )  # fmt: skip
+    )
     found = {(c.path, c.volume, c.example) for c in covered(engine, engine.images.get(tag))}
     assert found == {("/model", True, "deep"), ("/linked", True, "deep"), (TMP, False, "cache")}
-    odd = build("odd", "", 'RUN ln -s /round /round && mkdir /fine\nVOLUME ["/round"]\nWORKDIR /fine\nCMD ["true"]\n')
+    odd = build(
+        "odd", dockerfile='RUN ln -s /round /round && mkdir /fine\nVOLUME ["/round"]\nWORKDIR /fine\nCMD ["true"]\n'
+    )
     assert covered(engine, engine.images.get(odd)) == [], "whose fault it is, its run tells"
     assert not engine.volumes.list(filters={"dangling": True, "label": "antibody-polyreactivity-benchmark"})
 
