@@ -163,8 +163,8 @@ def _rewrite_rankings(results: Results, submission: str) -> None:
         standings, pairs = results.standings(track), results.pairs(track)
         if standings:
             entries = {entry: nothing for entry in standings.entries if entry != submission}
-            changes = {"entries": entries, "detectable": None, "made_from": None}
-            results.put_standings(standings.model_copy(update=changes))
+            unranked = {"entries": entries, "detectable": None, "made_from": None}
+            results.put_standings(standings.model_copy(update=unranked))
         if pairs:
             stay = [k for k, entry in enumerate(pairs.submissions) if entry != submission]
             changes = {

@@ -160,7 +160,7 @@ def _chain(results: Results) -> Iterator[Check]:
             faults.append(f"line {number} of the chain does not follow from the line before")
         before = hashlib.sha256(line).hexdigest()
         last[link.record] = link.sha256
-        told |= {link.history} - {None}
+        told |= {link.history} if link.history else set()
     faults += erasure.settle(results, last)
     there = {p.relative_to(results.folder).as_posix(): p for p in results.chained_files()}
     for name, expected in last.items():

@@ -21,14 +21,14 @@ NOWHERE = "/proc/nowhere"
 """Nobody can make a folder there, not even root."""
 SMOKE = "--hidden {root}/test_data --tracks smoke"
 ON_A_FULL_DISK = {
-    "check": "check {root}/submissions/one.yaml --report {root}/report.json",
+    "check": "check {root}/submissions/ann-model.yaml --report {root}/report.json",
     "commit": "commit",
     "compare": "compare {root}/p.csv --labels {root}/test_data/smoke/labels.csv --report-dir {root}/reports",
     "doctor": "doctor",
-    "erase": "erase one --reason asked --state {root}/.apb",
+    "erase": "erase ann-model --reason asked --state {root}/.apb",
     "evaluate": f"evaluate --force {SMOKE}",
     "fetch": "fetch vhh48 --to {root}/downloads --mirror http://127.0.0.1:9",
-    "gate": "gate --base HEAD~1 --author one --take {root}/taken --report {root}/gate.json",
+    "gate": "gate --base HEAD~1 --author ann --take {root}/taken --report {root}/gate.json",
     "intake": "intake",
     "new": "new my-model --in {root}",
     "plan": f"plan {SMOKE}",
@@ -44,14 +44,14 @@ ON_A_FULL_DISK = {
 WRITES = {"check", "commit", "compare", "erase", "evaluate", "gate", "new", "prepare", "publish", "sign"}
 """Those that write where they are told to, of the above."""
 INTO_NOWHERE = {
-    "check --report": "check {root}/submissions/one.yaml --report {nowhere}/report.json",
-    "check --state": "check {root}/submissions/one.yaml --state {nowhere}",
-    "check --summary": "check {root}/submissions/one.yaml --summary {nowhere}/summary.md",
+    "check --report": "check {root}/submissions/ann-model.yaml --report {nowhere}/report.json",
+    "check --state": "check {root}/submissions/ann-model.yaml --state {nowhere}",
+    "check --summary": "check {root}/submissions/ann-model.yaml --summary {nowhere}/summary.md",
     "compare --report-dir": "compare {root}/p.csv --labels {root}/test_data/smoke/labels.csv --report-dir {nowhere}",
-    "erase --state": "erase one --reason asked --state {nowhere}",
+    "erase --state": "erase ann-model --reason asked --state {nowhere}",
     "evaluate --state": f"evaluate {SMOKE} --state {{nowhere}}",
     "evaluate --results": f"evaluate {SMOKE} --results {{nowhere}}",
-    "gate --take": "gate --base HEAD~1 --author one --take {nowhere}",
+    "gate --take": "gate --base HEAD~1 --author ann --take {nowhere}",
     "prepare --hidden": "prepare --new panel --from {root}/panel.csv --hidden {nowhere}",
     "publish --out": "publish --out {nowhere}",
     "score": "score /proc/self/mem --labels {root}/test_data/smoke/labels.csv",
@@ -77,7 +77,7 @@ def seed(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (workspace.root / ".gitignore").write_text(".apb/\n")
     git(workspace.root, "init", "--quiet", "--initial-branch=main")
     commit(workspace.root, "start")
-    workspace.submit("one", build("disks", HONEST))
+    workspace.submit("ann-model", build("disks", HONEST))
     git(workspace.root, "add", "submissions")
     git(workspace.root, "commit", "--quiet", "--message", "an entry")
     done = workspace.evaluate()
