@@ -386,13 +386,12 @@ class Bench:
         self.host = Host(self.images, self.hidden)
 
     def run(self, attack: Attack) -> Outcome:
-        """Carry out one attack; for what may be its neighbours' doing, again without neighbours."""
-        with lanes.place():
-            outcome = self._run(attack)
-        for _ in range(2):
-            if outcome.perhaps_of_others:
-                with lanes.all_places():
-                    outcome = self._run(attack)
+        """Carry out one attack; for what may be its neighbours' doing, once more, and then without neighbours."""
+        for turn in (lanes.place, lanes.place, lanes.all_places):
+            with turn():
+                outcome = self._run(attack)
+            if not outcome.perhaps_of_others:
+                break
         outcome.faults += outcome.host
         return outcome
 

@@ -41,4 +41,4 @@ def worker_command(address: str, certificates: Path, state: Path, *more: str) ->
 
 
 def on(address: str, certificates: Path) -> list[str]:
-    return ["--scheduler", address, "--tls", str(certificates), "--patience", "20"]
+    return ["--scheduler", address, "--tls", str(certificates), "--patience", "60"]
