@@ -30,7 +30,7 @@ REAL_DATA = Path(os.environ.get("APB_REAL_DATA", ROOT.parent / "shared" / "data"
 BIN = Path(sys.executable).parent
 
 Build = Callable[..., str]
-MINE = {"label": f"apb-test={lanes.SCOPE}"}
+MINE: dict[str, str | list[str] | bool] = {"label": f"apb-test={lanes.SCOPE}"}
 """Images of this lane."""
 os.environ["APB_SCOPE"] = lanes.SCOPE  # of all that tests start
 

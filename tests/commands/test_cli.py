@@ -71,7 +71,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "UTF-32": (PREDICTED.encode("utf-32"), "UTF-32"),
     "UTF-32, big end first": (b"\x00\x00\xfe\xff" + PREDICTED.encode("utf-32-be"), "UTF-32"),
     "UTF-16 without a mark": (PREDICTED.encode("utf-16-le"), "UTF-16"),
-    "gzip": (gzip.compress(PREDICTED.encode()), "gzip"),
+    "gzip": (gzip.compress(PREDICTED.encode(), mtime=0), "gzip"),
     "a workbook": (b"PK\x03\x04" + bytes(100), "Excel"),
 }
 

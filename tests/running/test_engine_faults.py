@@ -68,7 +68,7 @@ def own(engine: docker.DockerClient, base: str, tmp_path_factory: pytest.TempPat
     own = OwnEngine(tmp_path_factory.mktemp("own") / "e")
     own.folder.mkdir()
     client = own.start()
-    client.images.load(engine.images.get(base).save(named=base))
+    client.images.load(b"".join(engine.images.get(base).save(named=base)))
     for name, predict in {"slow": SLOW, "honest": HONEST}.items():
         program = {"predict.py": textwrap.dedent(predict)}
         images.add(client, base, f"apb/{name}:1", program, Cmd=["python3", "/predict.py"])
