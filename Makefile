@@ -50,7 +50,7 @@ demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the b
 
 test: $(VENV)/.dev   ## every test, against a real engine, registry and browser
 	@$(BIN)/python -m scripts.machine engine registry browser cluster
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 attacks: $(VENV)/.dev ## every hostile image, as a table: expected code, observed code, the host around it
 	@$(BIN)/python -m scripts.machine engine

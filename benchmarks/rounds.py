@@ -9,16 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from evaluator.contract import submissions, tracks, work
+from evaluator.integrity import freshness
 from evaluator.running.limits import limits_for
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.settings import Repository, Settings
 from evaluator.store.results import Results
-from evaluator.store.schemas import Lock
+from evaluator.store.schemas import Lock, Scope, Standings
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = 1000
@@ -74,7 +76,23 @@ def up_to_date(repository: Repository, entries: int) -> Path:
             }  # fmt: skip
             target = results.path(path.stem, name)
             target.write_text(json.dumps(record, indent=1, sort_keys=True))
+    _rank(repository, results)
     return hidden
+
+
+def _rank(repository: Repository, results: Results) -> None:
+    """Rankings that are of today's records, so that none is due."""
+    entries = {path.stem: submissions.load(path) for path in repository.submissions.glob("*.yaml")}
+    for name in TRACKS:
+        track = tracks.load_all(repository.tracks)[name]
+        records = freshness.ranked_records(track, entries, partial(_scope, results, name))
+        made_from = freshness.made_from(track, records, repository.settings.level)
+        found = Standings(track=name, metric=track.primary_metric, detectable=None, entries={}, made_from=made_from)
+        results.put_standings(found)
+
+
+def _scope(results: Results, track: str, submission: str) -> Scope | None:
+    return results.scope(submission, track)
 
 
 def main() -> None:

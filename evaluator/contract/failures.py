@@ -14,9 +14,29 @@ class Advice(NamedTuple):
 
 BAD_FORMAT = "BAD_FORMAT"
 ADVICE = {
-    "IMAGE_NOT_FOUND": Advice("the registry has no such image for everybody", "push it, make it public"),
-    "IMAGE_NOT_PUBLIC": Advice("the registry has no such image for everybody", "push it, make it public"),
-    "IMAGE_PLATFORM": Advice("it is not for linux/amd64", "`docker build --platform linux/amd64`"),
+    "IMAGE_NOT_FOUND": Advice(
+        "the registry says that it has no such image for everybody",
+        "push it, make it public; the registry is asked again every week",
+    ),
+    "IMAGE_NOT_PUBLIC": Advice(
+        "the registry says that it has no such image for everybody",
+        "push it, make it public; the registry is asked again every week",
+    ),
+    "IMAGE_INCOMPLETE": Advice(
+        "the registry has lost a layer or another part of it",
+        "push it again; the registry is asked again every week",
+    ),
+    "IMAGE_MANIFEST": Advice(
+        "its manifest is of an old or unknown form, or larger than 4 MiB", "push it with a current Docker"
+    ),
+    "IMAGE_LAYERS": Advice(
+        "over 125 layers, zstd, or a layer that is no archive or not the one that the configuration names",
+        "join `RUN` lines; build it anew and push it with `docker push`",
+    ),
+    "IMAGE_PLATFORM": Advice(
+        "it is not for linux/amd64, or for a variant such as amd64/v3, which not every machine can run",
+        "`docker build --platform linux/amd64`",
+    ),
     "IMAGE_TOO_LARGE": Advice("over 20 GB", "multi-stage build, no caches"),
     "IMAGE_NO_COMMAND": Advice(
         "nothing to start, or it cannot be started", "check `CMD`, the executable bit, the shebang"

@@ -48,12 +48,13 @@ def read_bytes(path: Path, limit: int = -1) -> bytes:
         limit: of the bytes that are read; all by default.
 
     Raises:
-        ValueError: it cannot be read; the message says why, to be put behind the file's name.
+        ValueError: it is not there or not whole; the message says why, to be put behind the file's name.
+        OSError: the operating system refuses it, which is nobody's fault but this machine's.
     """
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             return stream.read(limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError("is not a whole file of gzip, which .gz says") from error
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error

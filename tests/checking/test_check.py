@@ -249,7 +249,7 @@ def test_a_layer_that_is_none_is_the_submissions_fault(registry: LocalRegistry, 
     path = workspace.submit("no-archive", own.reference("1.0"))
     told = workspace.apb("check", str(path))
     assert told.returncode == 1
-    assert "line 2" in told.stderr and "IMAGE_LAYERS" in told.stderr and "docker push" in told.stderr
+    assert "line 2" in told.stdout and "IMAGE_LAYERS" in told.stdout and "docker push" in told.stdout
     done = workspace.evaluate("--json", timeout=300)
     assert done.returncode == 0
     assert json.loads(done.stdout)["failed"] == {"no-archive on smoke": "IMAGE_LAYERS"}

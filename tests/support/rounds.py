@@ -21,7 +21,7 @@ from tests.conftest import Workspace
 TIMES = {"evaluated_at", "hardware", "runtime"}
 
 
-SECONDS = 2
+SECONDS = 4
 
 
 def change_track(workspace: Workspace, **fields: object) -> None:
