@@ -58,7 +58,8 @@ def derived(workspace: Workspace) -> dict[str, str]:
 
 
 def by_an_old_scorer(workspace: Workspace) -> None:
-    """Make every record due for scoring again, which leaves a table: a round without a container."""
+    """Make every record due for scoring again, every ranking anew, and a table: a round without a container."""
+    (workspace.root / "pyproject.toml").write_text("[tool.apb]\nlevel = 0.9\n")
     for path in workspace.results.glob("*/smoke.json"):
         path.write_text(path.read_text().replace('"scorer": "1"', '"scorer": "0"'))
 
