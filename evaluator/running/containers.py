@@ -32,7 +32,7 @@ def scope() -> str:
     return os.environ.get("APB_SCOPE", "run")
 
 
-def of_scope() -> dict[str, str]:
+def of_scope() -> dict[str, str | list[str] | bool]:
     """What the engine is asked for, to list those of our scope."""
     return {"label": f"{LABEL}={scope()}"}
 

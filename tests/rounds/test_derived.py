@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -151,15 +152,12 @@ def test_another_primary_metric_makes_another_ranking(bench: Workspace) -> None:
 def test_edited_ranks_and_history_do_not_verify(bench: Workspace) -> None:
     assert bench.apb("verify").returncode == 0
     standings, history = bench.results / "smoke.standings.json", bench.results / "history.jsonl"
-    for path, edit, told in (
-        (
-            standings,
-            lambda text: text.replace('"rank_low": null', '"rank_low": 1'),
-            "smoke.standings.json is not as it",
-        ),
-        (history, lambda text: text.replace('"status":"ok"', '"status":"failed"', 1), "changed or removed"),
-        (history, lambda text: text.partition("\n")[2], "1 lines of the history were changed or removed"),
-    ):
+    edits: list[tuple[Path, Callable[[str], str], str]] = [
+        (standings, lambda t: t.replace('"rank_low": null', '"rank_low": 1'), "smoke.standings.json is not as it"),
+        (history, lambda t: t.replace('"status":"ok"', '"status":"failed"', 1), "changed or removed"),
+        (history, lambda t: t.partition("\n")[2], "1 lines of the history were changed or removed"),
+    ]
+    for path, edit, told in edits:
         original = path.read_text()
         path.write_text(edit(original))
         assert path.read_text() != original
