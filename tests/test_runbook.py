@@ -209,3 +209,60 @@ def test_a_machine_that_is_moved(site: Site) -> None:
     printed = site.run(unpack)
     assert '"run": []' in printed and "FAIL" not in printed
     assert (site.srv / "hidden" / "labels.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_maintainers_first_four_weeks(site: Site, build: Build) -> None:
+    """Every Monday the guide's own commands, and between them what a month brings."""
+
+    def week(what: str) -> str:
+        commit(site.clone, what)
+        git(site.clone, "push", "--quiet", "origin", "HEAD:main")
+        printed = site.run("".join(commands(GUIDE, "## Every week", "## When something goes wrong")))
+        assert "FAIL" not in printed and not git(site.clone, "status", "--porcelain", "leaderboard/results")
+        assert '"run": []' in site.run("apb evaluate --all --hidden /srv/hidden --dry-run\n")
+        return printed
+
+    submissions, track = site.clone / "submissions", site.clone / "test_data" / "tracks" / "our-panel.yaml"
+    image = build("runbook-new", HONEST.replace('count("R")', 'count("E")'))
+    (submissions / "lea-fourth.yaml").write_text(f"name: Lea's\ndocker_image: {image}\nauthor: Lea\n")
+    assert "1 scored, 0 rescored" in week("A newcomer")
+    assert set(site.standings().entries) == {*ENTRIES, "lea-fourth"}
+
+    labels = site.srv / "hidden" / "our-panel" / "labels.csv"
+    labels.write_text(labels.read_text().replace("ab0,0", "ab0,1"))
+    told = site.run("apb evaluate --all --hidden /srv/hidden --dry-run || true\n")
+    found = re.search(r"\(hmac-sha256 ([0-9a-f]{64})\)", told)
+    assert found, told
+    classes = {"positive: 16": "positive: 17", "negative: 24": "negative: 23"}
+    text = re.sub(r"labels_hmac_sha256: \w+", f"labels_hmac_sha256: {found[1]}", track.read_text())
+    assert all(old in text for old in classes)
+    for old, new in classes.items():
+        text = text.replace(old, new)
+    track.write_text(text)
+    before = site.results.get("kim-third", "our-panel")
+    assert "0 scored, 4 rescored" in week("A label was wrong")
+    after = site.results.get("kim-third", "our-panel")
+    assert before and after and before.metrics != after.metrics
+    (table,) = (site.results.folder / "rescored").glob("*.md")
+    assert "kim-third | our-panel | every value | not told | not told" in table.read_text()
+    assert not re.search(r"\d\.\d", table.read_text())  # old beside new would tell which label it was
+
+    (submissions / "joe-second.yaml").write_text(
+        (submissions / "joe-second.yaml").read_text() + "withdrawn: its weights were trained on the panel\n"
+    )
+    site.part("A track is renamed", "Another primary metric")
+    week("Another name, and one gives up")
+    assert set(site.standings("clinic-panel").entries) == {"jane-first", "kim-third", "lea-fourth"}
+    assert "withdrawn" in site.page("submissions/joe-second").lower()
+
+    site.part("An entry must be erased", "labels.key is lost")
+    week("The last Monday")
+    assert set(site.standings("clinic-panel").entries) == {"kim-third", "lea-fourth"}
+    pack, unpack = commands(GUIDE, "### The machine is moved")
+    site.run(pack)
+    for name in ("hidden", "state"):
+        shutil.rmtree(site.srv / name)
+    shutil.rmtree(site.clone)
+    git(site.folder, "clone", "--quiet", str(site.folder / "remote.git"), "fork")
+    printed = site.run(unpack)
+    assert '"run": []' in printed and "FAIL" not in printed

@@ -167,6 +167,7 @@ class Hub:
     issues: list[dict[str, Any]] = field(default_factory=list)
     waits: bool = False
     refuses: str = ""
+    down: bool = False
     accounts: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
@@ -215,6 +216,8 @@ class Hub:
             return {"errors": [{"message": "Pull request is in draft state"}]}
         if method == "PUT" and path.endswith("/merge") and self.pulls[int(path.split("/")[-2])]["draft"]:
             raise RefusedError(405, "Pull Request is still a draft")
+        if self.down and (path == "/graphql" or path.endswith("/merge")):
+            raise RefusedError(503, "Service Unavailable")
         if method == "PUT" and path.endswith("/merge") and self.refuses:
             raise RefusedError(405, self.refuses)
         if method == "GET" and path.endswith("/pulls") and "/commits/" in path:
@@ -539,9 +542,13 @@ def test_a_draft_is_told_and_merged_when_it_is_ready(
         assert told in body and "weekly round" not in body and "@lab" not in body
         assert runner.hub.pulls[number]["state"] == "open"
     runner.hub.refuses = ""
-    (runner.folder / "artifact").mkdir(exist_ok=True)
-    (runner.folder / "artifact" / "check.json").write_bytes(verdict)
-    assert runner.job("report", "report", finished(runner, number, ok=True))[0]
+    for down in (True, False):  # GitHub's own failure is told too, and the job is red so that somebody runs it again
+        runner.hub.down = down
+        (runner.folder / "artifact").mkdir(exist_ok=True)
+        (runner.folder / "artifact" / "check.json").write_bytes(verdict)
+        ok, _, printed = runner.job("report", "report", finished(runner, number, ok=True))
+        assert ok is not down, printed
+        assert ("503" in runner.hub.comments[0]["body"]) is down
     assert runner.hub.pulls[number]["state"] == "closed" and "weekly round" in runner.hub.comments[0]["body"]
 
 

@@ -30,3 +30,5 @@ def command(context: click.Context, folder: Path, event: Path, page: Path | None
     if page and outcome.page:
         add_text(page, outcome.page)
     click.echo(outcome.said + (f"; it {outcome.merge}" if outcome.merge else ""))
+    if outcome.failure:
+        raise outcome.failure

@@ -18,7 +18,7 @@ from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError, UsageError
 from evaluator.files import all_or_nothing, write_bytes
-from evaluator.preparing.sources import SOURCES, Prepared
+from evaluator.preparing.sources import SOURCES, Prepared, known_as
 from evaluator.settings import Repository
 from evaluator.text import printable
 
@@ -36,10 +36,11 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
     Raises:
         UsageError: a source file is missing, or gives other data than the track file names; nothing is written then.
     """
-    if track.id not in SOURCES:
+    name = known_as([track.id, *track.formerly])
+    if name is None:
         raise UsageError(f"How {track.id} is made from published files is not known. Known are: {', '.join(SOURCES)}.")
     try:
-        made = SOURCES[track.id].make(source)
+        made = SOURCES[name].make(source)
         check(track, made)
     except EvaluatorError as error:
         raise UsageError(error.what, error.remedy) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,3 +213,8 @@ SOURCES = {
         licence="MIT",
     ),
 }
+
+
+def known_as(names: Sequence[str]) -> str | None:
+    """Under which of a track's ids, today's and earlier ones, its source is known."""
+    return next((name for name in names if name in SOURCES), None)

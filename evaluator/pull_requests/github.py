@@ -19,6 +19,8 @@ from evaluator.text import printable
 
 TIMEOUT = (10, 30)
 AGAIN = "Run the job again."
+REFUSALS = (405, 409, 422)
+"""What GitHub answers where it could, but will not: a branch that is protected, has changed, or conflicts."""
 PATIENCE = urllib3.Retry(
     total=3,
     connect=1,
@@ -99,6 +101,10 @@ class Pull:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EngineError("GitHub answered with something that is no pull request.", AGAIN) from error
+
+
+class Refused(EngineError):
+    """GitHub has understood what was asked for and will not do it, as things stand."""
 
 
 class GitHub:
@@ -190,9 +196,8 @@ class GitHub:
         if response.status_code >= requests.codes.bad_request:
             spent = response.headers.get("X-RateLimit-Remaining") == "0"
             why = "; its rate limit is used up for now" if spent else ""
-            raise EngineError(
-                f"GitHub answered {method} {response.url} with {response.status_code}{why}{_said(response)}.", AGAIN
-            )
+            kind = Refused if response.status_code in REFUSALS else EngineError
+            raise kind(f"GitHub answered {method} {response.url} with {response.status_code}{why}{_said(response)}.", AGAIN)
         return response
 
     @staticmethod

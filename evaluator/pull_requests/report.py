@@ -22,7 +22,7 @@ from evaluator.errors import EngineError, UsageError
 from evaluator.git import authorized, commit_of, git
 from evaluator.pull_requests import gate
 from evaluator.pull_requests.gate import Judgement, is_login
-from evaluator.pull_requests.github import GitHub, Pull
+from evaluator.pull_requests.github import GitHub, Pull, Refused
 from evaluator.settings import Repository
 from evaluator.store.intake import Intake
 from evaluator.text import markdown, printable, whole_lines
@@ -77,12 +77,14 @@ class Outcome:
         number: of the pull request; none where nothing was to be done.
         page: the comment.
         merge: what became of the merge; none where it was not asked for.
+        failure: GitHub did not do its part of the merge, for reasons that are not the pull request's.
     """
 
     said: str
     number: int | None = None
     page: str = ""
     merge: str | None = None
+    failure: EngineError | None = None
 
 
 def read_event(path: Path) -> Event:
@@ -137,6 +139,7 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     verdict, why = _verdict(judged, folder) if judged.passed else (None, "")
     passed = verdict is not None and verdict.passed and run.conclusion == "success"
     page, merge = whole_lines(_found(judged, verdict, why), ROOM), None
+    failure = None
     if passed and not pull.draft:
         assert verdict is not None
         try:
@@ -144,10 +147,11 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
             page += f"\nThe gate and the check passed. It {merge}, and is evaluated in the weekly round after that.\n"
         except EngineError as error:
             page += _REFUSED.format(markdown(str(error), 600))
+            failure = None if isinstance(error, Refused) else error
     else:
         page += _what_next(judged, verdict, pull, passed=passed)
     hub.comment(pull.number, page)
-    return Outcome(f"commented on pull request {pull.number}", pull.number, page, merge)
+    return Outcome(f"commented on pull request {pull.number}", pull.number, page, merge, failure)
 
 
 def _fetch(root: Path, hub: GitHub, pull: Pull) -> None:

@@ -61,7 +61,8 @@ def read(path: Path) -> list[Intake]:
         return [Intake.model_validate_json(line) for line in whole_lines(path)]
     except ValidationError as error:
         raise EvaluatorError(
-            f"{path} is not valid. {in_words(error, Intake)}", f"Restore it from git (git log -p -- {path})."
+            f"{path} is not valid. {in_words(error, Intake)}", f"Restore it from git (git log -p -- {path}). "
+            "If an entry is to be gone for good: apb erase. A submission that is missing from it: apb intake writes it anew."
         ) from error
 
 
