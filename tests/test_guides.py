@@ -34,6 +34,7 @@ def test_the_submission_guide_leads_to_an_entry_that_may_pass(
 ) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("CI", "VIRTUAL_ENV")} | WHO
     environment["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    environment["PIP_NO_COMPILE"] = "1"
     image = f"{registry.host}/your-account/your-login-model:0.1"
     script = "".join(commands("BENCHMARK_SUBMISSION_GUIDE.md"))
     for line in ("pip install -e .", "apb new", "apb check", "docker push", "git push origin my-model"):

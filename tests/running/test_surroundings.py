@@ -176,8 +176,9 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, base: str, engine: docker.D
         base, ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], remove=True
     )
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "site", "--only-binary", ":all:",
-         "--python-version", version.decode().strip(), "-c", ROOT / "constraints.txt", *LIBRARIES], check=True,
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", folder / "site",
+         "--only-binary", ":all:", "--python-version", version.decode().strip(), "-c", ROOT / "constraints.txt",
+         *LIBRARIES], check=True,
     )  # fmt: skip
     return folder / "site"
 

@@ -77,7 +77,10 @@ def all_places() -> Iterator[None]:
 LONG = (
     "tests/rounds/test_crowd.py",
     "tests/baselines/test_zoo.py::test_a_packaged_esm",
+    "tests/test_install.py",
     "tests/test_guides.py",
+    "tests/rounds/test_derived.py",
+    "tests/test_runbook.py",
     "tests/cluster/test_slurm.py",
     "tests/cluster/test_links.py",
     "tests/running/test_attacks.py::test_attack[start-",
@@ -89,7 +92,14 @@ LONG = (
 """They come first, so that none is left when all else is done."""
 APIECE = ("tests/checking", "tests/cluster", "tests/rounds", "tests/running", "tests/test_", LONG[1])
 """Where a file's tests share little, so that each goes to the next free lane; elsewhere a file stays together."""
-TOGETHER = ("tests/running/test_engine_faults.py", "tests/running/test_doctor.py", "tests/running/test_images.py")
+TOGETHER = (
+    "tests/running/test_engine_faults.py",
+    "tests/running/test_doctor.py",
+    "tests/running/test_images.py",
+    "tests/rounds/test_derived.py",
+    "tests/test_install.py",
+    "tests/test_runbook.py",
+)
 """But not there."""
 BUILT = sorted(path.parent.name for path in (Path(__file__).resolve().parents[1] / "attacks").glob("*/Dockerfile"))
 """Attacks whose variants share what is built for them."""
