@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import docker.errors
 
 PYTHON_IMAGE = "python:3.11-slim"
 DEBIAN_IMAGE = "apb-base/debian-python:bookworm"
+R_AND_JAVA_IMAGE = "apb-base/debian-r-java:bookworm"
 PULL_SECONDS = 120
 ENGINE_LOG = Path("/var/log/apb-dockerd.log")
 
@@ -104,7 +105,7 @@ def _new_base(client: docker.DockerClient) -> str:
         docker.from_env(timeout=PULL_SECONDS).images.pull(PYTHON_IMAGE)
     except (docker.errors.DockerException, OSError):
         say("no registry answers: building a base image from Debian packages (about 20 s)")
-        _build_from_debian(client)
+        _build_from_debian(client, DEBIAN_IMAGE, "python3", ["doc", "man", "locale", "info"])
         return DEBIAN_IMAGE
     return PYTHON_IMAGE
 
@@ -117,18 +118,25 @@ def _has(client: docker.DockerClient, name: str) -> bool:
     return True
 
 
-def _build_from_debian(client: docker.DockerClient) -> None:
+def r_and_java(client: docker.DockerClient) -> str:
+    """An image with R, a Java runtime and BeanShell, which runs Java's source, for the tests."""
+    with _alone():
+        if not _has(client, R_AND_JAVA_IMAGE):
+            say("building an image with R and Java from Debian packages (about 40 s)")
+            _build_from_debian(client, R_AND_JAVA_IMAGE, "r-base-core,openjdk-17-jre-headless,libbsh-java", ["doc"])
+    return R_AND_JAVA_IMAGE
+
+
+def _build_from_debian(client: docker.DockerClient, image: str, packages: str, without: Sequence[str]) -> None:
     if not _may_install():
-        raise Missing(
-            f"{PYTHON_IMAGE} cannot be pulled, and only root on Debian or Ubuntu can build a base image instead."
-        )
+        raise Missing(f"{image} cannot be pulled, and only root on Debian or Ubuntu can build one instead.")
     if not shutil.which("mmdebstrap"):
         install("mmdebstrap", "debian-archive-keyring")
     with tempfile.TemporaryDirectory() as folder:
         tar = Path(folder) / "base.tar"
-        lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
-        _run("mmdebstrap", "--variant=minbase", "--include=python3", *lean, "bookworm", str(tar))
-        name, _, tag = DEBIAN_IMAGE.partition(":")
+        lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in without]
+        _run("mmdebstrap", "--variant=minbase", f"--include={packages}", *lean, "bookworm", str(tar))
+        name, _, tag = image.partition(":")
         answer = client.api.import_image_from_file(str(tar), repository=name, tag=tag)
         client.api.tag(json.loads(answer.splitlines()[-1])["status"], name, tag)  # Podman calls it latest
 

@@ -15,7 +15,9 @@ from evaluator.contract.work import GIB, Limits, Run
 from evaluator.running import sandbox
 from evaluator.running.covered import covered
 from evaluator.running.surroundings import THREADS, environment
+from scripts import machine
 from tests.conftest import ROOT, Build
+from tests.support import lanes
 
 TMP = "/tmp"  # noqa: S108 - inside the container
 PROBE = """
@@ -191,10 +193,56 @@ def test_numba_matplotlib_and_joblib_find_what_they_need(
         f'FROM {base}\nCOPY site /site\nCOPY predict.py /\nENV PYTHONPATH=/site\nCMD ["python3", "/predict.py"]\n'
     )
     wheels.rename(tmp_path / "site")
-    tag = "apb/test-libraries:1"
+    tag = f"apb/test-libraries:{lanes.SCOPE}"
     engine.images.build(path=str(tmp_path), tag=tag, rm=True, forcerm=True)
     try:
         done = run(engine, tag, data, seconds=240)
         assert b"all well" in done.log, done.log[-2000:]
+    finally:
+        engine.images.remove(tag, force=True)
+
+
+R = r"""
+options(warn = 2)
+rows <- read.csv(Sys.getenv("INPUT"))
+stopifnot(identical(Sys.getenv("USER"), "sandbox"), identical(Sys.info()[["nodename"]], "sandbox"))
+stopifnot(dir.exists(path.expand("~")), file.access(path.expand("~"), 2) == 0, file.access(tempdir(), 2) == 0)
+halves <- parallel::mclapply(1:2, function(k) k / 2)  # by MC_CORES
+server <- serverSocket(6011)
+line <- socketConnection("localhost", 6011, open = "r+b", timeout = 5)
+fit <- glm(c(0, 1, 0, 1, 1) ~ c(1, 2, 3, 4, 5), family = binomial)
+pdf(file.path(tempdir(), "plot.pdf")); plot(1:3); invisible(dev.off())
+saveRDS(fit, "~/fit.rds")
+cat("all well", nrow(rows), unlist(halves), "\n")
+"""
+JAVA = r"""
+import java.io.*; import java.net.*;
+print(InetAddress.getLocalHost().getHostName() + " " + InetAddress.getByName("localhost").getHostAddress());
+File.createTempFile("apb", "tmp");
+new FileWriter(System.getProperty("user.home") + "/cache").close();
+if (Runtime.getRuntime().availableProcessors() != 1) throw new RuntimeException("cores");
+server = new ServerSocket(0, 1, InetAddress.getLocalHost());  // as Spark's driver and its workers do
+new Socket(InetAddress.getLocalHost().getHostName(), server.getLocalPort()).close();
+print("user " + new com.sun.security.auth.module.UnixSystem().getUsername());  // as Hadoop and Spark ask
+print("all well");
+"""
+PROGRAMS = {
+    "R": (R, ["Rscript", "/predict"]),
+    "java": (JAVA, ["java", "-cp", "/usr/share/java/bsh.jar", "bsh.Interpreter", "/predict"]),
+}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_r_and_java_find_what_they_need(language: str, engine: docker.DockerClient, data: Path, tmp_path: Path) -> None:
+    base, (program, command) = machine.r_and_java(engine), PROGRAMS[language]
+    (tmp_path / "predict").write_text(program)
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {base}\nRUN useradd --uid 65532 --home-dir /tmp me\nCOPY predict /\nCMD {json.dumps(command)}\n"
+    )
+    tag = f"apb/test-{language.lower()}:{lanes.SCOPE}"
+    engine.images.build(path=str(tmp_path), tag=tag, rm=True, forcerm=True)
+    try:
+        done = run(engine, tag, data)
+        assert b"all well" in done.log, done.log[-3000:]
     finally:
         engine.images.remove(tag, force=True)
