@@ -1,8 +1,9 @@
 """How often each interval holds the true value, by simulation: `python -m benchmarks.coverage` writes the table.
 
-Scores are binormal: negatives N(0, 1), positives N(d, 1) with d = sqrt(2) z(AUC), through the logistic function, cut at
-the middle. So every metric has a true value, by formula or by integration. Class counts are those of the tracks: 7 and
-391 (Shehata), 27 and 59 (Jain), 70,000 each (Harvey's size).
+Scores are binormal: negatives N(0, 1), positives N(d, 1), through the logistic function, cut at the middle. So every
+metric has a true value, by formula or by integration. Class counts are those of the tracks, 7 and 391 (Shehata), 27 and
+59, 91 and 46 (Jain), 70,000 each (Harvey's size), and smaller ones. The separation d goes as far as entries that are
+perfect on most draws of a small track.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from evaluator.scoring import metrics
 from evaluator.scoring.scored import Estimate
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE, FIGURE = ROOT / "leaderboard" / "coverage.csv", ROOT / "docs" / "coverage.svg"
-SIZES = ((7, 391), (27, 59), (70_000, 70_000))
-AREAS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+TABLE, FIGURE = ROOT / "docs" / "coverage.csv", ROOT / "docs" / "coverage.svg"
+SIZES = ((3, 9), (7, 391), (10, 30), (27, 59), (91, 46), (500, 500), (70_000, 70_000))
+SEPARATIONS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+ROWS, CORRELATIONS = (10, 48, 197, 400), (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
 LEVEL = 0.95
 SEED = 20_240_601
 FAMILY_SIZE, SHARED = 5, 0.7
@@ -36,14 +38,13 @@ Floats = npt.NDArray[np.float64]
 Setting = tuple[int, int, float, str]
 
 
-def separation(area: float) -> float:
-    """Distance of the classes' means, in standard deviations."""
-    return math.sqrt(2) * float(stats.norm.ppf(area))
+def area(separation: float) -> float:
+    """The area under the ROC curve at this distance of the classes' means, in standard deviations."""
+    return float(stats.norm.cdf(separation / math.sqrt(2)))
 
 
-def truth_of(n1: int, n0: int, area: float) -> dict[str, float]:
-    """The true value of every metric, at these class counts."""
-    d = separation(area)
+def truth_of(n1: int, n0: int, d: float) -> dict[str, float]:
+    """The true value of every metric, at these class counts and this separation."""
     se = sp = float(stats.norm.cdf(d / 2))
     share = n1 / (n1 + n0)
     flagged = n1 * se + n0 * (1 - sp)
@@ -58,7 +59,7 @@ def truth_of(n1: int, n0: int, area: float) -> dict[str, float]:
         )
 
     return {
-        "roc_auc": area, "recall": se, "specificity": sp, "accuracy": se, "balanced_accuracy": se,
+        "roc_auc": area(d), "recall": se, "specificity": sp, "accuracy": se, "balanced_accuracy": se,
         "precision": n1 * se / flagged, "f1": 2 * n1 * se / (flagged + n1),
         "mcc": math.sqrt(n1 * n0) * (se + sp - 1) / math.sqrt(flagged * (n1 + n0 - flagged)),
         "average_precision": integrate.quad(lambda x: precision(x) * stats.norm.pdf(x - d), d - 9, d + 9)[0],
@@ -76,9 +77,8 @@ def draw(rng: np.random.Generator, n: int, mean: float, families: bool) -> Float
 
 
 def estimates(setting: Setting, rng: np.random.Generator) -> dict[str, Estimate]:
-    """Every metric of one simulated entry. `setting` is (n1, n0, AUC, rows: independent | families | ignored)."""
-    n1, n0, area, rows = setting
-    d = separation(area)
+    """Every metric of one simulated entry. `setting` is (n1, n0, separation, independent | families | ignored)."""
+    n1, n0, d, rows = setting
     scores = np.r_[draw(rng, n1, d / 2, rows != "independent"), draw(rng, n0, -d / 2, rows != "independent")]
     truth = np.r_[np.ones(n1), np.zeros(n0)].astype(np.int8)
     families = None
@@ -97,15 +97,15 @@ def correlation(n: int, rho: float, rng: np.random.Generator) -> Estimate:
 
 def simulate(setting: Setting, times: int) -> list[dict[str, object]]:
     """One row a metric: how often its interval held the true value, and how often that lay below or above."""
-    n1, n0, area, rows = setting
-    true = truth_of(n1, n0, area)
-    rng = np.random.default_rng([SEED, n1, round(area * 100), len(rows)])
+    n1, n0, d, rows = setting
+    true = truth_of(n1, n0, d)
+    rng = np.random.default_rng([SEED, n1, round(d * 100), len(rows)])
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in true}
     for _ in range(times):
         for name, e in estimates(setting, rng).items():
             if e.low is not None and e.high is not None:
                 found[name].append((e.low, e.high))
-    return [_row(name, n1, n0, area, rows, true[name], ends) for name, ends in found.items()]
+    return [_row(name, n1, n0, d, rows, true[name], ends) for name, ends in found.items()]
 
 
 def simulate_spearman(n: int, rho: float, times: int) -> list[dict[str, object]]:
@@ -117,12 +117,12 @@ def simulate_spearman(n: int, rho: float, times: int) -> list[dict[str, object]]
 
 
 def _row(
-    name: str, n1: int, n0: int, area: float, rows: str, true: float, ends: list[tuple[float, float]]
+    name: str, n1: int, n0: int, strength: float, rows: str, true: float, ends: list[tuple[float, float]]
 ) -> dict[str, object]:
     low, high = np.array(ends).T
     slack = 1e-12
     return {
-        "metric": name, "positives": n1, "negatives": n0, "auc": area, "rows": rows, "true": f"{true:.4f}",
+        "metric": name, "positives": n1, "negatives": n0, "separation": strength, "rows": rows, "true": f"{true:.4f}",
         "covered": f"{np.mean((low <= true + slack) & (true <= high + slack)):.4f}",
         "true_below": f"{np.mean(true < low - slack):.4f}", "true_above": f"{np.mean(true > high + slack):.4f}",
         "width": f"{np.mean(high - low):.4f}", "simulations": len(ends),
@@ -130,8 +130,11 @@ def _row(
 
 
 def figure(rows: list[dict[str, object]]) -> str:
-    """One panel a metric, coverage over AUC, one line a track size; the band is 93 to 97 %."""
-    colours = {"7": "#D55E00", "27": "#0072B2", "70000": "#009E73", "families": "#CC79A7"}
+    """One panel a metric, coverage over separation, one line a track size; the band is 93 to 97 %."""
+    colours = {
+        "3": "#E69F00", "7": "#D55E00", "10": "#56B4E9", "27": "#0072B2", "91": "#000000", "70000": "#009E73",
+        "families": "#CC79A7",
+    }  # fmt: skip
     names = list(dict.fromkeys(str(r["metric"]) for r in rows if r["negatives"]))
     wide, high, across = 190, 130, 5
     parts = []
@@ -141,43 +144,46 @@ def figure(rows: list[dict[str, object]]) -> str:
         def y(covered: float, y0: int = y0) -> float:
             return y0 + (1 - max(covered, 0.85)) / 0.15 * high
 
-        def x(area: float, x0: int = x0) -> float:
-            return x0 + AREAS.index(area) / (len(AREAS) - 1) * (wide - 45)
+        def x(d: float, x0: int = x0) -> float:
+            return x0 + d / SEPARATIONS[-1] * (wide - 45)
 
         parts.append(f'<text x="{x0}" y="{y0 - 6}" font-weight="bold">{METRICS[name].title}</text>')
         parts.append(
             f'<rect x="{x0}" y="{y(0.97):.1f}" width="{wide - 45}" height="{y(0.93) - y(0.97):.1f}" fill="#ddd"/>'
         )
         parts += [f'<text x="{x0 - 4}" y="{y(c) + 3:.1f}" text-anchor="end">{c:.0%}</text>' for c in (0.85, 0.95, 1.0)]
-        parts += [f'<text x="{x(a):.1f}" y="{y0 + high + 12}" text-anchor="middle">{a:g}</text>' for a in AREAS[::2]]
+        parts += [
+            f'<text x="{x(a):.1f}" y="{y0 + high + 12}" text-anchor="middle">{a:g}</text>' for a in (0, 1, 2, 3, 4)
+        ]
         for key, colour in colours.items():
             line = [
-                f"{x(float(str(r['auc']))):.1f},{y(float(str(r['covered']))):.1f}"
+                f"{x(float(str(r['separation']))):.1f},{y(float(str(r['covered']))):.1f}"
                 for r in rows
                 if r["metric"] == name
                 and ((r["rows"], str(r["positives"])) == ("independent", key) or r["rows"] == key)
             ]
             parts.append(f'<polyline points="{" ".join(line)}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-    legend = {"7": "7 + 391", "27": "27 + 59", "70000": "70,000 + 70,000", "families": "50 families of 5"}
+    legend = {str(n1): f"{n1:,} + {n0:,}" for n1, n0 in SIZES} | {"families": "50 families of 5"}
+    legend = {key: legend[key] for key in colours}
     for k, (key, label) in enumerate(legend.items()):
-        parts.append(f'<text x="{40 + k * 150}" y="20" fill="{colours[key]}">&#9473; {label}</text>')
+        parts.append(f'<text x="{40 + k * 125}" y="20" fill="{colours[key]}">&#9473; {label}</text>')
     size = f"{60 + across * wide} {60 + -(-len(names) // across) * (high + 40)}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" font-family="sans-serif" font-size="10">'
-        "<title>Share of simulations in which the 95 % interval holds the true value, over the true ROC-AUC</title>"
+        "<title>Share of simulations in which the 95 % interval holds the true value, over the separation</title>"
         f'<rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n'
     )
 
 
 def _jobs(times: int) -> Iterator[tuple[str, Setting, int]]:
-    for n1, n0 in SIZES:
-        for area in AREAS:
-            yield "classes", (n1, n0, area, "independent"), times if n1 < 1000 else max(times // 4, 1)
-    for area in AREAS:
+    for n1, n0 in reversed(SIZES):  # the longest first
+        for d in SEPARATIONS:
+            yield "classes", (n1, n0, d, "independent"), times if n1 < 1000 else max(times // 4, 1)
+    for d in SEPARATIONS:
         for rows in ("families", "ignored"):
-            yield "classes", (100, 150, area, rows), times
-    for n in (48, 400):
-        for rho in (0.0, 0.5, 0.9):
+            yield "classes", (100, 150, d, rows), times
+    for n in ROWS:
+        for rho in CORRELATIONS:
             yield "ranks", (n, 0, rho, ""), times
 
 
@@ -187,7 +193,7 @@ def _simulate(job: tuple[str, Setting, int]) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Write leaderboard/coverage.csv, which the site shows, and docs/coverage.svg."""
+    """Write docs/coverage.csv, which the site shows, and docs/coverage.svg."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=4000, help="per setting; a quarter for the large one")
     parser.add_argument("--out", type=Path, help="a folder for both files, to try things out")

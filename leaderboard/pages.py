@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluator.contract.failures import advice
 from evaluator.contract.submissions import Submission
-from evaluator.contract.task_types import KINDS, METRICS
+from evaluator.contract.task_types import KINDS, METRICS, turned_round
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Result
@@ -24,8 +25,8 @@ from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
 
 HERE = Path(__file__).resolve().parent
-COVERAGE = HERE / "coverage.csv"
-"""Written by `python -m benchmarks.coverage`."""
+COVERAGE = HERE / "coverage.csv" if (HERE / "coverage.csv").is_file() else HERE.parent / "docs" / "coverage.csv"
+"""Written by `python -m benchmarks.coverage`; beside this file where the package is installed."""
 SECTIONS = {
     "compare": "Compare",
     "methods": "Methods",
@@ -70,7 +71,9 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
             yield page("moved.html", f"tracks/{former}/index.html", track=board.track, former=former)
     yield from _submission_files(site, page)
     yield page("compare.html", "compare/index.html", prepared=[(b, compare.against_best(b)) for b in site.boards])
-    yield page("methods.html", "methods/index.html", coverage=_coverage())
+    coverage = _coverage()
+    areas = [r for r in coverage if r["metric"] == "roc_auc"]
+    yield page("methods.html", "methods/index.html", coverage=areas, extremes=_extremes(coverage))
     form = json.dumps(schema(SCHEMAS["submission"])).replace("<", "\\u003c")
     yield page("submit.html", "submit/index.html", schema=form)
     days = news.by_day(latest[:HISTORY])
@@ -121,6 +124,7 @@ def _environment() -> Environment:
     pages.filters["ends"] = table.ends
     pages.filters["thousands"] = lambda n: f"{n:,}"
     pages.globals.update(
+        turned_round=turned_round,
         advice=advice,
         metrics=METRICS,
         scorer=SCORER_VERSION,
@@ -218,16 +222,28 @@ def _year(history: list[Change]) -> str:
 
 
 def _coverage() -> list[dict[str, str]]:
-    """How often the interval of ROC-AUC holds the true value, by setting.
+    """How often each interval holds the true value, by metric and setting.
 
     Raises:
         EvaluatorError: the table is not there.
     """
     try:
         with COVERAGE.open(encoding="utf-8") as source:
-            return [r for r in csv.DictReader(source) if r["metric"] == "roc_auc"]
+            return list(csv.DictReader(source))
     except FileNotFoundError as error:
         raise EvaluatorError(
             f"{COVERAGE} is missing; the page of methods shows it.",
             "It comes with the package; in a checkout python -m benchmarks.coverage writes it.",
         ) from error
+
+
+def _extremes(coverage: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """For each metric how many settings are covered as they should be, and the worst on either side."""
+    found = []
+    for name in dict.fromkeys(r["metric"] for r in coverage):
+        rows = [r for r in coverage if r["metric"] == name and r["rows"] != "ignored"]
+        inside = sum(0.93 <= float(r["covered"]) <= 0.97 for r in rows)
+        ordered = sorted(rows, key=lambda r: float(r["covered"]))
+        found.append({"metric": METRICS[name].title, "settings": len(rows), "inside": inside,
+                      "least": ordered[0], "most": ordered[-1]})  # fmt: skip
+    return found

@@ -40,7 +40,7 @@ def run(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     place = tmp_path_factory.mktemp("elsewhere")
     venv.create(place / "env", with_pip=True)
     (wheel,) = dist.glob("*.whl")
-    pip = [place / "env" / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    pip = [str(place / "env" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     with_its_needs = ["--no-compile", "-c", str(ROOT / "constraints.txt"), str(wheel)]  # which need no bytecode here
     compiled = ["--force-reinstall", "--no-deps", str(wheel)]
     for arguments in (with_its_needs, compiled):

@@ -24,10 +24,11 @@ def command(predictions: Path, labels: Path, level: float, as_json: bool) -> Non
 
     A column `family` in the labels says which rows belong together; intervals then allow for that.
     """
+    from evaluator.contract.task_types import turned_round
     from evaluator.scoring.files import as_text, score_files
 
     scores, table = score_files(predictions, labels, level)
-    for note in table.notes:
+    for note in [*table.notes, *filter(None, [turned_round(scores.metrics)])]:
         click.echo(f"note {note}", err=True)
     if as_json:
         print_json(scores.as_json())

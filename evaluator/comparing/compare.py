@@ -16,7 +16,6 @@ import numpy as np
 import scipy
 
 from evaluator.comparing.sides import Side, Sources, sides, stated
-from evaluator.contract.arrays import Floats
 from evaluator.contract.task_types import METRICS, kind_of_metrics
 from evaluator.integrity import disclosure
 from evaluator.scoring import influence, metrics, ranking
@@ -123,10 +122,9 @@ def _difference(
     if a is None or b is None or a.value is None or b.value is None:
         return Difference(a, b, None)
     value = a.value - b.value
-    if estimates and mine.scored:
-        first, second = (e[name].influence for e in estimates)
-        if first and second:
-            half = _half_width(first() - second(), mine.scored, level)
+    if estimates and mine.scored and theirs and theirs.scored:
+        half = _half_width(name, mine.scored, theirs.scored, estimates, level)
+        if half is not None:
             return Difference(a, b, value, value - half, value + half, paired=True)
     if None in (a.low, a.high, b.low, b.high):
         return Difference(a, b, value)
@@ -135,14 +133,38 @@ def _difference(
     return Difference(a, b, value, value - below, value + above)
 
 
-def _half_width(of_rows: Floats, scored: Scored, level: float) -> float:
-    """Half of a paired interval, from the rows' influences on the difference; by families where there are any."""
-    groups = np.arange(len(of_rows)) if scored.families is None else scored.families
-    sums = influence.family_sums(of_rows, groups)
-    smaller = len(of_rows) if scored.prediction is None else min(scored.n1, scored.n0)
-    return float(scipy.special.stdtrit(max(min(smaller, len(sums)) - 1, 1), 0.5 + level / 2)) * float(
-        np.sqrt(sums @ sums)
-    )
+def _half_width(
+    name: str, a: Scored, b: Scored, estimates: tuple[dict[str, Estimate], dict[str, Estimate]], level: float
+) -> float | None:
+    """Half of a paired interval, by families where there are any; None where nothing can be estimated in pairs.
+
+    Where a track may be ranked by the metric, it is what the board's ranks rest on; else it follows from the rows'
+    influences on the difference.
+    """
+    first, second = (e[name].influence for e in estimates)
+    if first is None or second is None:
+        return None
+    if name in ranking.PAIRED:
+        classes = [np.empty(0, dtype=np.int8) if s.prediction is None else s.prediction for s in (a, b)]
+        pair = ranking.PAIRED[name](a.truth, np.array([a.score, b.score]), np.array(classes), a.families)
+        deviation, freedom = float(pair.deviation()[0, 1]), pair.freedom
+    else:
+        of_rows = first() - second()
+        groups = np.arange(len(of_rows)) if a.families is None else a.families
+        sums = influence.family_sums(of_rows, groups)
+        deviation = float(np.sqrt(sums @ sums))
+        smaller = len(of_rows) if a.prediction is None else min(a.n1, a.n0)
+        freedom = max(min(smaller, len(sums)) - 1, 1)
+        if deviation < 1e-13 and not _same(a, b):  # what is left by rounding
+            return None
+    return float(scipy.special.stdtrit(freedom, 0.5 + level / 2)) * deviation
+
+
+def _same(a: Scored, b: Scored) -> bool:
+    """Whether both say the same of every row."""
+    if a.prediction is not None and b.prediction is not None and not np.array_equal(a.prediction, b.prediction):
+        return False
+    return np.array_equal(a.score, b.score)
 
 
 def _pairs(mine: Side, theirs: Side | None) -> Agreement | None:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 TaskType = Literal["classification", "regression"]
 
 
 class MetricInfo(NamedTuple):
-    """What a metric is called, and which way is better."""
+    """What a metric is called, which way is better, and what a score that knows nothing has, whatever the classes."""
 
     title: str
     higher_is_better: bool = True
+    chance: float | None = None
 
 
 METRICS = {
-    "roc_auc": MetricInfo("ROC-AUC"),
+    "roc_auc": MetricInfo("ROC-AUC", chance=0.5),
     "average_precision": MetricInfo("Average precision"),
     "mcc": MetricInfo("MCC"),
     "balanced_accuracy": MetricInfo("Balanced accuracy"),
@@ -30,7 +31,7 @@ METRICS = {
     "specificity": MetricInfo("Specificity"),
     "f1": MetricInfo("F1"),
     "brier": MetricInfo("Brier score", higher_is_better=False),
-    "spearman": MetricInfo("Spearman"),
+    "spearman": MetricInfo("Spearman", chance=0.0),
 }
 """Every metric; `scoring.metrics` computes them."""
 
@@ -95,3 +96,24 @@ def kind_of_rows(*, classes: bool) -> Kind:
 def kind_of_metrics(names: Collection[str]) -> Kind:
     """The kind of task that a set of metrics was measured on; the first kind where there are none."""
     return next((kind for kind in KINDS.values() if set(kind.metrics) & set(names)), next(iter(KINDS.values())))
+
+
+class HasInterval(Protocol):
+    """A metric's value with the upper end of its interval."""
+
+    @property
+    def value(self) -> float | None: ...  # noqa: D102 - as in `scoring.scored.Estimate`
+    @property
+    def high(self) -> float | None: ...  # noqa: D102
+
+
+def turned_round(found: Mapping[str, HasInterval]) -> str:
+    """A hint that scores may have the wrong sign, where the whole interval lies below chance; else nothing."""
+    for name, m in found.items():
+        chance = METRICS[name].chance
+        if chance is not None and m.value is not None and m.high is not None and m.high < chance:
+            return (
+                f"{METRICS[name].title} {m.value:.3f} is below {chance:g}, with its whole interval: is the sign turned "
+                "round? A higher score means more polyreactive."
+            )
+    return ""

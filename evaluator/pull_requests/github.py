@@ -103,7 +103,7 @@ class Pull:
             raise EngineError("GitHub answered with something that is no pull request.", AGAIN) from error
 
 
-class Refused(EngineError):
+class RefusedError(EngineError):
     """GitHub has understood what was asked for and will not do it, as things stand."""
 
 
@@ -196,8 +196,10 @@ class GitHub:
         if response.status_code >= requests.codes.bad_request:
             spent = response.headers.get("X-RateLimit-Remaining") == "0"
             why = "; its rate limit is used up for now" if spent else ""
-            kind = Refused if response.status_code in REFUSALS else EngineError
-            raise kind(f"GitHub answered {method} {response.url} with {response.status_code}{why}{_said(response)}.", AGAIN)
+            kind = RefusedError if response.status_code in REFUSALS else EngineError
+            raise kind(
+                f"GitHub answered {method} {response.url} with {response.status_code}{why}{_said(response)}.", AGAIN
+            )
         return response
 
     @staticmethod

@@ -22,7 +22,7 @@ from evaluator.errors import EngineError, UsageError
 from evaluator.git import authorized, commit_of, git
 from evaluator.pull_requests import gate
 from evaluator.pull_requests.gate import Judgement, is_login
-from evaluator.pull_requests.github import GitHub, Pull, Refused
+from evaluator.pull_requests.github import GitHub, Pull, RefusedError
 from evaluator.settings import Repository
 from evaluator.store.intake import Intake
 from evaluator.text import markdown, printable, whole_lines
@@ -147,7 +147,7 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
             page += f"\nThe gate and the check passed. It {merge}, and is evaluated in the weekly round after that.\n"
         except EngineError as error:
             page += _REFUSED.format(markdown(str(error), 600))
-            failure = None if isinstance(error, Refused) else error
+            failure = None if isinstance(error, RefusedError) else error
     else:
         page += _what_next(judged, verdict, pull, passed=passed)
     hub.comment(pull.number, page)

@@ -6,17 +6,20 @@ each interval covers is measured by `benchmarks/coverage.py`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
 import numpy as np
 import scipy
 
-from evaluator.contract.arrays import Floats
+from evaluator.contract.arrays import Floats, IntArray
 
 Interval = tuple[float, float]
 Pair = tuple[float, float]
 
+PRIOR_ROWS = 3
+"""How many rows the binormal variance counts for in `average_precision`."""
 PRIOR_PAIRS = 6
 """How many pairs of observations the binormal variance counts for beside the empirical one in `roc_auc`."""
 GRID = 101
@@ -72,12 +75,6 @@ def stratified_variance(s1: float, n1: float, s0: float, n0: float) -> tuple[flo
     return a + b, 1 / (share**2 / max(n1 - 1, 1) + (1 - share) ** 2 / max(n0 - 1, 1))
 
 
-def mean(value: float, variance: float, freedom: float, level: float, bounds: Interval) -> Interval:
-    """Student's t interval of a mean, cut at the bounds of what it can be."""
-    half = float(scipy.special.stdtrit(max(freedom, 1.0), 0.5 + level / 2)) * math.sqrt(variance)
-    return max(bounds[0], value - half), min(bounds[1], value + half)
-
-
 def on_logit(value: float, variance: float, freedom: float, level: float) -> Interval:
     """Student's t interval of a quantity in (0, 1), symmetric on the logit scale.
 
@@ -92,6 +89,28 @@ def on_logit(value: float, variance: float, freedom: float, level: float) -> Int
     return float(scipy.special.expit(scipy.special.logit(value) - half)), float(
         scipy.special.expit(scipy.special.logit(value) + half)
     )
+
+
+def held(value: float, variance: Callable[[float], float]) -> Interval:
+    """All that a quantity in (0, 1) may be without lying too far from its estimate: |x - value|^2 <= variance(x).
+
+    Wilson's way for any quantity: the variance is the one at x, not the one at the estimate, which is 0 where that is
+    perfect.
+
+    Args:
+        variance: of the estimate if x were true, times the squared quantile.
+    """
+
+    def excess(x: float) -> float:
+        return (x - value) ** 2 - variance(x)
+
+    edge, inner = 1e-12, 1e-9  # at 0 and 1 themselves both sides vanish, and a solver would stop there
+    low, high = 0.0, 1.0
+    if value > inner and excess(edge) > 0:
+        low = float(scipy.optimize.brentq(excess, edge, min(value, 1 - inner)))
+    if value < 1 - inner and excess(1 - edge) > 0:
+        high = float(scipy.optimize.brentq(excess, max(value, inner), 1 - edge))
+    return low, high
 
 
 def roc_auc(value: float, s10: float, n1: float, s01: float, n0: float, level: float) -> Interval:
@@ -115,33 +134,123 @@ def roc_auc(value: float, s10: float, n1: float, s01: float, n0: float, level: f
     empirical = share * variance / spread if spread else 0.0
     half = max((n1 + n0) / 2 - 1, 0.0)
 
-    def excess(area: float) -> float:
+    def scaled(area: float) -> float:
         implied = area * (1 - area) * (1 + half * (1 - area) / (2 - area) + half * area / (1 + area)) / (n1 * n0)
-        return (area - value) ** 2 - t2 * (empirical * area * (1 - area) + (1 - share) * implied)
+        return t2 * (empirical * area * (1 - area) + (1 - share) * implied)
 
-    edge, inner = 1e-12, 1e-9  # at 0 and 1 themselves both sides vanish, and a solver would stop there
-    low = (
-        float(scipy.optimize.brentq(excess, edge, min(value, 1 - inner))) if value > inner and excess(edge) > 0 else 0.0
+    return held(value, scaled)
+
+
+@functools.lru_cache(maxsize=64)
+def _binormal(share: float) -> tuple[Floats, Floats, Floats]:
+    """Average precision of normal scores at a share of positives, and the variances of single rows' influences.
+
+    For separations from -4 to 9 standard deviations, [k] each: the average precision, ascending, and the variances of a
+    positive's and of a negative's influence on it.
+    """
+    separation = np.linspace(-4, 9, 157)[:, None]
+    at, step = np.linspace(-9, 18, 676, retstep=True)  # beyond, nothing is left of either class
+    density = np.exp(-((at - separation) ** 2) / 2) / math.sqrt(2 * math.pi) * step  # of positives
+    of_negatives = np.exp(-(at**2) / 2) / math.sqrt(2 * math.pi) * step
+    above = share * scipy.special.ndtr(separation - at)
+    flagged = above + (1 - share) * scipy.special.ndtr(-at) + 1e-300
+    precision = above / flagged
+    value = np.sum(precision * density, axis=1)
+    by_positive = density * share * (1 - precision) / flagged
+    by_negative = -density * (1 - share) * precision / flagged
+    mean = np.sum(by_positive * above, axis=1) / share
+    positive = precision - value[:, None] + np.cumsum(by_positive, axis=1) - mean[:, None]
+    negative = np.cumsum(by_negative, axis=1)
+    negative -= np.sum(negative * of_negatives, axis=1)[:, None]
+    return value, np.sum(positive**2 * density, axis=1), np.sum(negative**2 * of_negatives, axis=1)
+
+
+def average_precision(value: float, s1: float, n1: float, s0: float, n0: float, rows: float, level: float) -> Interval:
+    """Interval of the average precision.
+
+    Below a half it is Student's t on the logit scale, as Boyd, Eng and Page (2013, ECML PKDD, LNCS 8190:451) recommend.
+    Towards 1 the estimated variance rests on ever fewer rows and ends as 0, so there the interval is inverted like that
+    of `roc_auc`, with the variance that normal scores of this average precision have, counted as `PRIOR_ROWS`; between,
+    the two are mixed in proportion.
+
+    Args:
+        s1, s0: variances of the influences of single positives and negatives.
+        rows: how many rows carry the estimated variance: (sum of their parts)^2 / sum of their squares.
+    """
+    variance, freedom = stratified_variance(s1, n1, s0, n0)
+    near = min(max(2 * value - 1, 0.0), 1.0)
+    logit = on_logit(value, variance, freedom, level) if value < 1 else (0.0, 1.0)
+    if not near:
+        return logit
+    smaller = max(min(n1, n0), 1.0)
+    freedom = min(max(freedom, smaller - 1), max(n1 + n0 - 2, 1.0)) + PRIOR_PAIRS
+    t2, z2 = (
+        float(q) ** 2 for q in (scipy.special.stdtrit(freedom, 0.5 + level / 2), scipy.special.ndtri(0.5 + level / 2))
     )
-    high = (
-        float(scipy.optimize.brentq(excess, max(value, inner), 1 - edge))
-        if value < 1 - inner and excess(1 - edge) > 0
-        else 1.0
+    trust = rows / (rows + PRIOR_ROWS)
+    empirical = variance / (value * (1 - value)) if value < 1 else 0.0
+    values, of_positive, of_negative = _binormal(n1 / (n1 + n0))
+    implied = of_positive / n1 + of_negative / n0
+
+    def scaled(x: float) -> float:
+        estimated = empirical * x * (1 - x)
+        return trust * t2 * estimated + (1 - trust) * max(t2 * estimated, z2 * float(np.interp(x, values, implied)))
+
+    low, high = held(value, scaled)
+    return near * low + (1 - near) * logit[0], near * high + (1 - near) * logit[1]
+
+
+def bounded_mean(value: float, variance: float, n: float, freedom: float, rows: float, level: float) -> Interval:
+    """Interval of a mean of values in [0, 1], inverted like that of `roc_auc`, with its variance scaled by x(1 - x).
+
+    What fewer than two rows carry of that variance is made up by the largest that such values can have, x(1 - x), which
+    gives Wilson's interval where all of them are the same. Of normal values a third carry the variance; of skewed ones
+    fewer do, for which Student's t has fewer degrees of freedom too, but not less than four.
+    """
+    freedom = min(freedom, max(3 * rows, 4.0))
+    t2, z2 = (
+        float(q) ** 2
+        for q in (scipy.special.stdtrit(max(freedom, 1.0), 0.5 + level / 2), scipy.special.ndtri(0.5 + level / 2))
     )
-    return low, high
+    trust = min(rows / 2, 1.0)
+    estimated = t2 * variance / (value * (1 - value)) if 0 < value < 1 else 0.0
+    return held(value, lambda x: x * (1 - x) * (trust * estimated + (1 - trust) * max(estimated, z2 / n)))
+
+
+def carrying(*parts: tuple[Floats | IntArray, Floats]) -> float:
+    """How many rows carry a variance: (sum of their parts)^2 / sum of their squares; 0 where there is none.
+
+    Args:
+        parts: each a count of rows and the part of one of them, [k] and [k].
+    """
+    total = sum(float(count @ part) for count, part in parts)
+    squares = sum(float(count @ part**2) for count, part in parts)
+    return total**2 / squares if squares else 0.0
+
+
+def _mean_of_ranks(rho: Floats, n: float) -> Floats:
+    """The mean of Spearman's correlation of n normal rows with Pearson's rho (Moran 1948, Biometrika 35:203)."""
+    return np.asarray(6 / math.pi * ((n - 2) * np.arcsin(rho / 2) + np.arcsin(rho)) / (n + 1))
 
 
 def spearman(value: float, n: float, level: float) -> Interval | None:
     """Interval of a rank correlation on Fisher's z scale, with the variance (1 + r^2/2) / (n - 3).
 
-    Bonett and Wright 2000, Psychometrika 65:23. None for fewer than four rows.
+    Bonett and Wright 2000, Psychometrika 65:23. Few rows give a correlation that lies nearer to 0 than the one that
+    they are a sample of, by more than its interval is wide where that is nearly perfect; so from 0.8 on the ends are
+    moved, more and more, towards the correlations of which they are the mean, for normal rows. A perfect correlation,
+    which has no z, is taken half a step nearer to 0: from 1 to the next value that n rows can have are 12 / (n^3 - n).
+    None for fewer than four rows.
     """
     if n < 4:
         return None
-    if abs(value) >= 1:
-        return value, value
-    z, half = (
-        math.atanh(value),
-        float(scipy.special.ndtri(0.5 + level / 2)) * math.sqrt((1 + value * value / 2) / (n - 3)),
-    )
-    return math.tanh(z - half), math.tanh(z + half)
+    step = 12 / (n**3 - n)
+    inner = max(-1 + step / 2, min(1 - step / 2, value))
+    half = float(scipy.special.ndtri(0.5 + level / 2)) * math.sqrt((1 + inner * inner / 2) / (n - 3))
+    ends = np.tanh(math.atanh(inner) + np.array([-half, half]))
+    rho = np.sin(np.linspace(-math.pi / 2, math.pi / 2, 4001))  # close together towards the ends
+    moved = np.interp(ends, _mean_of_ranks(rho, n), 6 / math.pi * np.arcsin(rho / 2))
+    outer, towards_0 = np.clip([10 * abs(inner) - 8, 10 * abs(inner) - 9], 0.0, 1.0)  # the outer end first
+    near = np.array([towards_0, outer] if value >= 0 else [outer, towards_0])
+    low, high = (near * moved + (1 - near) * ends).tolist()
+    return (-1.0 if value < inner else min(low, value)), (1.0 if value > inner else max(high, value))

@@ -147,9 +147,9 @@ def roc_auc(x: Scored) -> Estimate:
 def average_precision(x: Scored) -> Estimate:
     """Sum over thresholds of (recall step) x precision, without interpolation (as scikit-learn defines it).
 
-    The interval uses the variance of its influence function: with A(t), B(t) the shares of positives and negatives
-    scoring t or more, it is the mean over positives of g = n1 A / (n1 A + n0 B), a function of two empirical
-    distributions, so each row's influence follows by the delta method (van der Vaart 1998, chapter 20).
+    The interval (`intervals.average_precision`) uses the variance of its influence function: with A(t), B(t) the shares
+    of positives and negatives scoring t or more, it is the mean over positives of g = n1 A / (n1 A + n0 B), a function
+    of two empirical distributions, so each row's influence follows by the delta method (van der Vaart 1998, ch. 20).
     """
     if not x.n1:
         return Estimate(None, reason=NO_POSITIVE)
@@ -169,8 +169,10 @@ def average_precision(x: Scored) -> Estimate:
         return x.by_row(of_positive, of_negative)
 
     worth = x.design_effect(of_rows)
-    variance, freedom = intervals.stratified_variance(s1, x.n1 / worth, s0, x.n0 / worth)
-    return Estimate(value, *intervals.on_logit(value, variance, freedom, x.level), influence=of_rows)
+    in_positives, in_negatives = of_positive**2 / (x.n1 - 1) / x.n1, of_negative**2 / max(x.n0 - 1, 1) / x.n0
+    rows = intervals.carrying((d_tp, in_positives), (d_fp, in_negatives)) / worth
+    ends = intervals.average_precision(value, s1, x.n1 / worth, s0, x.n0 / worth, rows, x.level)
+    return Estimate(value, *ends, influence=of_rows)
 
 
 def _tail(values: Floats) -> Floats:
@@ -179,7 +181,7 @@ def _tail(values: Floats) -> Floats:
 
 
 def brier(x: Scored) -> Estimate:
-    """Mean squared difference of score and class (Brier 1950); lower is better. Student's t interval, by class."""
+    """Mean squared difference of score and class (Brier 1950); lower is better. See `intervals.bounded_mean`."""
     n = len(x.score)
     if not n:
         return Estimate(None, reason=NO_ROW)
@@ -197,7 +199,9 @@ def brier(x: Scored) -> Estimate:
     worth = x.design_effect(of_rows)
     s1, s0 = s1 * (x.n1 / n) ** 2, s0 * (x.n0 / n) ** 2
     variance, freedom = intervals.stratified_variance(s1, x.n1 / worth, s0, x.n0 / worth)
-    return Estimate(value, *intervals.mean(value, variance, freedom, x.level, (0.0, 1.0)), influence=of_rows)
+    rows = intervals.carrying((np.ones(n), (squares - np.where(positive, means[1], means[0])) ** 2)) / worth
+    ends = intervals.bounded_mean(value, variance, n / worth, freedom, rows, x.level)
+    return Estimate(value, *ends, influence=of_rows)
 
 
 def spearman(x: Scored) -> Estimate:

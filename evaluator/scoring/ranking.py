@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy
 
 from evaluator.contract.arrays import Floats, IntArray, LabelArray, Truth
-from evaluator.scoring import influence
+from evaluator.scoring import edges, influence, intervals, permutation
 
 ALPHA = 0.05
 POWER = 0.8
@@ -31,18 +31,19 @@ class Paired:
         freedom: degrees of freedom of Student's t. For an area, one less than the smaller class: with 7 positives the
             normal distribution would find differences that are not there.
         exact: [m, m] two-sided p-values where there is an exact test, in place of Student's t.
+        least: [m, m] what the standard error of a pair's difference is at least, where the covariance says nothing.
     """
 
     value: Floats
     covariance: Floats
     freedom: int
     exact: Floats | None = None
+    least: Floats | None = None
 
     def deviation(self) -> Floats:
         """Standard error of each pair's difference, [m, m]; 0 where two entries are alike on every row."""
-        own = np.diag(self.covariance)
-        variance = own[:, None] + own[None, :] - 2 * self.covariance
-        return np.sqrt(np.where(variance > 1e-12 * (own[:, None] + own[None, :]), variance, 0.0))
+        estimated = edges.estimated(self.covariance)
+        return estimated if self.least is None else np.maximum(estimated, self.least)
 
     def p_values(self) -> Floats:
         """Two-sided p of each pair's difference, [m, m]; 1 where there is no difference."""
@@ -72,14 +73,32 @@ def compare(truth: npt.NDArray[np.int8], scores: Floats, families: IntArray | No
     if families is None:
         covariance = of_positives @ of_positives.T / (max(n1 - 1, 1) * n1)
         covariance += of_negatives @ of_negatives.T / (max(n0 - 1, 1) * n0)
-        return Paired(auc, covariance, max(min(n1, n0) - 1, 1))
-    rows = np.concatenate([families[positive], families[~positive]])
-    sums = [
-        influence.family_sums(np.concatenate([a / n1, b / n0]), rows)
-        for a, b in zip(of_positives, of_negatives, strict=True)
-    ]
-    fewest = min(len(np.unique(families[positive])), len(np.unique(families[~positive])))
-    return Paired(auc, _products(sums), max(fewest - 1, 1))
+        freedom, worth = max(min(n1, n0) - 1, 1), 1.0
+    else:
+        rows = np.concatenate([families[positive], families[~positive]])
+        sums = [
+            influence.family_sums(np.concatenate([a / n1, b / n0]), rows)
+            for a, b in zip(of_positives, of_negatives, strict=True)
+        ]
+        fewest = min(len(np.unique(families[positive])), len(np.unique(families[~positive])))
+        covariance, freedom, worth = _products(sums), max(fewest - 1, 1), len(truth) / (int(families.max()) + 1)
+
+    def contribution(k: int) -> Floats:  # of each row to the area, whose sum is the area
+        of_rows = np.empty(len(truth))
+        of_rows[positive], of_rows[~positive] = (of_positives[k] + auc[k]) / n1, (of_negatives[k] + auc[k]) / n0
+        return of_rows / 2
+
+    def half(k: int) -> float:
+        low, high = intervals.roc_auc(float(auc[k]), 0.0, n1 / worth, 0.0, n0 / worth, 1 - ALPHA)
+        return (high - low) / 2
+
+    labels = truth.astype(np.float64)
+    return Paired(
+        auc,
+        covariance,
+        freedom,
+        least=edges.least(auc, covariance, freedom, labels, scores, contribution, half, families, ALPHA),
+    )
 
 
 def compare_accuracy(
@@ -97,9 +116,15 @@ def compare_accuracy(
     apart = right - accuracy[:, None]
     if families is not None:
         sums = [influence.family_sums(row / n, families) for row in apart]
-        return Paired(accuracy, _products(sums), max(int(families.max()), 1))
+        covariance, freedom = _products(sums), max(int(families.max()), 1)
+        p = np.ones_like(covariance)
+        for i, j in edges.unreliable(accuracy, covariance, right):
+            p[i, j] = p[j, i] = permutation.of_families(edges.by_family(right[i] - right[j], families))
+        return Paired(accuracy, covariance, freedom, least=edges.as_likely(accuracy, covariance, freedom, p))
     only_first = right @ (1 - right).T
-    return Paired(accuracy, apart @ apart.T / n / max(n - 1, 1), n - 1, mcnemar(only_first, only_first.T))
+    p = mcnemar(only_first, only_first.T)
+    covariance, freedom = apart @ apart.T / n / max(n - 1, 1), max(n - 1, 1)
+    return Paired(accuracy, covariance, freedom, p, edges.as_likely(accuracy, covariance, freedom, p))
 
 
 def compare_ranks(truth: Floats, scores: Floats, families: IntArray | None = None) -> Paired:
@@ -114,7 +139,25 @@ def compare_ranks(truth: Floats, scores: Floats, families: IntArray | None = Non
     groups = np.arange(n) if families is None else families
     value = np.array([influence.rank_correlation(truth, row) or 0.0 for row in scores])
     sums = [influence.family_sums(influence.spearman(truth, row), groups) for row in scores]
-    return Paired(value, _products(sums), max(int(groups.max(initial=0)) - 1, 1))
+    covariance, freedom = _products(sums), max(int(groups.max(initial=0)) - 1, 1)
+    ranks = influence.average_ranks(truth)
+
+    def contribution(k: int) -> Floats:
+        a, b = ranks - ranks.mean(), influence.average_ranks(scores[k])
+        b = b - b.mean()
+        spread = np.sqrt((a @ a) * (b @ b))
+        return np.asarray(a * b / spread) if spread else np.zeros(n)
+
+    def half(k: int) -> float:
+        ends = intervals.spearman(float(value[k]), float(len(np.unique(groups))), 1 - ALPHA)
+        return (ends[1] - ends[0]) / 2 if ends else 1.0
+
+    return Paired(
+        value,
+        covariance,
+        freedom,
+        least=edges.least(value, covariance, freedom, ranks, scores, contribution, half, families, ALPHA),
+    )
 
 
 PAIRED: dict[str, Callable[[Truth, Floats, LabelArray, IntArray | None], Paired]] = {
@@ -178,7 +221,8 @@ class Ranking:
         rank_low, rank_high: [m] the ranks that an entry may have, given every pair that differs (Holm over all pairs).
         to_best: [m] difference to the leader.
         to_best_low, to_best_high: [m] its paired interval, not adjusted.
-        detectable: the difference to the leader that this track would find with 80 % power; None with one entry.
+        detectable: the difference to the leader that this track would find with 80 % power; None where there is nothing
+            but the leader and its copies.
     """
 
     tier: npt.NDArray[np.int64]
@@ -203,8 +247,8 @@ def rank(paired: Paired, alpha: float = ALPHA) -> Ranking:
     deviation = paired.deviation()[:, best] if m else np.empty(0)
     t = float(scipy.special.stdtrit(paired.freedom, 1 - alpha / 2))
     difference = paired.value - paired.value[best] if m else np.empty(0)
-    others = np.delete(deviation, best) if m else deviation
-    detectable = float((t + scipy.special.stdtrit(paired.freedom, POWER)) * np.median(others)) if m > 1 else None
+    others = deviation[deviation > 0]  # copies of the leader say nothing of what could be told apart from it
+    detectable = float((t + scipy.special.stdtrit(paired.freedom, POWER)) * np.median(others)) if len(others) else None
     return Ranking(
         tier=_tiers(paired.value, p, alpha),
         rank_low=1 + better.sum(axis=1),

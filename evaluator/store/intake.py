@@ -61,8 +61,9 @@ def read(path: Path) -> list[Intake]:
         return [Intake.model_validate_json(line) for line in whole_lines(path)]
     except ValidationError as error:
         raise EvaluatorError(
-            f"{path} is not valid. {in_words(error, Intake)}", f"Restore it from git (git log -p -- {path}). "
-            "If an entry is to be gone for good: apb erase. A submission that is missing from it: apb intake writes it anew."
+            f"{path} is not valid. {in_words(error, Intake)}",
+            f"Restore it from git (git log -p -- {path}). "
+            "If an entry is to be gone for good: apb erase. What is missing from it, apb intake writes anew.",
         ) from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.store.results import Results
 from tests.conftest import HONEST, ROOT, Build, Workspace
 from tests.support.cut_short import STAGES
@@ -62,7 +63,7 @@ def by_an_old_scorer(workspace: Workspace) -> None:
     """Make every record due for scoring again, every ranking anew, and a table: a round without a container."""
     (workspace.root / "pyproject.toml").write_text("[tool.apb]\nlevel = 0.9\n")
     for path in workspace.results.glob("*/smoke.json"):
-        path.write_text(path.read_text().replace('"scorer": "1"', '"scorer": "0"'))
+        path.write_text(path.read_text().replace(f'"scorer": "{SCORER_VERSION}"', '"scorer": "0"'))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import docker
 import pytest
 import yaml
 
+from evaluator.scoring.scorer import SCORER_VERSION
 from tests.conftest import HONEST, Build, Workspace, leftovers
 
 BAD = {
@@ -261,7 +262,7 @@ def test_kept_predictions_are_scored_again_without_a_run(honest: str, workspace:
     assert summary["rescored"] == ["honest on smoke"] and summary["scored"] == []
     assert record(workspace, "honest")["metrics"] == before["metrics"]
     table = Path(summary["rescoring"]).read_text()
-    assert "Scorer 0 -> 1" in table
+    assert f"Scorer 0 -> {SCORER_VERSION}" in table
     assert f"| honest | smoke | ROC-AUC | none | {before['metrics']['roc_auc']['value']:.6f} |" in table
     kinds = [json.loads(line)["kind"] for line in (workspace.results / "history.jsonl").read_text().splitlines()]
     assert kinds == ["new", "rescored"]
