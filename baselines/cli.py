@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -67,7 +67,7 @@ def synthetic(out: Path, n: int, seed: int) -> None:
 BACKBONE = click.option(
     "--backbone", required=True, help="composition, esm1v, esm2_650m, fastesm2_650, esm2_3b, a folder, or two: a+b."
 )
-DATA = click.option("--data", type=FILE, required=True, help="CSV with the columns sequence,label.")
+DATA = click.option("--data", type=FILE, required=True, help="CSV with sequence,label (.csv, .csv.gz).")
 OUT = click.option("--out", type=FOLDER, default=Path("models"), show_default=True, help="Where everything goes.")
 SEED_OPTION = click.option("--seed", type=int, default=20261121, show_default=True)
 PRECISION = click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
@@ -98,28 +98,31 @@ def train(
     from baselines.training.data import read_training_set
 
     training = read_training_set(data)
+    click.echo("".join(f"{line}\n" for line in training.told()), err=True, nl=False)
+    plain = None
     if (backbone, head) == ("composition", "logreg"):  # its image reads plain JSON and needs no package
         from baselines.training.composition_logreg import composition_logreg, save
 
-        path = save(composition_logreg(training), out / backbone / head / "model.json")
-        click.echo(f"{path}: {len(training.labels)} sequences of '{training.name}'")
+        plain, path = composition_logreg(training), out / backbone / head / "model.json"
         try:
             _require_extra()
         except DataError as error:
+            click.echo(f"{save(plain, path)}: {len(training.labels)} sequences of '{training.name}'")
             click.echo(f"no checkpoint beside it: {error}")
             return
     _require_extra()
     from baselines.predicting.features import Features
     from baselines.training.heads import require_known
+    from baselines.training.train import summary
     from baselines.training.train import train as run
 
     require_known([head])
     features = Features(backbone, precision=precision, device=device, cache=cache)
     folder = run(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
-    found = _metadata(folder)["cross_validation"]
-    for kind in ("stratified", "by_cluster"):
-        shown = ", ".join(f"{k} {v['mean']:.3f} (SD {v['sd']:.3f})" for k, v in found[kind].items())
-        click.echo(f"10 folds, {kind.replace('_', ' ')}: {shown}")
+    if plain is not None:
+        click.echo(f"{save(plain, path)}: {len(training.labels)} sequences of '{training.name}'")
+    for line in summary(folder):
+        click.echo(line)
     click.echo(f"{folder}: {len(training.labels)} sequences of '{training.name}'")
 
 
@@ -182,6 +185,7 @@ def matrix(
     names = head.split(",")
     require_known(names)
     training, datasets = read_training_set(data), [read_dataset(path) for path in tests]
+    click.echo("".join(f"{line}\n" for line in training.told()), err=True, nl=False)
     options = {"precision": precision, "device": device, "cache": cache}
     run(backbone.split(","), names, training, datasets, out, say=click.echo, seed=seed, **options)
     click.echo((out / "comparison.md").read_text(encoding="utf-8"))
@@ -189,7 +193,9 @@ def matrix(
 
 @app.command(epilog=_example("apb-zoo predict --model models/checkpoints/esm1v/logreg --input in.csv --output out.csv"))
 @click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
-@click.option("--input", "source", type=FILE, envvar="INPUT", required=True, help="CSV with sequence_id,sequence.")
+@click.option(
+    "--input", "source", type=FILE, envvar="INPUT", required=True, help="CSV with sequence_id,sequence, or FASTA."
+)
 @click.option("--output", "target", type=FILE, envvar="OUTPUT", required=True, help="Gets predictions and scores.")
 @click.option("--backbone", default="", help="Where the backbone's weights are.  [default: by the model's metadata]")
 def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
@@ -306,14 +312,6 @@ def _require_extra() -> None:
         import baselines.training.matrix  # noqa: F401
     except ImportError as error:
         raise DataError(f"{MISSING} ({error})") from error
-
-
-def _metadata(folder: Path) -> dict[str, Any]:
-    from baselines.predicting.store import read_metadata
-
-    found = read_metadata(folder)
-    assert found is not None
-    return found
 
 
 def _shown(value: object) -> str:

@@ -27,8 +27,9 @@ from baselines.backbones.checkpoint import Checkpoint, Shape
 from baselines.backbones.embedder import DTYPES, Embedder, Precision
 from baselines.backbones.packed import has_onednn
 from baselines.backbones.stock import StockEsm
-from baselines.backbones.tokens import VOCABULARY, clean
+from baselines.backbones.tokens import VOCABULARY
 from baselines.errors import DataError
+from baselines.predicting import tables
 
 LENGTHS = (100, 300, 500)
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -84,16 +85,7 @@ def read_sequences(path: Path, count: int) -> list[str]:
     Raises:
         DataError: there are none.
     """
-    text = path.read_text(encoding="utf-8")
-    if text.lstrip().startswith(">"):
-        found = ["".join(part.splitlines()[1:]) for part in text.split(">")[1:]]
-    else:
-        import csv
-
-        found = [row.get("sequence", "") for row in csv.DictReader(text.splitlines())]
-    if not found:
-        raise DataError(f"{path} holds no sequences.")
-    return clean(found[:count])
+    return list(tables.read(path).sequences()[:count])
 
 
 def random_checkpoint(folder: Path, shape: str, layers: int | None = None) -> Path:

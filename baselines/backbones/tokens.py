@@ -23,6 +23,19 @@ for _residue in RESIDUES:
     _TABLE[ord(_residue)] = VOCABULARY.index(_residue)
 
 
+class RowError(DataError):
+    """A sequence is none.
+
+    Attributes:
+        row: from 1.
+        what: why, and how to mend it.
+    """
+
+    def __init__(self, row: int, what: str) -> None:
+        super().__init__(f"Row {row}: {what}")
+        self.row, self.what = row, what
+
+
 @dataclass(frozen=True)
 class Tokens:
     """Tokens of many sequences, end to end, each with `<cls>` before and `<eos>` behind.
@@ -43,19 +56,19 @@ def clean(sequences: Sequence[str], limit: int | None = None) -> list[str]:
         limit: the longest that the model can take, in residues; default any.
 
     Raises:
-        DataError: a sequence is empty, too long, or has a letter without a token; the message names the row, from 1.
+        RowError: a sequence is empty, too long, or has a letter without a token; the message names the row, from 1.
     """
     cleaned = []
     for row, sequence in enumerate(sequences, start=1):
         text = sequence.strip().replace("-", "").replace(".", "")
         text = text.upper() if text.isascii() else text  # beyond ASCII, upper case can turn one letter into two
         if not text:
-            raise DataError(f"Row {row}: the sequence is empty.")
+            raise RowError(row, "the sequence is empty.")
         if limit is not None and len(text) > limit:
-            raise DataError(f"Row {row}: {len(text):,} residues; this model takes at most {limit:,}.")
+            raise RowError(row, f"{len(text):,} residues; this model takes at most {limit:,}.")
         if wrong := sorted(set(text) - set(RESIDUES)):
             shown = ", ".join(repr(letter)[:12] for letter in wrong[:5])
-            raise DataError(f"Row {row}: {shown} stands for no residue. Allowed are {RESIDUES}, and the gaps - and .")
+            raise RowError(row, f"{shown} stands for no residue. Allowed are {RESIDUES}, and the gaps - and .")
         cleaned.append(text)
     return cleaned
 

@@ -32,13 +32,19 @@ HYDROPATHY = {
 FEATURES = (*(f"fraction_{a}" for a in AMINO_ACIDS), "length", "net_charge", "mean_hydropathy", "fraction_aromatic")
 
 
+def plain(sequence: str) -> str:
+    """Upper case, without gaps of an alignment and white space at the ends."""
+    return sequence.strip().replace("-", "").replace(".", "").upper()
+
+
 def net_charge(sequence: str) -> int:
     """Lysines and arginines minus aspartates and glutamates: the formal charge near pH 7, in units of e."""
     return sum(map(sequence.count, "KR")) - sum(map(sequence.count, "DE"))
 
 
 def features(sequence: str) -> list[float]:
-    """The values of `FEATURES` for one sequence; letters other than the twenty count for the length only."""
+    """The values of `FEATURES` for one sequence; gaps count for nothing, other letters for the length only."""
+    sequence = plain(sequence)
     known = [a for a in sequence if a in HYDROPATHY]
     n = max(len(known), 1)
     fractions = {a: known.count(a) / n for a in AMINO_ACIDS}

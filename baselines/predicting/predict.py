@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from baselines.errors import DataError
-from baselines.predicting import store
+from baselines.predicting import store, tables
 from baselines.predicting.features import Features
 
 WEIGHTS, SELF_TEST = "weights", "selftest.npy"
 
 
 def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", progress: bool = False) -> int:
-    """Score `sequence_id,sequence` of a CSV and write `sequence_id,prediction,score`; returns how many rows.
+    """Score a CSV with `sequence_id,sequence`, or FASTA, and write `sequence_id,prediction,score`; returns how many.
 
     Args:
         folder: of a trained model; in an image also with the backbone's weights and its self-test.
@@ -27,20 +27,18 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
     """
     trained = store.load(folder)
     features = _features(folder, trained, backbone)
-    try:
-        with source.open(newline="", encoding="utf-8") as stream:
-            rows = [(row["sequence_id"], row["sequence"] or "") for row in csv.DictReader(stream)]
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{source} is not a CSV with sequence_id and sequence: {error!r}") from error
+    table = tables.read(source, empty=True)
+    table.require("sequence_id", "sequence")
+    ids, sequences = table.ids(), table.sequences()
     scores = np.empty(0)
-    if rows:
-        x = features.matrix([sequence for _, sequence in rows], progress=progress)
+    if ids:
+        x = features.matrix(sequences, progress=progress)
         scores = trained.model.predict_proba(x)[:, 1].clip(0.0, 1.0)
     with target.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["sequence_id", "prediction", "score"])
-        writer.writerows((name, int(s >= 0.5), repr(float(s))) for (name, _), s in zip(rows, scores, strict=True))
-    return len(rows)
+        writer.writerows((name, int(s >= 0.5), repr(float(s))) for name, s in zip(ids, scores, strict=True))
+    return len(ids)
 
 
 def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:

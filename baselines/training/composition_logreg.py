@@ -14,23 +14,34 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from baselines.predicting.composition import FEATURES, features
+from baselines.predicting.composition import FEATURES
+from baselines.predicting.features import DESCRIPTORS, Features
+from baselines.training import folds
 from baselines.training.data import TrainingSet
 
 SEED = 20261121
 
 
+def logreg() -> LogisticRegression:
+    """The head `logreg`, here since it needs no more than scikit-learn."""
+    return LogisticRegression(C=0.1, max_iter=5000)
+
+
 def composition_logreg(data: TrainingSet) -> dict[str, Any]:
-    """Logistic regression on standardised plain descriptors.
+    """Logistic regression on standardised plain descriptors: the checkpoint of the same name, as plain numbers.
 
     Returns:
         Everything that prediction needs (features, mean, scale, coefficients, intercept) and where it came from.
+
+    Raises:
+        DataError: there are too few rows of a class.
     """
-    x = np.array([features(s) for s in data.sequences])
+    x = Features(DESCRIPTORS).matrix(data.sequences)
     y = np.array(data.labels)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
-    folds = StratifiedKFold(10, shuffle=True, random_state=SEED)
-    held_out = cross_val_predict(pipeline, x, y, cv=folds, method="predict_proba")[:, 1]
+    folds.require_enough(y)
+    pipeline = make_pipeline(StandardScaler(), logreg())
+    split = StratifiedKFold(folds.FOLDS, shuffle=True, random_state=SEED)
+    held_out = cross_val_predict(pipeline, x, y, cv=split, method="predict_proba")[:, 1]
     pipeline.fit(x, y)
     scaler, model = pipeline[0], pipeline[1]
     return {

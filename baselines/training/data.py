@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,8 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from baselines.errors import DataError
+from baselines.predicting import tables
 from baselines.predicting.features import folder_name
 
+SHOWN = 5
 MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -88,33 +91,39 @@ def _download(url: str) -> bytes:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Sequences with classes, and what they are called on the leaderboard."""
+    """Sequences with classes, and what they are called on the leaderboard.
+
+    Attributes:
+        notes: what its owner should know before training on it.
+    """
 
     name: str
     sequences: tuple[str, ...]
     labels: tuple[int, ...]
     sha256: str
+    notes: tuple[str, ...] = ()
+
+    def told(self) -> list[str]:
+        """The first notes, and how many more there are."""
+        more = [f"and {len(self.notes) - SHOWN} more such pairs"] if len(self.notes) > SHOWN else []
+        return [f"note: {note}" for note in [*self.notes[:SHOWN], *more]]
 
 
 def read_training_set(path: Path) -> TrainingSet:
     """A CSV with `sequence,label`; its name is `boughter` where the hash is that set's, else `other`.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it is not that; a value that is no class is not made one.
     """
-    try:
-        data = path.read_bytes()
-        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
-        labels = tuple(int(float(label)) for label in table["label"])
-        sequences = tuple(table["sequence"].str.upper())
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is not a CSV with the columns sequence and label: {error}") from error
-    if set(labels) != {0, 1} or "" in sequences:
-        raise DataError(f"{path} needs labels 0 and 1, both present, and no empty sequence.")
-    digest = hashlib.sha256(data).hexdigest()
+    table = tables.read(path)
+    table.require("sequence", "label")
+    sequences, labels, ids = table.sequences(), table.labels(), table.ids()
+    if set(labels) != {0, 1}:
+        raise DataError(f"{path} needs rows of both labels, 0 and 1; all are {labels[0]}.")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = next((n for n, source in SOURCES.items() if source.sha256 == digest), "other")
-    name = "synthetic" if table.get("sequence_id", pd.Series(dtype=str)).str.startswith("synthetic_").any() else name
-    return TrainingSet(name, sequences, labels, digest)
+    name = "synthetic" if any(i.startswith("synthetic_") for i in ids) else name
+    return TrainingSet(name, sequences, labels, digest, tuple(tables.contradictions(sequences, labels)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,27 +145,30 @@ class Dataset:
 
 
 def read_dataset(path: Path) -> Dataset:
-    """A folder with sequences.csv and labels.csv, or a CSV with `sequence`, perhaps `sequence_id`, `label`, `target`.
+    """A folder with sequences.csv and labels.csv, or a file with `sequence`, perhaps `sequence_id`, `label`, `target`.
 
     Raises:
         DataError: it is neither.
     """
-    files = [path / "sequences.csv", path / "labels.csv"] if path.is_dir() else [path]
-    try:
-        tables = [pd.read_csv(f, dtype=str, keep_default_na=False) for f in files]
-        table = tables[0]
-        if len(tables) == 2:
-            if set(table["sequence_id"]) != set(tables[1]["sequence_id"]):
-                raise ValueError("sequences.csv and labels.csv do not hold the same ids")
-            table = table.merge(tables[1], on="sequence_id", validate="1:1")
-        kind = next((k for k in ("label", "target") if k in table), "")
-        truth: npt.NDArray[np.float64] = np.asarray(table[kind] if kind else [], dtype=np.float64)
-        ids = table["sequence_id"] if "sequence_id" in table else pd.Series(map(str, range(1, len(table) + 1)))
-        sequences = tuple(table["sequence"].str.upper())
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is no dataset: {error}") from error
-    if not len(table) or (kind == "label" and not set(truth.tolist()) <= {0.0, 1.0}):
-        raise DataError(f"{path} has no rows, or a label that is neither 0 nor 1.")
-    name = folder_name(path.resolve().name.removesuffix(".csv"))
+    files = [_in(path, "sequences"), _in(path, "labels")] if path.is_dir() else [path]
+    table = tables.read(files[0])
+    truths = tables.read(files[-1])
+    ids, sequences = table.ids(), table.sequences()
+    kind = next((k for k in ("label", "target") if k in truths.columns), "")
+    values = {"label": truths.labels, "target": truths.targets, "": tuple}[kind]()
+    if len(files) == 2:
+        table.require("sequence_id", "sequence")
+        truths.require("sequence_id")
+        place = {name: k for k, name in enumerate(truths.ids())}
+        if set(place) != set(ids):
+            raise DataError(f"{files[0]} and {files[1]} do not hold the same ids.")
+        values = tuple(values[place[name]] for name in ids) if kind else ()
+    stem = re.sub(rf"({'|'.join(map(re.escape, tables.SUFFIXES))})$", "", path.resolve().name)
     digest = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
-    return Dataset(name, tuple(ids), sequences, kind, truth, digest)
+    return Dataset(folder_name(stem), ids, sequences, kind, np.array(values, dtype=np.float64), digest)
+
+
+def _in(folder: Path, name: str) -> Path:
+    """A table in a folder, plain or gzipped."""
+    packed = folder / f"{name}.csv.gz"
+    return packed if packed.is_file() and not (folder / f"{name}.csv").is_file() else folder / f"{name}.csv"

@@ -13,10 +13,33 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from baselines.errors import DataError
+
+FOLDS = 10
 IDENTITY = 0.95
 PAIRS_AT_ONCE = 100_000
 _LETTERS = 128
 Ints = npt.NDArray[np.int64]
+
+
+def require_enough(labels: Ints, groups: Ints | None = None) -> None:
+    """Refuse a training set that cannot be split.
+
+    Args:
+        labels: [n] 0/1.
+        groups: [n] clusters that stay on one side.
+
+    Raises:
+        DataError: there are fewer rows of a class, or clusters, than folds.
+    """
+    counts = {"rows of label 0": int((labels == 0).sum()), "rows of label 1": int((labels == 1).sum())}
+    if groups is not None:
+        counts["clusters of near copies"] = int(groups.max()) + 1
+    what, fewest = min(counts.items(), key=lambda item: item[1])
+    if fewest < FOLDS:
+        raise DataError(
+            f"{FOLDS} folds need as many rows of each class and as many clusters; there are {fewest} {what}."
+        )
 
 
 def clusters(sequences: Sequence[str], identity: float = IDENTITY) -> Ints:

@@ -20,6 +20,7 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from baselines.errors import DataError
+from baselines.training.composition_logreg import logreg
 
 
 def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
@@ -28,7 +29,7 @@ def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
 
 
 def _logreg(_seed: int) -> ClassifierMixin:
-    return LogisticRegression(C=0.1, max_iter=5000)
+    return logreg()
 
 
 def _svm(seed: int) -> ClassifierMixin:
@@ -86,6 +87,14 @@ HEADS: dict[str, Callable[[int], ClassifierMixin]] = {
     "stacking": _stacking,
 }
 """What makes a fresh, unfitted classifier from a seed."""
+CALIBRATED, STACKED = 3, 5
+"""Rows of a class that three folds of calibration need, and three folds around those."""
+FEWEST = {"logreg": 1, "voting": CALIBRATED, "stacking": STACKED}
+
+
+def fewest(head: str) -> int:
+    """How many rows of each class a head must be given to be fitted at all."""
+    return FEWEST.get(head, CALIBRATED)
 
 
 def require_known(names: Sequence[str]) -> None:

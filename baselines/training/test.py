@@ -37,7 +37,7 @@ def test(trained: Trained, x: Matrix, data: Dataset, out: Path) -> dict[str, Any
     hard = (score >= 0.5).astype(int)
     table = pd.DataFrame({"sequence_id": data.ids, "prediction": hard, "score": score})
     if data.kind:
-        table[data.kind] = data.truth
+        table[data.kind] = data.truth.astype(int) if data.kind == "label" else data.truth
     table.to_csv(folder / "predictions.csv", index=False, lineterminator="\n")
     if data.kind == "label":
         counts = confusion_matrix(data.truth.astype(int), hard, labels=[0, 1])

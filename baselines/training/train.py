@@ -21,7 +21,6 @@ from baselines.predicting.features import Features, Matrix
 from baselines.training import folds, heads
 from baselines.training.data import TrainingSet
 
-FOLDS = 10
 SEED = 20261121
 
 
@@ -36,11 +35,11 @@ def cross_validate(
         groups: [n] clusters that stay on one side; None for plain stratified folds.
     """
     splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
-    split = splitter(FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
-    rows = []
+    split = splitter(folds.FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
+    rows, needed = [], heads.fewest(head)
     for train, test in split:
-        if len(np.unique(y[train])) < 2 or not len(test):
-            continue  # one large cluster can leave a fold without a class, or without rows
+        if min(np.bincount(y[train], minlength=2)) < needed or not len(test):
+            continue  # one large cluster can leave a fold without enough of a class, or without rows
         model = heads.pipeline(head, seed).fit(x[train], y[train])
         score = model.predict_proba(x[test])[:, 1]
         hard = (score >= 0.5).astype(int)
@@ -51,7 +50,10 @@ def cross_validate(
     for k, name in enumerate(("accuracy", "f1", "roc_auc")):
         values = table[np.isfinite(table[:, k]), k]
         if len(values) < 2:
-            raise DataError("Too few folds have both classes: the training set is too small, or one cluster fills it.")
+            raise DataError(
+                f"Too few folds leave {needed} rows of each class to train on and both classes to test on: the "
+                "training set is too small, or one cluster of near copies fills it."
+            )
         found[name] = {
             "mean": round(float(values.mean()), 6),
             "sd": round(float(values.std(ddof=1)), 6),
@@ -81,9 +83,7 @@ def train(
     """
     y = np.array(data.labels, dtype=np.int64)
     groups = folds.clusters(clean(data.sequences)) if groups is None else groups
-    fewest = min(int(y.sum()), int((1 - y).sum()), int(groups.max()) + 1)
-    if fewest < FOLDS:
-        raise DataError(f"{FOLDS} folds need as many rows of each class and as many clusters; there are {fewest}.")
+    folds.require_enough(y, groups)
     model = heads.pipeline(head, seed).fit(x, y)
     known = {
         "model_name": f"{features.name}-{head}",
@@ -97,7 +97,7 @@ def train(
             "clusters": int(groups.max()) + 1,
         },
         "cross_validation": {
-            "folds": FOLDS,
+            "folds": folds.FOLDS,
             "stratified": cross_validate(head, x, y, None, seed),
             "by_cluster": cross_validate(head, x, y, groups, seed),
         },
@@ -107,6 +107,18 @@ def train(
     folder = out / "checkpoints" / features.name / head
     store.save(folder, model, known)
     return folder
+
+
+def summary(folder: Path) -> list[str]:
+    """The cross-validation of a finished model, a line for each way of splitting."""
+    found = (store.read_metadata(folder) or {})["cross_validation"]
+    lines = []
+    for kind in ("stratified", "by_cluster"):
+        shown = ", ".join(f"{k} {v['mean']:.3f} (SD {v['sd']:.3f})" for k, v in found[kind].items())
+        left_out = found["folds"] - found[kind]["accuracy"]["folds"]
+        fewer = f" ({left_out} left out: too few rows of a class to train on)" if left_out else ""
+        lines.append(f"{found['folds']} folds{fewer}, {kind.replace('_', ' ')}: {shown}")
+    return lines
 
 
 def _versions() -> dict[str, str]:
@@ -128,7 +140,7 @@ def is_current(folder: Path, features: Features, data: TrainingSet, head: str, s
         found = store.load(folder).metadata
         same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed))
         same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
-        same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == FOLDS
+        same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == folds.FOLDS
         return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())
     except (DataError, KeyError, TypeError):
         return False

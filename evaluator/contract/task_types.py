@@ -5,7 +5,7 @@ Nothing else asks whether a track is of one kind or of another: it asks for what
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 

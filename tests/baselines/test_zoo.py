@@ -95,7 +95,7 @@ def test_near_copies_in_the_real_training_set() -> None:
 def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
     training: TrainingSet, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "FOLDS", 3)
+    monkeypatch.setattr(folds, "FOLDS", 3)
     features = Features("composition")
     x = features.matrix(training.sequences)
     folders = [train.train(features, x, training, head, tmp_path / name, seed=7) for name in ("one", "two")]
@@ -115,7 +115,7 @@ def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
 
 @pytest.fixture
 def model(training: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(train, "FOLDS", 3)
+    monkeypatch.setattr(folds, "FOLDS", 3)
     features = Features("composition")
     return train.train(features, features.matrix(training.sequences), training, "logreg", tmp_path / "models")
 

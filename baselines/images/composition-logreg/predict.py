@@ -32,4 +32,4 @@ with open(INPUT, newline="", encoding="utf-8") as source, open(OUTPUT, "w", newl
     writer.writerow(["sequence_id", "prediction", "score"])
     for row in csv.DictReader(source):
         value = score(row["sequence"])
-        writer.writerow([row["sequence_id"], int(value > 0.5), repr(value)])
+        writer.writerow([row["sequence_id"], int(value >= 0.5), repr(value)])
