@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from baselines.backbones import checkpoint as checkpoints
+from baselines.backbones import processor
 from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.packed import PackedEsm
 from baselines.backbones.stock import StockEsm
@@ -71,14 +72,16 @@ class Embedder:
         name: a backbone's name, or the path of a checkpoint in the Hugging Face format.
         revision: a commit on the hub; default the pinned one.
         device: `auto` takes a GPU where there is one.
-        precision: `fp32` by default; `bf16` is about twice as fast on processors that have it.
+        precision: `fp32` by default; `bf16` is faster on processors that have it, and refused on those that do not.
+        emulated: take half precision all the same, as a model that was trained in it must.
         tokens_per_batch: default by device and width.
         cache: folder of an on-disk cache; default none.
         self_test: hold the engine against the stock model first.
         expected: what the stock model says of `TEST_SEQUENCES`, [8, width], where it is not installed.
 
     Raises:
-        DataError: the model cannot be had, or no engine agrees with the stock model.
+        DataError: the model cannot be had, no engine agrees with the stock model, or the processor has no arithmetic of
+            this precision.
     """
 
     def __init__(
@@ -92,11 +95,14 @@ class Embedder:
         cache: Path | None = None,
         self_test: bool = True,
         expected: npt.NDArray[np.float32] | None = None,
+        emulated: bool = False,
     ) -> None:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise DataError("There is no GPU that this torch can use; take --device cpu.")
         self.checkpoint = checkpoints.find(name, revision)
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if self.device == "cpu" and not emulated and (why := processor.lacks(precision)):
+            raise DataError(why)
         self.precision = precision
         self.width = self.checkpoint.shape.width
         self.limit = self.checkpoint.shape.limit

@@ -149,7 +149,8 @@ def features_of(trained: Trained, backbone: str = "", **options: Any) -> Feature
     """
     parts = trained.metadata["backbone"]
     precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
-    features = Features(backbone or "+".join(p["name"] for p in parts), precision=precision, **options)
+    spec = backbone or "+".join(p["name"] for p in parts)
+    features = Features(spec, precision=precision, emulated=True, **options)
     require_backbone(trained, features)
     return features
 

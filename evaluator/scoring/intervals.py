@@ -18,7 +18,7 @@ from evaluator.contract.arrays import Floats, IntArray
 Interval = tuple[float, float]
 Pair = tuple[float, float]
 
-PRIOR_ROWS = 3
+PRIOR_ROWS = 1.5
 """How many rows the binormal variance counts for in `average_precision`."""
 PRIOR_PAIRS = 6
 """How many pairs of observations the binormal variance counts for beside the empirical one in `roc_auc`."""

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from transformers import EsmModel
 
 from baselines.backbones import embedder as embedders
+from baselines.backbones import processor
 from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.checkpoint import Checkpoint
 from baselines.backbones.embedder import Embedder
@@ -94,7 +95,7 @@ def test_plain_torch_and_fused_products_agree(folder: Path) -> None:
 
 def test_bf16_is_near(folder: Path, stock: StockEsm) -> None:
     texts = esm.sequences(*MIXES["heavy chains"])
-    found = Embedder(str(folder), precision="bf16").embed(texts).vectors
+    found = Embedder(str(folder), precision="bf16", emulated=True).embed(texts).vectors
     expected = stock.means(texts)
     cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
     assert cosine.min() > 0.999
@@ -187,7 +188,7 @@ def test_a_sequence_is_computed_once(folder: Path, tmp_path: Path) -> None:
 def test_another_precision_or_other_weights_do_not_share_a_cache(folder: Path, tmp_path: Path) -> None:
     texts = esm.sequences(20)
     Embedder(str(folder), cache=tmp_path / "cache").embed(texts)
-    assert Embedder(str(folder), cache=tmp_path / "cache", precision="bf16").embed(texts).computed == 1
+    assert Embedder(str(folder), cache=tmp_path / "cache", precision="bf16", emulated=True).embed(texts).computed == 1
     other = esm.make(tmp_path / "other", "esm2", seed=1)
     assert Embedder(str(other), cache=tmp_path / "cache").embed(texts).computed == 1
 
@@ -242,7 +243,25 @@ def test_the_self_test_finds_an_engine_that_leaves_something_out(
         monkeypatch.setattr(PackedEsm, "_rotate", lambda *_: None)
     else:
         monkeypatch.setattr("baselines.backbones.packed.TOKEN_DROPOUT_SCALE", 1.0)
-    assert Embedder(str(small), precision=precision).engine == "stock"
+    assert Embedder(str(small), precision=precision, emulated=True).engine == "stock"
+
+
+@pytest.mark.parametrize(
+    ("flags", "refused"),
+    [("fpu avx2 fma", {"bf16", "fp16"}), ("fpu avx512f avx512_bf16", {"fp16"}), ("avx512_bf16 avx512_fp16", set()),
+     ("", set())],
+)  # fmt: skip
+def test_a_precision_that_the_processor_would_emulate_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, refused: set[str]
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t\t: {flags}\n\n")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    for precision in ("fp32", "bf16", "fp16"):
+        assert bool(processor.lacks(precision)) == (precision in refused)
+    if "bf16" in refused:
+        with pytest.raises(DataError, match=r"AMD EPYC 7B13 has no bf16 arithmetic.*Take fp32"):
+            Embedder(str(folder), device="cpu", precision="bf16")
+        assert Embedder(str(folder), device="cpu", precision="bf16", emulated=True).precision == "bf16"
 
 
 # --- untrusted checkpoints -------------------------------------------------------------------------------------------
