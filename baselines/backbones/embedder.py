@@ -178,13 +178,17 @@ class Embedder:
     ) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
         """The fastest engine that agrees with the stock model."""
         dtype = DTYPES[self.precision]
+        engines = {"packed": True, "plain": False}
+        if self.device == "cpu" and processor.is_narrow():
+            del engines["packed"]
         if not self_test:
-            return "packed", partial(_packed, PackedEsm(self.checkpoint, self.device, dtype))
+            name, fused = next(iter(engines.items()))
+            return name, partial(_packed, PackedEsm(self.checkpoint, self.device, dtype, fused=fused))
         stock = None if expected is not None else StockEsm(self.checkpoint, self.device)
         expected = stock.means(TEST_SEQUENCES) if stock else expected
         assert expected is not None
         right = self.precision == "fp32" or self._is_exact(expected)  # half precision would hide what is wrong
-        for name, fused in (("packed", True), ("plain", False)):
+        for name, fused in engines.items():
             why = "does not agree with the stock model here"
             try:
                 means = partial(_packed, PackedEsm(self.checkpoint, self.device, dtype, fused=fused))

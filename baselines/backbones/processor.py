@@ -28,6 +28,12 @@ def name() -> str:
     return _features()[0] or "an unknown processor"
 
 
+def is_narrow() -> bool:
+    """Whether this is an x86 processor without AVX-512, where oneDNN's products are no faster than torch's own."""
+    has = _features()[1]
+    return "avx2" in has and "avx512f" not in has
+
+
 def lacks(precision: str) -> str:
     """Why a precision is no use on this processor; empty where it has it, or does not say what it has."""
     called, has = _features()

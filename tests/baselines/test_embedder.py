@@ -213,6 +213,7 @@ def test_where_the_fast_engine_is_wrong_a_slower_one_is_taken(
         return real(self, *arguments) + (0.1 if self.onednn or len(broken) == 2 else 0.0)
 
     broken = ["fused"]
+    monkeypatch.setattr(processor, "is_narrow", lambda: False)
     monkeypatch.setattr(PackedEsm, "means", wrong)
     for engine in ("plain", "stock"):
         chosen = Embedder(str(folder))
@@ -258,6 +259,7 @@ def test_a_precision_that_the_processor_would_emulate_is_refused(
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
     for precision in ("fp32", "bf16", "fp16"):
         assert bool(processor.lacks(precision)) == (precision in refused)
+    assert Embedder(str(folder), device="cpu").engine == ("plain" if processor.is_narrow() else "packed")
     if "bf16" in refused:
         with pytest.raises(DataError, match=r"AMD EPYC 7B13 has no bf16 arithmetic.*Take fp32"):
             Embedder(str(folder), device="cpu", precision="bf16")
