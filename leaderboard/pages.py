@@ -64,7 +64,7 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     latest = news.newest_first(site.history, {e.id: e.name for e in site.entries})
     yield page("index.html", "index.html", recent=latest[:RECENT], across=_across(site.boards))
     for board in site.boards:
-        yield from _track_files(board, page)
+        yield from _track_files(board, [b.track.id for b in site.boards], page)
         yield page("dataset.html", f"datasets/{board.track.id}/index.html", board=board)
         yield f"compare/{board.track.id}.js", compare.script(board)
         for former in board.track.formerly:
@@ -133,7 +133,7 @@ def _environment() -> Environment:
     return pages
 
 
-def _track_files(board: Board, page: Page) -> Iterable[tuple[str, bytes]]:
+def _track_files(board: Board, known: Sequence[str], page: Page) -> Iterable[tuple[str, bytes]]:
     made = table.columns(board)
     shown = [c for c in made if c.shown]
     folder = f"tracks/{board.track.id}"
@@ -168,6 +168,7 @@ def _track_files(board: Board, page: Page) -> Iterable[tuple[str, bytes]]:
             rows=drawn_rows(here),
             references=drawn_rows([k for k in references if k not in here]),
             plots=drawn,
+            relatives=[other for other in known if other in board.track.same_antibodies],
             number=number,
             count=count,
         )

@@ -52,6 +52,10 @@ def forest(board: Board) -> Markup:
         parts.append(f'<circle class="{first}" cx="{x(value.value)}" cy="{y}" r="4"/>')
         parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_cut(row.entry.name, 26))}</text>')
     what = f"{METRICS[name].title} and its interval for {len(rows)} entries; first tier in the accent colour."
+    if ceiling := board.track.ceiling:
+        at = x(ceiling.value)
+        parts.append(f'<path class="ceiling" d="M{at} 4V{height - 26}"><title>ceiling</title></path>')
+        what += f" The dashed line is the ceiling, {ceiling.value:.3f}, on which replicates of the assay agree."
     return _svg("forest", board, "Intervals", what, left + width + 20, height, parts)
 
 

@@ -80,7 +80,7 @@ def test_real_data_give_real_scores(references: None, tmp_path: Path) -> None:
     demo(tmp_path, "--hidden", str(REAL_DATA / "hidden"))
     jain = columns(tmp_path, "jain")
     scores = dict(zip(jain["submission"], jain["roc_auc"], strict=True))
-    assert scores["net-charge"] == pytest.approx(0.679, abs=0.001)
+    assert scores["net-charge"] == pytest.approx(0.644, abs=0.001)
     assert all(columns(tmp_path, track)["status"] == ["ok"] * 3 for track in ("jain", "shehata", "vhh48"))
     assert columns(tmp_path, "harvey")["status"] == ["not_run"] * 3
     entry = json.loads((tmp_path / "site/data/v1/submissions/composition-logreg.json").read_text())

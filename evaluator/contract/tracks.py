@@ -39,6 +39,26 @@ class Hashes(Frozen):
     labels: Sha256 | None = None
 
 
+class Ceiling(Frozen):
+    """What two replicates of the assay agree on: no model can be known to do better.
+
+    Attributes:
+        value: of the track's primary metric.
+        low, high: its interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Ceiling:
+        if not self.low <= self.value <= self.high:
+            raise ValueError("a ceiling's value lies between its low and high")
+        return self
+
+
 class Track(Frozen):
     """What everyone may know of a track."""
 
@@ -73,6 +93,9 @@ class Track(Frozen):
     """In how many parts a run may be split over several workers, where an entry is known to be consistent."""
     same_labels: tuple[str, ...] = ()
     """Training sets that contain this track's labels; an entry trained on one gets no rank here."""
+    same_antibodies: tuple[str, ...] = ()
+    """Other tracks that share antibodies with this one: what an entry does on both are not two findings."""
+    ceiling: Ceiling | None = None
     sha256: Hashes = Hashes()
     labels_hmac_sha256: Sha256 | None = None
     """In place of the labels' sha256 where they are hidden: a plain hash would confirm a guessed labelling."""

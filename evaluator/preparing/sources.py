@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +155,62 @@ def _harvey(folder: Path) -> Prepared:
     )
 
 
+def _excel(path: Path) -> pd.DataFrame:
+    """The first sheet of a workbook, as text."""
+    try:
+        return pd.read_excel(path, dtype=str, keep_default_na=False)
+    except ImportError as error:
+        raise UsageError(f"{path} is a workbook, which needs openpyxl: pip install '.[prepare]'.") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} is no workbook that can be read.") from error
+
+
+_PSR = "Poly-Specificity Reagent (PSR) SMP Score (0-1)"
+JAIN_FLAGS = {"ELISA": 1.9, "BVP ELISA": 4.3, _PSR: 0.27}
+"""Above which an assay flags an antibody: the paper's own thresholds, of the worst tenth of approved antibodies."""
+
+
+def _jain137(folder: Path) -> Prepared:
+    sequences_path, results_path = _one(folder, "pnas.*.sd02.xlsx"), _one(folder, "pnas.*.sd03.xlsx")
+    chains = _columns(_excel(sequences_path), sequences_path, "Name", "VH", "VL")
+    results = _columns(_excel(results_path), results_path, "Name", *JAIN_FLAGS)
+    results = results[results["Name"].isin(chains["Name"])]  # footnotes stand below
+    if list(results["Name"]) != list(chains["Name"]):
+        raise UsageError(f"{sequences_path} and {results_path} do not hold the same antibodies in the same order.")
+    try:
+        flagged = [pd.to_numeric(results[name]) > threshold for name, threshold in JAIN_FLAGS.items()]
+    except ValueError as error:
+        raise UsageError(f"{results_path} has an assay value that is no number: {error}") from error
+    label = (flagged[0] | flagged[1] | flagged[2]).astype(int).astype(str)
+    names = {"sequence_id": chains["Name"], "sequence": chains["VH"], "light_sequence": chains["VL"]}
+    return Prepared(pd.DataFrame(names), pd.DataFrame({"sequence_id": results["Name"], "label": label}))
+
+
+def _shehata_psr(folder: Path) -> Prepared:
+    classes = _shehata(folder)
+    path = _one(folder, "VH_only_shehata.csv")
+    t = _columns(read_table(path), path, "id", "psr_score")
+    return Prepared(classes.sequences, pd.DataFrame({"sequence_id": t["id"], "target": t["psr_score"]}))
+
+
+def _gdpa1(folder: Path) -> Prepared:
+    path = _one(folder, "GDPa1_v1.2_*.csv")
+    t = _columns(read_table(path), path, "antibody_name", "vh_protein_sequence", "vl_protein_sequence", "PR_CHO")
+    measured = t[t["PR_CHO"] != ""]
+    names = {"sequence_id": "antibody_name", "sequence": "vh_protein_sequence", "light_sequence": "vl_protein_sequence"}
+    return Prepared(
+        pd.DataFrame({name: measured[column] for name, column in names.items()}),
+        pd.DataFrame({"sequence_id": measured["antibody_name"], "target": measured["PR_CHO"]}),
+        notes=[f"{len(t) - len(measured)} of {len(t)} antibodies have no value of CHO polyreactivity"],
+    )
+
+
+def _harvey1k(folder: Path) -> Prepared:
+    path = _one(folder, "harvey_sample_1000.csv")
+    t = _columns(read_table(path), path, "sequence_id", "sequence", "label")
+    return Prepared(t[["sequence_id", "sequence"]], t[["sequence_id", "label"]])
+
+
 @dataclass(frozen=True)
 class File:
     """One published file: the beginning of its sha256, or of its id as a git blob."""
@@ -191,6 +248,26 @@ SOURCES = {
         make=_shehata,
         ask="Shehata et al. 2019, Cell Reports 28:3300, doi 10.1016/j.celrep.2019.08.056: the supplement, or its "
         "authors. It comes as VH_only_shehata.csv and VL_only_shehata.csv, each id,sequence,label.",
+    ),
+    "jain137": Source(
+        make=_jain137,
+        ask="Jain et al. 2017, PNAS 114:944, doi 10.1073/pnas.1616408114: the supplement itself, "
+        "pnas.1616408114.sd02.xlsx (sequences) and pnas.1616408114.sd03.xlsx (results of twelve assays).",
+    ),
+    "shehata-psr": Source(
+        make=_shehata_psr,
+        ask="Shehata et al. 2019, Cell Reports 28:3300, doi 10.1016/j.celrep.2019.08.056: the supplement, or its "
+        "authors. The same files as of shehata; the column psr_score counts.",
+    ),
+    "gdpa1": Source(
+        make=_gdpa1,
+        ask="Ginkgo Datapoints, GDPa1 v1.2 (huggingface.co/datasets/ginkgo-datapoints/GDPa1): register there and "
+        "accept its terms. It comes as GDPa1_v1.2_20250814.csv.",
+    ),
+    "harvey1k": Source(
+        make=_harvey1k,
+        ask="A random sample of the two pools of Harvey et al. 2022, Nature Communications 13:7554 (MIT), published by "
+        "a later work; it comes as harvey_sample_1000.csv, sequence_id,sequence,label.",
     ),
     "vhh48": Source(
         make=_vhh48,

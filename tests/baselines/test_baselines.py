@@ -25,6 +25,7 @@ from baselines.training.data import fetch, read_training_set
 from baselines.training.heads import HEADS
 from baselines.training.synthetic import antibodies, nanobodies
 from evaluator.contract.submissions import parse
+from evaluator.scoring.files import score_files
 from tests.conftest import REAL_DATA, ROOT
 
 BOUGHTER = REAL_DATA / "train" / "boughter_vh.csv"
@@ -91,6 +92,22 @@ def test_net_charge_is_plain_on_a_regression_track(tmp_path: Path) -> None:
     context = package.lay_out("net-charge", tmp_path / "images")
     rows = predict(context, ["KKKDE", "AAAA"], tmp_path, task="regression")
     assert rows == [{"sequence_id": "i0", "score": "1"}, {"sequence_id": "i1", "score": "0"}]
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
+@pytest.mark.parametrize(
+    ("track", "metric", "known"),
+    [("jain137", "roc_auc", 0.7063), ("harvey1k", "roc_auc", 0.7712), ("gdpa1", "spearman", 0.3659),
+     ("shehata-psr", "spearman", 0.2281)],
+)  # fmt: skip
+def test_net_charge_has_its_known_values(tmp_path: Path, track: str, metric: str, known: float) -> None:
+    context = package.lay_out("net-charge", tmp_path / "images")
+    folder, output = REAL_DATA / "hidden" / track, tmp_path / "predictions.csv"
+    environment = {"INPUT": str(folder / "sequences.csv"), "OUTPUT": str(output)}
+    environment["TASK"] = "regression" if metric == "spearman" else "classification"
+    subprocess.run([sys.executable, "-I", context / "predict.py"], env=environment, check=True)
+    scores, _ = score_files(output, folder / "labels.csv")
+    assert scores.metrics[metric].value == pytest.approx(known, abs=5e-5)
 
 
 def test_synthetic_sets_are_stated_and_reproducible() -> None:

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluator.contract.tables import read_csv
+from evaluator.contract.tracks import load_all
 from evaluator.errors import UsageError
 from evaluator.preparing.prepare import prepare_new
 from evaluator.preparing.sources import IMGT
 from evaluator.settings import Repository
+from scripts.ceiling import agreement
 from tests.conftest import ROOT, Workspace
 from tests.support.disks import fill, tiny_disk
 
@@ -22,7 +25,7 @@ real_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not 
 
 
 @real_data
-@pytest.mark.parametrize("track", ["jain", "shehata", "vhh48"])
+@pytest.mark.parametrize("track", ["jain", "jain137", "shehata", "shehata-psr", "gdpa1", "harvey1k", "vhh48"])
 def test_the_published_files_give_the_very_bytes(workspace: Workspace, tmp_path: Path, track: str) -> None:
     done = workspace.apb("prepare", track, "--from", str(DATA / "source"), "--hidden", str(tmp_path / "hidden"))
     assert done.returncode == 0, done.stderr
@@ -30,6 +33,22 @@ def test_the_published_files_give_the_very_bytes(workspace: Workspace, tmp_path:
     for name in ("sequences", "labels"):
         found = (tmp_path / "hidden" / track / f"{name}.csv").read_bytes()
         assert hashlib.sha256(found).hexdigest() == sums[f"hidden/{track}/{name}.csv"]
+
+
+@real_data
+def test_tracks_that_share_antibodies_say_so_and_the_ceiling_is_what_replicates_agree_on() -> None:
+    tracks = load_all(ROOT / "test_data" / "tracks")
+    folders = {name: DATA / "hidden" / name / "sequences.csv" for name in tracks}
+    chains = {name: set(read_csv(path)["sequence"]) for name, path in folders.items() if path.is_file()}
+    for one, own in chains.items():
+        sharing = {other for other, theirs in chains.items() if other != one and len(own & theirs) >= 10}
+        assert sharing <= set(tracks[one].same_antibodies) <= set(tracks)
+        assert all(one in tracks[other].same_antibodies for other in tracks[one].same_antibodies)
+    replicates = read_csv(DATA / "source" / "low_throughput_polyspecificity_scores_w_exp.csv")
+    columns = [np.array(replicates[c], dtype=float) for c in replicates if re.match(r"Biorep \d", c)]
+    found = tracks["vhh48"].ceiling
+    assert len(columns) == 3 and found is not None
+    assert agreement(columns) == pytest.approx((found.value, found.low, found.high), abs=5e-5)
 
 
 def table(n: int, seed: int) -> pd.DataFrame:
