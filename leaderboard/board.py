@@ -31,6 +31,11 @@ class Row:
     standing: Standing | None
     reference: bool
 
+    @property
+    def to_floor(self) -> Value | None:
+        """Difference to net charge; None where there is none, or the entry is that itself."""
+        return self.standing.to_floor if self.standing else None
+
     def metric(self, name: str) -> Value | None:
         """A metric; None where there is no result."""
         return self.result.metrics.get(name) if self.result else None
@@ -62,6 +67,16 @@ class Board:
     def leaders(self) -> list[Row]:
         """The entries of the first tier; none where the track has no tiers."""
         return [r for r in self.rows if r.standing and r.standing.tier == 1]
+
+    @property
+    def held_against_charge(self) -> list[Row]:
+        """The entries that were compared with net charge, row by row of the track."""
+        return [r for r in self.rows if r.to_floor]
+
+    @property
+    def above_charge(self) -> list[Row]:
+        """Those that are shown to be better: the whole paired interval lies above 0."""
+        return [r for r in self.held_against_charge if r.to_floor and r.to_floor.low is not None and r.to_floor.low > 0]
 
     @property
     def scored(self) -> list[Row]:

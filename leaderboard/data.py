@@ -23,7 +23,7 @@ from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
 
-DATA_VERSION = "1.2"
+DATA_VERSION = "1.3"
 Column = list[str | float | int | None]
 
 
@@ -180,6 +180,9 @@ def columns(board: Board) -> dict[str, Column]:
         "to_best": [r.standing.to_best.value if r.standing else None for r in rows],
         "to_best_low": [r.standing.to_best.low if r.standing else None for r in rows],
         "to_best_high": [r.standing.to_best.high if r.standing else None for r in rows],
+        "to_floor": [f.value if (f := r.to_floor) else None for r in rows],
+        "to_floor_low": [f.low if (f := r.to_floor) else None for r in rows],
+        "to_floor_high": [f.high if (f := r.to_floor) else None for r in rows],
         "sandbox": [r.result.sandbox if r.result else None for r in rows],
         "image_digest": [r.result.image.digest if r.result else None for r in rows],
         "seconds": [r.result.runtime.seconds if r.result else None for r in rows],

@@ -72,6 +72,14 @@ def columns(board: Board) -> list[Column]:
         made.append(_metric_column(second))
     made += [
         Column("to_best", "Δ to best", _to_best, True, help="Difference to the best, with its paired interval"),
+        Column(
+            "to_floor",
+            "Δ to charge",
+            _to_floor,
+            True,
+            shown=any(r.to_floor for r in board.rows),
+            help="Difference to net charge, with its paired interval: whether the entry knows more than that",
+        ),
         Column("trained_on", "Trained on it", _trained, help="Whether the entry has seen these labels"),
         Column(
             "links",
@@ -168,6 +176,13 @@ def _to_best(row: Row) -> Cell:
     if not d.value:
         return Cell("best", 0.0)
     return Cell(f"{d.value:+.3f}", d.value, note=f"{d.low:+.3f} to {d.high:+.3f}" if d.low is not None else "")
+
+
+def _to_floor(row: Row) -> Cell:
+    d = row.to_floor
+    if d is None or d.value is None or d.low is None or d.high is None:
+        return Cell("", None)
+    return Cell(f"{d.value:+.3f}", d.value, note=f"{d.low:+.3f} to {d.high:+.3f}", style="" if d.low > 0 else "quiet")
 
 
 def _trained(row: Row) -> Cell:

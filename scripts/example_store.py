@@ -157,6 +157,8 @@ def _rank(
             deviation=tuple(tuple(float(d) for d in deviation[i, :i]) for i in range(len(order))),
         )
     )
+    floor = ids.index("net-charge")
+    value, low, high = compared.against(floor, ranking.ALPHA)
     entries = {
         name: Standing(
             tier=int(ranks.tier[k]) if tiers else None, rank_low=int(ranks.rank_low[k]) if tiers else None,
@@ -164,6 +166,9 @@ def _rank(
             to_best=Value(
                 value=float(ranks.to_best[k]), low=float(ranks.to_best_low[k]), high=float(ranks.to_best_high[k])
             ),
+            to_floor=None
+            if k == floor
+            else Value(value=float(value[k]), low=float(low[k]), high=float(high[k])),
         )
         for k, name in enumerate(ids)
     }  # fmt: skip

@@ -16,6 +16,8 @@ from evaluator.store.results import Results
 from evaluator.store.schemas import Pairs, Standing, Standings, Value
 from evaluator.store.state import Kept, State
 
+FLOOR = "net-charge"
+"""The entry that others are held against: one number, no training."""
 MAX_PAIRED = 300
 """Entries whose pairs are published; their number grows with the square."""
 
@@ -61,7 +63,7 @@ def update(
         found = ranking.Paired(np.empty(0), np.empty((0, 0)), 1)
     if disclosure.tells_pairs(track):
         results.put_pairs(_pairs(track, ids, found))
-    results.put_standings(_standings(data, ids, ranking.rank(found, 1 - level), level, made_from))
+    results.put_standings(_standings(data, ids, found, level, made_from))
     return []
 
 
@@ -84,8 +86,10 @@ def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
     )
 
 
-def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: float, made_from: str) -> Standings:
-    track = data.track
+def _standings(data: TrackData, ids: list[str], found: ranking.Paired, level: float, made_from: str) -> Standings:
+    track, ranks = data.track, ranking.rank(found, 1 - level)
+    floor = ids.index(FLOOR) if FLOOR in ids else None
+    above = found.against(floor, 1 - level) if floor is not None else None
 
     def short(value: float | None) -> float | None:
         return disclosure.rounded(value, track)
@@ -99,6 +103,9 @@ def _standings(data: TrackData, ids: list[str], ranks: ranking.Ranking, level: f
             to_best=Value(
                 value=short(ranks.to_best[k]), low=short(ranks.to_best_low[k]), high=short(ranks.to_best_high[k])
             ),
+            to_floor=Value(value=short(above[0][k]), low=short(above[1][k]), high=short(above[2][k]))
+            if above and k != floor
+            else None,
         )
         for k, entry_id in enumerate(ids)
     }

@@ -45,6 +45,12 @@ class Paired:
         estimated = edges.estimated(self.covariance)
         return estimated if self.least is None else np.maximum(estimated, self.least)
 
+    def against(self, other: int, alpha: float) -> tuple[Floats, Floats, Floats]:
+        """Differences of all to one entry, [m], with their paired intervals, not adjusted: value, low, high."""
+        difference = self.value - self.value[other]
+        half = float(scipy.special.stdtrit(self.freedom, 1 - alpha / 2)) * self.deviation()[:, other]
+        return difference, difference - half, difference + half
+
     def p_values(self) -> Floats:
         """Two-sided p of each pair's difference, [m, m]; 1 where there is no difference."""
         if self.exact is not None:
@@ -246,7 +252,7 @@ def rank(paired: Paired, alpha: float = ALPHA) -> Ranking:
     best = int(np.argmax(paired.value)) if m else 0
     deviation = paired.deviation()[:, best] if m else np.empty(0)
     t = float(scipy.special.stdtrit(paired.freedom, 1 - alpha / 2))
-    difference = paired.value - paired.value[best] if m else np.empty(0)
+    difference, low, high = paired.against(best, alpha) if m else (np.empty(0),) * 3
     others = deviation[deviation > 0]  # copies of the leader say nothing of what could be told apart from it
     detectable = float((t + scipy.special.stdtrit(paired.freedom, POWER)) * np.median(others)) if len(others) else None
     return Ranking(
@@ -254,8 +260,8 @@ def rank(paired: Paired, alpha: float = ALPHA) -> Ranking:
         rank_low=1 + better.sum(axis=1),
         rank_high=m - worse.sum(axis=1),
         to_best=difference,
-        to_best_low=difference - t * deviation,
-        to_best_high=difference + t * deviation,
+        to_best_low=low,
+        to_best_high=high,
         detectable=detectable,
     )
 

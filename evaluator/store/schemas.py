@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluator.contract.models import Frozen
 from evaluator.contract.work import Hardware, Sandbox
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 class Value(Frozen):
@@ -118,6 +118,9 @@ class Standing(Frozen):
     rank_low: int | None
     rank_high: int | None
     to_best: Value = Field(description="Difference of the metric to the best entry's, with its paired interval")
+    to_floor: Value | None = Field(
+        default=None, description="Difference to net charge, with its paired interval; none where that was not scored"
+    )
 
 
 class Standings(Frozen):

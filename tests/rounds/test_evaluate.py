@@ -268,6 +268,21 @@ def test_kept_predictions_are_scored_again_without_a_run(honest: str, workspace:
     assert kinds == ["new", "rescored"]
 
 
+def test_every_entry_is_held_against_net_charge(honest: str, build: Build, workspace: Workspace) -> None:
+    workspace.submit("net-charge", honest)
+    workspace.submit("lysines", build("lysines", HONEST.replace('"R"', '"K"')))
+    assert workspace.evaluate().returncode == 0
+    entries = json.loads((workspace.results / "smoke.standings.json").read_text())["entries"]
+    assert entries["net-charge"]["to_floor"] is None
+    found = entries["lysines"]["to_floor"]
+    values = {name: record(workspace, name)["metrics"]["roc_auc"]["value"] for name in entries}
+    assert found["value"] == pytest.approx(values["lysines"] - values["net-charge"])
+    assert found["low"] < found["value"] < found["high"]
+    assert workspace.apb("publish").returncode == 0
+    page = (workspace.root / "leaderboard" / "site" / "tracks" / "smoke" / "index.html").read_text()
+    assert "Δ to charge" in page and f"{found['value']:+.3f}" in page
+
+
 def test_another_level_scores_again_and_a_second_round_changes_nothing(honest: str, workspace: Workspace) -> None:
     workspace.submit("honest", honest)
     workspace.evaluate()
