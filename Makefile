@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 HIDDEN ?=
 TRAIN  ?=
 
-.PHONY: help lock demo test attacks lint bench screenshots doctor clean
+.PHONY: help lock demo board test attacks lint bench screenshots doctor clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -47,6 +47,10 @@ lock: | $(BIN)/python ## constraints.txt and requirements.txt from pyproject.tom
 
 demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the board   [HIDDEN=dir] [TRAIN=file]
 	@$(BIN)/python -m scripts.demo --hidden "$(HIDDEN)" --train "$(TRAIN)"
+
+board: $(VENV)/.base ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [TRAIN=file]
+	@test -n "$(HIDDEN)" || { echo "Name the hidden data: make board HIDDEN=dir"; exit 2; }
+	@$(BIN)/python -m scripts.board --hidden "$(HIDDEN)" --train "$(TRAIN)"
 
 test: $(VENV)/.dev   ## every test, against a real engine, registry and browser
 	@$(BIN)/python -m scripts.machine engine registry browser cluster

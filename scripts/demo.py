@@ -36,14 +36,18 @@ def training_file(work: Path, hidden: Path | None, named: str) -> Path:
     return path
 
 
-def reference_images(work: Path, training: Path, base: str | None) -> None:
-    """Train, lay out and (with a base image) build the three reference models, and write their submissions."""
+def reference_images(work: Path, training: Path, base: str | None, submissions: Path | None = None) -> None:
+    """Train, lay out and (with a base image) build the three reference models, and write their submissions.
+
+    Args:
+        submissions: where those are written; by default beside the rest.
+    """
     data = read_training_set(training)
     say(f"training composition-logreg on {len(data.labels)} {data.name} sequences")
     if data.name == "synthetic":
         say(f"(synthetic: for real data run apb-zoo fetch {min(SOURCES)}, or name a file with TRAIN=)")
     model = save(composition_logreg(data), work / "models" / "composition" / "logreg" / "model.json")
-    submissions = work / "submissions"
+    submissions = submissions or work / "submissions"
     submissions.mkdir(parents=True, exist_ok=True)
     for name in REFERENCES:
         context = package.lay_out(name, work / "images", model)

@@ -25,12 +25,12 @@ def commands(name: str, start: str = "", until: str = "") -> list[str]:
 
 
 def clone(folder: Path, insecure_registries: Sequence[str] = ()) -> Path:
-    """A clone of this project as it is now, and a bare remote behind it."""
+    """A clone of this project as it is now, but without its results, and a bare remote behind it."""
     seed = folder / "seed"
     seed.mkdir()
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/screenshots/")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/screenshots/", "leaderboard/results/")):
             (seed / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, seed / name)
     settings = seed / "pyproject.toml"

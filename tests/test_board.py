@@ -1,0 +1,65 @@
+"""The board that is committed: whole, of these tracks and submissions, and without a word of what it was scored on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import results
+from tests.conftest import REAL_DATA, ROOT
+
+RESULTS = ROOT / "leaderboard" / "results"
+
+
+def records() -> list[dict[str, object]]:
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*/*.json"))]
+
+
+def test_every_reference_is_on_every_track_that_has_data() -> None:
+    found = {(str(r["submission"]), str(r["track"])): r["status"] for r in records()}
+    tracks = {"gdpa1", "harvey1k", "jain", "jain137", "shehata", "shehata-psr", "vhh48"}
+    for entry in ("composition-logreg", "net-charge", "random"):
+        assert {track for (name, track) in found if name == entry} == tracks
+    assert set(found.values()) == {"ok"}
+
+
+def test_the_page_of_results_is_of_these_records() -> None:
+    assert (ROOT / results.PAGE).read_text() == results.text(ROOT), "run python -m scripts.results"
+
+
+def test_what_is_committed_verifies_and_builds_the_site(tmp_path: Path) -> None:
+    for name in ("leaderboard/results", "submissions", "test_data"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for arguments in (("publish",), ("verify",)):
+        done = subprocess.run(
+            [sys.executable, "-m", "evaluator", "--root", str(tmp_path), *arguments],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 and "FAIL" not in done.stdout, done.stdout + done.stderr
+    home = (tmp_path / "leaderboard" / "site" / "index.html").read_text()
+    assert "shown above net charge" in home
+
+
+def test_no_sequence_and_no_prediction_is_in_it() -> None:
+    everything = "".join(p.read_text() for p in RESULTS.rglob("*") if p.is_file())
+    assert not re.search(r"[ACDEFGHIKLMNPQRSTVWY]{15}", everything)
+    assert not list(RESULTS.rglob("*.csv*"))
+    if REAL_DATA.is_dir():
+        with (REAL_DATA / "hidden" / "jain137" / "labels.csv").open() as stream:
+            assert not [row["sequence_id"] for row in csv.DictReader(stream) if row["sequence_id"] in everything]
+
+
+@pytest.mark.parametrize(
+    ("track", "metric", "known"),
+    [("jain137", "roc_auc", 0.7063), ("harvey1k", "roc_auc", 0.7712), ("gdpa1", "spearman", 0.3659)],
+)
+def test_net_charge_has_its_known_values(track: str, metric: str, known: float) -> None:
+    found = json.loads((RESULTS / "net-charge" / f"{track}.json").read_text())
+    assert found["metrics"][metric]["value"] == pytest.approx(known, abs=5e-5)
