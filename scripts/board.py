@@ -26,7 +26,7 @@ def main() -> None:
         raise SystemExit(
             "The board is of real data: run apb-zoo fetch boughter, or name the training set with TRAIN=FILE."
         )
-    reference_images(ROOT, training, base_image(engine()))
+    reference_images(ROOT / ".apb" / "board", training, base_image(engine()), ROOT / "submissions")
     apb("evaluate", "--all", "--hidden", str(options.hidden.resolve()))
     apb("publish")
     results.write(ROOT)
