@@ -69,7 +69,7 @@ bench: $(VENV)/.dev  ## what the performance claims rest on, as ratios measured 
 	@$(BIN)/python -m scripts.machine browser
 	@$(BIN)/python -m benchmarks
 
-screenshots: $(VENV)/.dev ## docs/screenshots/, from a made-up store
+screenshots: $(VENV)/.dev ## docs/screenshots/, of the committed board
 	@$(BIN)/python -m scripts.machine browser
 	@$(BIN)/python -m scripts.screenshots
 

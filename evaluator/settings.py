@@ -45,6 +45,8 @@ class Settings(BaseModel):
     """Evaluations that an author may ask for in seven days."""
     site_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
     """Where the site is served, with a slash at the end; for the feed and citations."""
+    notice: str = Field(default="", max_length=200)
+    """A line at the head of every page of the site, for a board that is not what it may be taken for."""
     signer: Literal["none", "ssh", "sigstore"] = "none"
     """Who signs the chain of records: a key of our own by `ssh-keygen`, or a workflow's identity by sigstore."""
     signer_identity: str = ""

@@ -133,7 +133,8 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
         boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
-    return Content(boards, entries, by_submission, history, repository.settings.site_url, erased)
+    settings = repository.settings
+    return Content(boards, entries, by_submission, history, settings.site_url, erased, settings.notice)
 
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:

@@ -55,6 +55,7 @@ class Content:
     history: list[Change]
     url: str
     erased: Sequence[Erased] = ()
+    notice: str = ""
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -94,6 +95,8 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
 def _renderer(site: Content, templates: Environment) -> Page:
     tops = {f"tracks/{b.track.id}/index.html" for b in site.boards} | {f"{name}/index.html" for name in SECTIONS}
 
+    as_of = max((change.date for change in site.history), default="")
+
     @cache
     def nav(root: str, current: str) -> Markup:
         made = templates.get_template("nav.html").render(
@@ -104,7 +107,12 @@ def _renderer(site: Content, templates: Environment) -> Page:
     def page(name: str, path: str, **values: object) -> tuple[str, bytes]:
         root = "../" * path.count("/")
         html = templates.get_template(name).render(
-            root=root, boards=site.boards, nav=nav(root, path if path in tops else ""), **values
+            root=root,
+            boards=site.boards,
+            nav=nav(root, path if path in tops else ""),
+            notice=site.notice,
+            as_of=as_of,
+            **values,
         )
         return path, html.encode()
 

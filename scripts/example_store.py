@@ -30,6 +30,7 @@ BACKBONES = ("esm1v", "esm2_650m", "antiberty", "ablang2", "none")
 HEADS = ("logreg", "svm", "mlp", "xgboost", "random forest")
 DATES = ("2026-05-03", "2026-06-14", "2026-07-02", "2026-08-21", "2026-09-05")
 RANKED = 300
+NOTICE = "Made up: no entry and no figure on these pages is real. They show how a large board looks."
 
 
 def make(folder: Path, entries: int, tracks: tuple[str, ...] = ("jain", "shehata"), seed: int = 0) -> Repository:
@@ -37,6 +38,7 @@ def make(folder: Path, entries: int, tracks: tuple[str, ...] = ("jain", "shehata
     repository = Repository(folder)
     shutil.copytree(ROOT / "test_data", folder / "test_data", dirs_exist_ok=True)
     repository.submissions.mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text(f'[tool.apb]\nnotice = "{NOTICE}"\n')
     rng = np.random.default_rng(seed)
     ids = [_submit(repository, k, rng) for k in range(entries)]
     known = {p.stem: yaml.safe_load(p.read_text()) for p in repository.tracks.glob("*.yaml")}

@@ -1,4 +1,4 @@
-"""`make screenshots`: the home page and a track page, light, dark and on a phone, from a made-up store."""
+"""`make screenshots`: the home page and a track page of the committed board, light, dark and on a phone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from evaluator.settings import Repository
 from leaderboard.build import build
-from scripts import example_store, machine
+from scripts import machine
 
-OUT = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
-PAGES = {"home": "index.html", "track": "tracks/jain/index.html"}
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs" / "screenshots"
+PAGES = {"home": "index.html", "track": "tracks/jain137/index.html"}
 LOOKS = {"light": ("light", 1280, 900), "dark": ("dark", 1280, 900), "phone": ("light", 390, 844)}
 
 
@@ -19,13 +21,11 @@ def main() -> None:
     """Write docs/screenshots/*.png."""
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        repository = example_store.make(Path(folder), 40)
-        build(
-            repository, submissions=repository.submissions, results=repository.results, out=repository.site
-        )  # fmt: skip
+        repository, site = Repository(ROOT), Path(folder) / "site"
+        build(repository, submissions=repository.submissions, results=repository.results, out=site)
         browser = playwright.chromium.launch(executable_path=machine.browser(), args=["--no-sandbox"])
         for look in LOOKS:
-            _take(browser, repository.site, look)
+            _take(browser, site, look)
         browser.close()
 
 
