@@ -359,7 +359,11 @@ def test_every_shape_that_an_entry_enters_is_tried_and_those_that_fail_are_named
     report = json.loads(workspace.apb("check", str(path), "--json", timeout=300).stdout)
     assert report["code"] == "EXIT_NONZERO"
     told = [p["what"].partition(":")[0] for p in report["problems"]]
-    assert told == ["On smoke-paired (VH+VL, classification)", "On smoke-vhh (VHH, regression)"]
+    assert told == [
+        "On smoke-paired (VH+VL, classification)",
+        "On smoke-paired-values (VH+VL, regression)",
+        "On smoke-vhh (VHH, regression)",
+    ]
     assert "shape of classification sequence_id sequence light_sequence" in report["log"]  # printed before it failed
     passed = {step["step"] for step in report["steps"]}
     assert {"run on smoke", "run on smoke-vhh-classes"} <= passed

@@ -24,6 +24,7 @@ ON_A_FULL_DISK = {
     "check": "check {root}/submissions/ann-model.yaml --report {root}/report.json",
     "commit": "commit",
     "compare": "compare {root}/p.csv --labels {root}/test_data/smoke/labels.csv --report-dir {root}/reports",
+    "convert": "convert {root}/panel.csv {root}/panel.tsv",
     "doctor": "doctor",
     "erase": "erase ann-model --reason asked --state {root}/.apb",
     "evaluate": f"evaluate --force {SMOKE}",
@@ -41,7 +42,7 @@ ON_A_FULL_DISK = {
     "verify": "verify",
     "worker": "worker tls://127.0.0.1:9 --tls-dir {root}/tls",
 }
-WRITES = {"check", "commit", "compare", "erase", "evaluate", "gate", "new", "prepare", "publish", "sign"}
+WRITES = {"check", "commit", "compare", "convert", "erase", "evaluate", "gate", "new", "prepare", "publish", "sign"}
 """Those that write where they are told to, of the above."""
 INTO_NOWHERE = {
     "check --report": "check {root}/submissions/ann-model.yaml --report {nowhere}/report.json",
