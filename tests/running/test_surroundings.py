@@ -16,7 +16,7 @@ from evaluator.running import sandbox
 from evaluator.running.covered import covered
 from evaluator.running.surroundings import THREADS, environment
 from scripts import machine
-from tests.conftest import ROOT, Build
+from tests.conftest import ROOT, Build, leftovers
 from tests.support import lanes
 
 TMP = "/tmp"  # noqa: S108 - inside the container
@@ -167,7 +167,7 @@ def test_what_mounts_hide_of_an_image_is_found_without_starting_it(build: Build,
     assert found == {("/model", True, "deep"), ("/linked", True, "deep"), (TMP, False, "cache")}
     odd = build("odd", dockerfile='RUN ln -s /data /data\nCMD ["true"]\n')
     assert covered(engine, engine.images.get(odd)) == [], "whose fault it is, its run tells"
-    assert not engine.volumes.list(filters={"dangling": True, "label": "antibody-polyreactivity-benchmark"})
+    assert leftovers(engine) == []
 
 
 @pytest.fixture(scope="module")
