@@ -20,7 +20,7 @@ from evaluator.running.registry import Registry
 from evaluator.store.results import Results
 from evaluator.store.schemas import Lock
 from tests.conftest import HONEST, MINE, Build, LocalRegistry, Workspace, leftovers
-from tests.support import lanes
+from tests.support import images, lanes
 from tests.support.registries import Handmade, front, layer, push, settings
 
 
@@ -29,7 +29,7 @@ def pushed(engine: docker.DockerClient, registry: LocalRegistry, build: Build) -
     """An honest image that is only in the registry."""
     name = push(engine, build("pushed", HONEST), f"{registry.host}/tests/honest:1.0")
     yield name
-    engine.images.prune(filters=MINE)
+    images.prune(engine, MINE)
 
 
 def test_a_scaffold_passes_as_it_is(base: str, workspace: Workspace, engine: docker.DockerClient) -> None:

@@ -217,7 +217,7 @@ class Images:
         for tag in sorted(self.built, key=lambda t: t == KIT):
             with contextlib.suppress(docker.errors.ImageNotFound):
                 self.engine.images.remove(tag, force=True)
-        self.engine.images.prune(filters={"dangling": True, **mine})
+        images.prune(self.engine, {"dangling": True, **mine})
         self.built.clear()
 
 

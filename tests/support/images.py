@@ -14,6 +14,7 @@ from typing import Any
 import docker
 
 from evaluator.running.engine import is_podman
+from tests.support import lanes
 
 
 def add(
@@ -52,6 +53,12 @@ def _load(
     wanted = {name: content for name, content in parts.items() if content}
     index = {"config.json": json.dumps(image).encode(), "manifest.json": json.dumps(manifest).encode()}
     engine.images.load(tar({**wanted, **index}))
+
+
+def prune(engine: docker.DockerClient, filters: Mapping[str, Any]) -> None:
+    """Remove images without a name; an engine does that for one at a time and refuses it to others meanwhile."""
+    with lanes.sole("prune"):
+        engine.images.prune(filters=dict(filters))
 
 
 def tar(files: Mapping[str, bytes]) -> bytes:
