@@ -199,7 +199,8 @@ def test_a_signing_key_that_others_know(site: Site) -> None:
     assert "the chain is signed (ssh)" in site.run("apb verify\n")  # and has not touched the signature
 
 
-def test_a_machine_that_is_moved(site: Site) -> None:
+def move(site: Site) -> None:
+    """By the guide's own commands to a machine that has nothing."""
     pack, unpack = commands(GUIDE, "### The machine is moved")
     site.run(pack)
     for name in ("hidden", "state"):
@@ -208,6 +209,10 @@ def test_a_machine_that_is_moved(site: Site) -> None:
     git(site.folder, "clone", "--quiet", str(site.folder / "remote.git"), "fork")
     printed = site.run(unpack)
     assert '"run": []' in printed and "FAIL" not in printed
+
+
+def test_a_machine_that_is_moved(site: Site) -> None:
+    move(site)
     assert (site.srv / "hidden" / "labels.key").stat().st_mode & 0o777 == 0o600
 
 
@@ -258,11 +263,4 @@ def test_a_maintainers_first_four_weeks(site: Site, build: Build) -> None:
     site.part("An entry must be erased", "labels.key is lost")
     week("The last Monday")
     assert set(site.standings("clinic-panel").entries) == {"kim-third", "lea-fourth"}
-    pack, unpack = commands(GUIDE, "### The machine is moved")
-    site.run(pack)
-    for name in ("hidden", "state"):
-        shutil.rmtree(site.srv / name)
-    shutil.rmtree(site.clone)
-    git(site.folder, "clone", "--quiet", str(site.folder / "remote.git"), "fork")
-    printed = site.run(unpack)
-    assert '"run": []' in printed and "FAIL" not in printed
+    move(site)

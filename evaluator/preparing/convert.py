@@ -16,7 +16,7 @@ from evaluator.contract.formats import foreign, read_bytes
 from evaluator.contract.tables import AMINO_ACIDS
 from evaluator.errors import UsageError
 from evaluator.files import all_or_nothing, write_bytes
-from evaluator.preparing.layouts import ENDS, FORMATS, Antibodies, Antibody, Rows
+from evaluator.preparing.layouts import ENDS, FORMATS, Antibodies, Antibody, Rows, with_heavy_chains
 from evaluator.text import printable
 
 
@@ -132,12 +132,7 @@ def _of_fasta(path: Path, text: str, light: Path | None) -> Antibodies:
             if chain in own:
                 raise UsageError(f"{file} has two {chain} chains of {printable(name, 60)}.")
             own[chain] = sequence
-    for name, own in chains.items():
-        if "heavy" in own:
-            found.rows.append(Antibody(name, own["heavy"], own.get("light", "")))
-        else:
-            found.notes.append(f"{printable(name, 60)} dropped: a light chain without a heavy one")
-    return found
+    return with_heavy_chains(chains, found)
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[str, str]]:

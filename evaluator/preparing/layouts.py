@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evaluator.errors import UsageError
@@ -91,6 +91,16 @@ def _plain(name: str, heavy: str, light: str) -> Callable[[Rows, str], Antibodie
     return read
 
 
+def with_heavy_chains(chains: Mapping[str, Mapping[str, str]], found: Antibodies) -> Antibodies:
+    """Add antibodies from their chains by name; a light chain alone is none, which is told."""
+    for name, own in chains.items():
+        if "heavy" in own:
+            found.rows.append(Antibody(name, own["heavy"], own.get("light", "")))
+        else:
+            found.notes.append(f"{printable(name, 60)} dropped: a light chain without a heavy one")
+    return found
+
+
 def _airr(rows: Rows, value: str) -> Antibodies:
     """Chains by `cell_id`, or by the end of their ids."""
     found, cells = Antibodies(), dict[str, dict[str, str]]()
@@ -111,12 +121,7 @@ def _airr(rows: Rows, value: str) -> Antibodies:
             )
             continue
         own[chain] = row.get("sequence_vdj_aa") or row.get("sequence_alignment_aa") or ""
-    for name, own in cells.items():
-        if "heavy" in own:
-            found.rows.append(Antibody(name, own["heavy"], own.get("light", "")))
-        else:
-            found.notes.append(f"{printable(name, 60)} dropped: a light chain without a heavy one")
-    return found
+    return with_heavy_chains(cells, found)
 
 
 def _columns(positions: Sequence[str]) -> Callable[[Rows, str], Antibodies]:
