@@ -48,9 +48,9 @@ lock: | $(BIN)/python ## constraints.txt and requirements.txt from pyproject.tom
 demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the board   [HIDDEN=dir] [TRAIN=file]
 	@$(BIN)/python -m scripts.demo --hidden "$(HIDDEN)" --train "$(TRAIN)"
 
-board: $(VENV)/.base ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [TRAIN=file]
+board: $(VENV)/.base ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [PUBLISHED=dir] [TRAIN=file]
 	@test -n "$(HIDDEN)" || { echo "Name the hidden data: make board HIDDEN=dir"; exit 2; }
-	@$(BIN)/python -m scripts.board --hidden "$(HIDDEN)" --train "$(TRAIN)"
+	@$(BIN)/python -m scripts.board --hidden "$(HIDDEN)" --published "$(PUBLISHED)" --train "$(TRAIN)"
 
 test: $(VENV)/.dev   ## every test, against a real engine, registry and browser
 	@$(BIN)/python -m scripts.machine engine registry browser cluster

@@ -52,6 +52,14 @@ def software_commit(root: Path) -> str | None:
     return commit + ("-dirty" if status.strip() else "")
 
 
+def commit_and_day(root: Path) -> str:
+    """`1a2b3c4d5e6f of 2026-03-01` for a checkout's commit; empty outside git."""
+    try:
+        return git(root, "show", "--no-patch", "--format=%h of %cs", "--abbrev=12", "HEAD", timeout=10).decode().strip()
+    except EvaluatorError:
+        return ""
+
+
 def authorized(server: str, token: str) -> dict[str, str]:
     """Environment in which git shows a token to this server alone; on a command line others could read it."""
     if not token:

@@ -22,6 +22,7 @@ class Row:
     Attributes:
         trained_on: `no`, `yes` or `undisclosed`: whether the entry has seen this track's labels.
         reference: whether it is one of the benchmark's own models, which are always shown.
+        to_floor: difference to net charge; None where there is none, or the entry is that itself.
     """
 
     entry: Submission
@@ -30,11 +31,7 @@ class Row:
     trained_on: str
     standing: Standing | None
     reference: bool
-
-    @property
-    def to_floor(self) -> Value | None:
-        """Difference to net charge; None where there is none, or the entry is that itself."""
-        return self.standing.to_floor if self.standing else None
+    to_floor: Value | None = None
 
     def metric(self, name: str) -> Value | None:
         """A metric; None where there is no result."""
@@ -70,8 +67,8 @@ class Board:
 
     @property
     def held_against_charge(self) -> list[Row]:
-        """The entries that were compared with net charge, row by row of the track."""
-        return [r for r in self.rows if r.to_floor]
+        """The entries that were run and compared with net charge, row by row of the track."""
+        return [r for r in self.rows if r.to_floor and not r.entry.archived]
 
     @property
     def above_charge(self) -> list[Row]:
@@ -80,8 +77,18 @@ class Board:
 
     @property
     def scored(self) -> list[Row]:
-        """The entries with a primary metric, best first."""
+        """The entries with a primary metric, best first; archived ones are beside them, and not among them."""
+        return [r for r in self.valued if not r.entry.archived]
+
+    @property
+    def valued(self) -> list[Row]:
+        """All with a primary metric, best first: run here, or scored from published predictions."""
         return [r for r in self.rows if r.value(self.track.primary_metric) is not None]
+
+    @property
+    def archived(self) -> list[Row]:
+        """Published predictions that were scored here, best first."""
+        return [r for r in self.valued if r.entry.archived]
 
 
 def board(
@@ -103,11 +110,13 @@ def board(
     rows = []
     for entry in entries:
         result = results.get(entry.id)
-        if entry.withdrawn or not (result or (not track.retired and names(entry, track))):
+        expected = not track.retired and not entry.archived and names(entry, track)
+        if entry.withdrawn or not (result or expected):
             continue
         status = result.status if result else "not_run"
         standing = ranked.get(entry.id)
-        rows.append(Row(entry, status, result, trained_on(entry, track), standing, is_reference(entry)))
+        to_floor = standing.to_floor if standing else standings.archived.get(entry.id) if standings else None
+        rows.append(Row(entry, status, result, trained_on(entry, track), standing, is_reference(entry), to_floor))
     better = METRICS[track.primary_metric]
 
     def best_first(row: Row) -> tuple[float, str]:
@@ -121,6 +130,8 @@ def board(
 
 def is_reference(entry: Submission) -> bool:
     """Whether an entry is one of the benchmark's own, whose images have no registry."""
+    if entry.archived:
+        return False
     try:
         return references.parse(entry.docker_image).local
     except SubmissionError:

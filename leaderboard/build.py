@@ -18,6 +18,7 @@ from evaluator.contract import submissions as submission_files
 from evaluator.contract import tracks as track_files
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
+from evaluator.git import commit_and_day
 from evaluator.integrity import freshness
 from evaluator.settings import Repository
 from evaluator.store.results import Results
@@ -133,8 +134,8 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
         boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
-    settings = repository.settings
-    return Content(boards, entries, by_submission, history, settings.site_url, erased, settings.notice)
+    settings, built_from = repository.settings, commit_and_day(repository.root)
+    return Content(boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from)
 
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:

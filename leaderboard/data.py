@@ -23,7 +23,7 @@ from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
 
-DATA_VERSION = "1.3"
+DATA_VERSION = "1.4"
 Column = list[str | float | int | None]
 
 
@@ -144,6 +144,7 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     if model is Submission:
         del found["properties"]["id"]
         found["required"].remove("id")
+        found["oneOf"] = [{"required": ["docker_image"]}, {"required": ["archived"]}]
     return found
 
 
@@ -171,6 +172,7 @@ def columns(board: Board) -> dict[str, Column]:
         "submission": [r.entry.id for r in rows],
         "name": [r.entry.name for r in rows],
         "reference": [int(r.reference) for r in rows],
+        "archived": [int(r.entry.archived is not None) for r in rows],
         "status": [r.status for r in rows],
         "failure": [r.result.failure if r.result else None for r in rows],
         "trained_on": [r.trained_on for r in rows],

@@ -56,6 +56,7 @@ class Content:
     url: str
     erased: Sequence[Erased] = ()
     notice: str = ""
+    built_from: str = ""
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -75,7 +76,7 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     coverage = _coverage()
     areas = [r for r in coverage if r["metric"] == "roc_auc"]
     yield page("methods.html", "methods/index.html", coverage=areas, extremes=_extremes(coverage))
-    form = json.dumps(schema(SCHEMAS["submission"])).replace("<", "\\u003c")
+    form = json.dumps(_form()).replace("<", "\\u003c")
     yield page("submit.html", "submit/index.html", schema=form)
     days = news.by_day(latest[:HISTORY])
     yield page(
@@ -90,6 +91,14 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     yield page("cite.html", "cite/index.html", url=site.url, year=_year(site.history))
     yield page("404.html", "404.html")
     yield "feed.xml", templates.get_template("feed.xml").render(news.feed(latest, site.url)).encode()
+
+
+def _form() -> dict[str, Any]:
+    """The schema of what a stranger submits: an image, never archived predictions."""
+    found = schema(SCHEMAS["submission"])
+    del found["oneOf"], found["properties"]["archived"]
+    found["required"].append("docker_image")
+    return found
 
 
 def _renderer(site: Content, templates: Environment) -> Page:
@@ -112,6 +121,7 @@ def _renderer(site: Content, templates: Environment) -> Page:
             nav=nav(root, path if path in tops else ""),
             notice=site.notice,
             as_of=as_of,
+            built_from=site.built_from,
             **values,
         )
         return path, html.encode()

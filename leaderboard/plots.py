@@ -47,11 +47,15 @@ def forest(board: Board) -> Markup:
         if value is None or value.value is None:
             continue
         first = "lead" if row.standing and row.standing.tier == 1 else "rest"
+        if row.entry.archived:
+            first = "beside"
         if value.low is not None and value.high is not None:
             parts.append(f'<path class="whisker {first}" d="M{x(value.low)} {y}H{x(value.high)}"/>')
         parts.append(f'<circle class="{first}" cx="{x(value.value)}" cy="{y}" r="4"/>')
         parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_cut(row.entry.name, 26))}</text>')
     what = f"{METRICS[name].title} and its interval for {len(rows)} entries; first tier in the accent colour."
+    if any(row.entry.archived for row in rows):
+        what += " Hollow: published predictions that were not run here."
     if ceiling := board.track.ceiling:
         at = x(ceiling.value)
         parts.append(f'<path class="ceiling" d="M{at} 4V{height - 26}"><title>ceiling</title></path>')
@@ -128,8 +132,8 @@ def _power(exponent: int) -> str:
 
 def first_and_references(board: Board, limit: int) -> list[Row]:
     """The best entries, and at the end those reference models that are not among them."""
-    rows = board.scored[:limit]
-    return rows + [r for r in board.scored[limit:] if r.reference][:4]
+    rows = board.valued[:limit]
+    return rows + [r for r in board.valued[limit:] if r.reference][:4]
 
 
 def _at(x: float, y: float) -> str:

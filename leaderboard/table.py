@@ -22,6 +22,7 @@ from leaderboard.board import Board, Row
 
 Sort = float | str | None
 NOTHING = "\u2013"
+ARCHIVED = "from published predictions, not run here"
 
 
 class Cell(NamedTuple):
@@ -146,6 +147,8 @@ def _text(value: str | None) -> Cell:
 
 def _model(row: Row) -> Cell:
     tags = ["reference"] if row.reference else []
+    if row.entry.archived:
+        tags.append(ARCHIVED)
     if row.result and row.result.sandbox == "unsandboxed":
         tags.append("unsandboxed")
     if "synthetic" in row.entry.training_data:
@@ -187,12 +190,17 @@ def _to_floor(row: Row) -> Cell:
 
 def _trained(row: Row) -> Cell:
     style = {"no": "", "yes": "quiet", "undisclosed": "bad"}[row.trained_on]
-    return Cell(row.trained_on, row.trained_on, style=style, note="no rank" if row.trained_on == "yes" else "")
+    return Cell(
+        row.trained_on,
+        row.trained_on,
+        style=style,
+        note="no rank" if row.trained_on == "yes" or row.entry.archived else "",
+    )
 
 
 def _links(row: Row) -> Cell:
     links = [(name, url) for name, url in (("code", row.entry.code), ("paper", row.entry.paper)) if url]
-    digest = row.result.image.digest if row.result else None
+    digest = row.result.image.digest if row.result and not row.entry.archived else None
     return Cell(digest.removeprefix("sha256:")[:12] if digest else "", None, links=tuple(links), style="code")
 
 

@@ -1,5 +1,6 @@
-"""The real board, `make board HIDDEN=dir`: reference images -> apb evaluate on the hidden data -> apb publish.
+"""The real board, `make board HIDDEN=dir`: reference images, apb evaluate, apb archive, apb publish.
 
+Published predictions are looked for beside the hidden data, or in PUBLISHED=dir: `reference/` and `archive/<track>/`.
 What it writes into `submissions/` and `leaderboard/results/` is to be committed; predictions stay in the private state.
 """
 
@@ -13,11 +14,32 @@ from scripts import results
 from scripts.demo import ROOT, apb, reference_images, training_file
 from scripts.machine import base_image, engine, say
 
+ARCHIVED = [
+    ("esm1v-logreg", "jain", "reference/jain_esm1v.csv", ""),
+    ("esm1v-logreg", "shehata", "reference/shehata_esm1v.csv", ""),
+    ("esm1v-logreg", "harvey", "reference/harvey_esm1v.csv.gz", ""),
+    ("vhh48-onehot", "vhh48", "reference/vhh48_onehot.csv", "--negate"),
+    *(
+        (f"abdev-{name}".replace("_", "-"), "gdpa1", f"archive/gdpa1/{name}.csv", "")
+        for name in (
+            "ablang2_elastic_net",
+            "deepsp_ridge",
+            "esm2_ridge",
+            "esm2_tap_rf",
+            "onehot_ridge",
+            "random_predictor",
+            "tap_linear",
+        )
+    ),
+]
+"""Entry, track, file of published predictions, and an option of `apb archive`."""
+
 
 def main() -> None:
     """Build, evaluate, publish, and write docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hidden", type=Path, required=True, help="folder with <track>/{sequences,labels}.csv")
+    parser.add_argument("--published", default="", help="folder with published predictions  [default: hidden/..]")
     parser.add_argument("--train", default="", help="CSV with sequence,label for composition-logreg")
     options = parser.parse_args()
     begun = time.monotonic()
@@ -27,12 +49,35 @@ def main() -> None:
             "The board is of real data: run apb-zoo fetch boughter, or name the training set with TRAIN=FILE."
         )
     reference_images(ROOT / ".apb" / "board", training, base_image(engine()), ROOT / "submissions")
-    apb("evaluate", "--all", "--hidden", str(options.hidden.resolve()))
+    published = Path(options.published or options.hidden.resolve().parent)
+    hidden = str(_hidden(options.hidden.resolve(), published))
+    apb("evaluate", "--all", "--hidden", hidden)
+    for entry, track, name, option in ARCHIVED:
+        if (published / name).is_file():
+            predictions = ("--predictions", str(published / name))
+            apb("archive", entry, "--track", track, *predictions, "--hidden", hidden, *filter(None, [option]))
+        else:
+            say(f"{published / name} is not here: {entry} keeps what is archived of it on {track}")
     apb("publish")
     results.write(ROOT)
     say(
         f"leaderboard/results/, docs/results.md and leaderboard/site/ are of today, in {time.monotonic() - begun:.0f} s"
     )
+
+
+def _hidden(hidden: Path, published: Path) -> Path:
+    """The hidden data, and the labels of harvey beside them where these alone are published."""
+    labels = published / "reference" / "harvey_labels.csv.gz"
+    if (hidden / "harvey").exists() or not labels.is_file():
+        return hidden
+    folder = ROOT / ".apb" / "board" / "hidden"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for track in hidden.iterdir():
+        if not (folder / track.name).exists():
+            (folder / track.name).symlink_to(track)
+    if not (folder / "harvey").exists():
+        apb("prepare", "harvey", "--from", str(labels.parent), "--hidden", str(folder))
+    return folder
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def text(root: Path) -> str:
         records = {e.id: found for e in entries if (found := store.get(e.id, track.id))}
         made = board(track, entries, records, store.standings(track.id), None)
         parts.append(
-            "\n".join(_track(track, made)) if made.scored else f"## {track.title}\n\nNobody has been scored on it.\n"
+            "\n".join(_track(track, made)) if made.valued else f"## {track.title}\n\nNobody has been scored on it.\n"
         )
     return "\n".join([*parts, TAIL.lstrip("\n")])
 
@@ -56,11 +56,16 @@ def _track(track: Track, made: Board) -> list[str]:
     metric = track.primary_metric
     lines = [f"## {track.title}", "", track.summary, ""]
     lines += [f"| entry | {METRICS[metric].title} | interval | to net charge | interval |", "|---|---:|---|---:|---|"]
-    lines += [_line(row, metric) for row in made.scored]
+    lines += [_line(row, metric) for row in made.valued]
+    if made.archived:
+        lines += ["", "\\* From published predictions, not run here: no rank."]
+        if any(row.trained_on == "yes" for row in made.archived):
+            lines += ["  † Trained on this track's own labels, in cross-validation."]
     above, held = made.above_charge, made.held_against_charge
     if held:
         names = f" ({', '.join(row.entry.name for row in above)})" if above else ""
-        lines += ["", f"{len(above) or 'None'} of {len(held)} entries are shown above net charge{names}."]
+        entries = "entry is" if len(held) == 1 else "entries are"
+        lines += ["", f"{len(above) or 'None'} of {len(held)} {entries} shown above net charge{names}."]
     if made.standings and made.standings.detectable is not None:
         lines += ["", f"A difference to the best below {made.standings.detectable:.3f} would usually go unnoticed."]
     if track.ceiling:
@@ -74,7 +79,8 @@ def _line(row: Row, metric: str) -> str:
     assert value is not None
     to = row.to_floor
     beside = f"{to.value:+.3f} | {_ends(to, '+.3f')}" if to and to.value is not None else "| "
-    return f"| {row.entry.name} | {value.value:.3f} | {_ends(value, '.3f')} | {beside} |"
+    mark = ("*" + "†" * (row.trained_on == "yes")) if row.entry.archived else ""
+    return f"| {row.entry.name}{mark} | {value.value:.3f} | {_ends(value, '.3f')} | {beside} |"
 
 
 def _ends(value: Value, form: str) -> str:

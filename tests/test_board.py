@@ -63,3 +63,21 @@ def test_no_sequence_and_no_prediction_is_in_it() -> None:
 def test_net_charge_has_its_known_values(track: str, metric: str, known: float) -> None:
     found = json.loads((RESULTS / "net-charge" / f"{track}.json").read_text())
     assert found["metrics"][metric]["value"] == pytest.approx(known, abs=5e-5)
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
+@pytest.mark.parametrize("track", ["jain", "shehata", "harvey"])
+def test_archived_esm1v_has_every_published_figure(track: str) -> None:
+    expected = json.loads((REAL_DATA / "reference" / "expected.json").read_text())[f"{track}_esm1v"]
+    record = json.loads((RESULTS / "esm1v-logreg" / f"{track}.json").read_text())
+    found = {"n": record["n"], **record["confusion"], **{k: v["value"] for k, v in record["metrics"].items()}}
+    assert {k: found[k] for k in expected} == pytest.approx(expected, rel=0, abs=1e-12)
+    assert all(v["low"] < v["value"] < v["high"] for v in record["metrics"].values())
+    assert record["sandbox"] == "archived" and (track == "harvey") == (record["sequences_sha256"] is None)
+
+
+def test_archived_entries_are_in_nobodys_ranking() -> None:
+    archived = {str(r["submission"]) for r in records() if r["sandbox"] == "archived"}
+    assert len(archived) == 9
+    for path in RESULTS.glob("*.standings.json"):
+        assert not archived & set(json.loads(path.read_text())["entries"])

@@ -50,9 +50,11 @@ def evaluate(
         EvaluatorError: this machine or its data are at fault.
     """
     entry = submissions.load(path)
+    if entry.archived:
+        raise UsageError(f"{entry.id} has published predictions and no image.", "Name a submission with an image.")
     known = tracks.load_all(repository.tracks).values()
     entered = [t for t in tracks.entered_tracks(entry, known) if not track_ids or t.id in track_ids]
-    found = [files for t in entered if (files := find_data(t, hidden))]
+    found = [files for t in entered if (files := find_data(t, hidden)) and files.sequences is not None]
     if not found:
         wanted = ", ".join(track_ids) or "the tracks that the submission enters"
         raise UsageError(f"{hidden} has no data of {wanted}.", "apb prepare makes them, also for a track of your own.")

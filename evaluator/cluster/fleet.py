@@ -186,7 +186,7 @@ class Fleet:
 
 def sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
     """All that workers are told of the tracks of these tasks, by the sha256 of their sequences."""
-    return {task.files.sequences_sha256: task.data.sequences for task in due}
+    return {task.work().sequences: task.data.sequences for task in due}
 
 
 @contextmanager

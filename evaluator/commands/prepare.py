@@ -47,6 +47,6 @@ def command(context: click.Context, track: str | None, source: Path, hidden: Pat
         click.echo(f"note {note}")
     if made.unusable:
         click.echo(f"{len(made.unusable):,} rows of the source cannot be used")
-    click.echo(f"{hidden / track}: {len(made.sequences):,} rows")
-    if known[track].sha256.sequences is None:
+    click.echo(f"{hidden / track}: {len(made.labels):,} rows")
+    if known[track].sha256.sequences is None and not made.labels_alone:
         click.echo("Put into the track file:\nsha256:\n" + "\n".join(f"  {k}: {v}" for k, v in hashes.items()))

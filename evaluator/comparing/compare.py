@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -16,7 +16,8 @@ import numpy as np
 import scipy
 
 from evaluator.comparing.sides import Side, Sources, sides, stated
-from evaluator.contract.task_types import METRICS, kind_of_metrics
+from evaluator.contract.submissions import FLOOR
+from evaluator.contract.task_types import KINDS, METRICS, kind_of_metrics, task_of
 from evaluator.integrity import disclosure
 from evaluator.scoring import influence, metrics, ranking
 from evaluator.scoring.scored import Estimate, Scored
@@ -51,7 +52,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both on one track. `metric` is what the verdict rests on: accuracy, or Spearman on a regression track."""
+    """Both on one track.
+
+    Attributes:
+        metric: what the verdict rests on: accuracy, or Spearman on a regression track.
+        to_charge: by the metric that it names, how far the candidate is from net charge; None where that is not known.
+    """
 
     track: str | None
     candidate: Side
@@ -61,6 +67,7 @@ class Comparison:
     pairs: Agreement | None
     verdict: Decision
     reason: str
+    to_charge: tuple[str, Difference] | None = None
 
 
 def compare(
@@ -89,7 +96,21 @@ def compare(
         theirs = sides(baseline, sources, track) if baseline else {}
     if (len(mine) == 1 and None in theirs) or (None in mine and len(theirs) == 1):  # a file says nothing of its track
         theirs = dict(zip(mine, theirs.values(), strict=False))
-    return [_compared(t, side, theirs.get(t), threshold, sources.level) for t, side in mine.items()]
+    charge = sides(FLOOR, sources, track) if sources.results.has(FLOOR) and candidate != FLOOR else {}
+    return [
+        replace(
+            _compared(t, side, theirs.get(t), threshold, sources.level),
+            to_charge=_to_charge(side, charge.get(t), sources.level),
+        )
+        for t, side in mine.items()
+    ]
+
+
+def _to_charge(mine: Side, charge: Side | None, level: float) -> tuple[str, Difference] | None:
+    """Whether the candidate knows more than net charge, by the metric that such tracks are ranked by."""
+    metric = KINDS[task_of(kind_of_metrics(mine.metrics).headline)].primary[0]
+    found = _difference(metric, mine, charge, _estimates(mine, charge), level)
+    return (metric, found) if found.value is not None else None
 
 
 def _compared(track: str | None, mine: Side, theirs: Side | None, threshold: float, level: float) -> Comparison:

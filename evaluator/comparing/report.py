@@ -61,8 +61,21 @@ def terminal(comparisons: Sequence[Comparison], report: Path) -> str:
                     f"  {METRICS[name].title:<20} {_number(row.candidate):>8} {_number(row.baseline):>8}   "
                     f"{_difference(row)}"
                 )
+        lines += [f"  {beside}"] if (beside := to_charge(c)) else []
     lines += ["", headline(comparisons), f"report: {report}"]
     return "\n".join(lines)
+
+
+def to_charge(c: Comparison) -> str:
+    """Whether the candidate is shown to know more than net charge; empty where that cannot be told."""
+    if c.to_charge is None:
+        return ""
+    metric, row = c.to_charge
+    if row.low is None or row.high is None:
+        outcome = "no interval is known"
+    else:
+        outcome = "shown above it" if row.low > 0 else "shown below it" if row.high < 0 else "not shown to differ"
+    return f"to net charge by {METRICS[metric].title}: {_difference(row)}, {outcome}"
 
 
 def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:
@@ -76,20 +89,22 @@ def as_json(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:
             "verdict": c.verdict,
             "reason": c.reason,
             "pairs": asdict(c.pairs) if c.pairs else None,
-            "differences": {
-                name: {
-                    "candidate": row.candidate.model_dump() if row.candidate else None,
-                    "baseline": row.baseline.model_dump() if row.baseline else None,
-                    "value": row.value,
-                    "low": row.low,
-                    "high": row.high,
-                    "paired": row.paired,
-                }
-                for name, row in c.differences.items()
-            },
+            "differences": {name: _plain(row) for name, row in c.differences.items()},
+            "to_charge": {"metric": c.to_charge[0], **_plain(c.to_charge[1])} if c.to_charge else None,
         }
         for c in comparisons
     ]
+
+
+def _plain(row: Difference) -> dict[str, object]:
+    return {
+        "candidate": row.candidate.model_dump() if row.candidate else None,
+        "baseline": row.baseline.model_dump() if row.baseline else None,
+        "value": row.value,
+        "low": row.low,
+        "high": row.high,
+        "paired": row.paired,
+    }
 
 
 def _where(c: Comparison) -> str:
@@ -112,6 +127,7 @@ def _section(c: Comparison) -> list[str]:
         for name, row in c.differences.items()
     ]
     lines += ["", _how_paired(c), ""]
+    lines += [f"{beside[0].upper()}{beside[1:]}.", ""] if (beside := to_charge(c)) else []
     for role, side in (("Candidate", c.candidate), ("Baseline", c.baseline)):
         if side is not None:
             lines += [f"### {role}", "", *_matrix(side), ""]

@@ -29,9 +29,10 @@ class TrackData:
     Attributes:
         track: the public description.
         ids: n sequence ids.
-        columns: `sequence`, and `light_sequence` on a paired track; n strings each.
+        columns: `sequence`, and `light_sequence` on a paired track; n strings each. Empty where labels alone are at
+            hand; rows are then in their order.
         truth: [n] 0/1 as int8 (classification) or finite float64 (regression).
-        sequences_sha256: of the file.
+        sequences_sha256: of the file; None where labels alone are at hand.
         labels_hash: sha256 of the file; of a hidden track its HMAC-SHA256 under the maintainer's key.
         families: [n] which rows belong together, from 0; None where the track declares no families.
     """
@@ -40,7 +41,7 @@ class TrackData:
     ids: tuple[str, ...]
     columns: dict[str, tuple[str, ...]]
     truth: Truth
-    sequences_sha256: str
+    sequences_sha256: str | None
     labels_hash: str
     families: npt.NDArray[np.int64] | None = None
 
@@ -62,12 +63,16 @@ class TrackData:
 
 @dataclass(frozen=True, eq=False)
 class TrackFiles:
-    """A track's two CSVs, known to be those that its description names, and not parsed until rows are asked for."""
+    """A track's two CSVs, known to be those that its description names, and not parsed until rows are asked for.
+
+    Attributes:
+        sequences: None where labels alone are at hand: archived predictions can be scored, and no image be run.
+    """
 
     track: Track
-    sequences: bytes
+    sequences: bytes | None
     labels: bytes
-    sequences_sha256: str
+    sequences_sha256: str | None
     labels_hash: str
     folder: Path
 
@@ -80,10 +85,14 @@ class TrackFiles:
         """
 
         track, sequences_csv, labels_csv = self.track, self.folder / "sequences.csv", self.folder / "labels.csv"
-        sequences, labels = tables.parse(self.sequences, sequences_csv), tables.parse(self.labels, labels_csv)
-        chains = ("sequence", "light_sequence") if track.chains == "VH+VL" else ("sequence",)
-        columns = tables.sequence_columns(sequences, sequences_csv, chains)
-        ids = tables.id_column(sequences, sequences_csv)
+        labels = tables.parse(self.labels, labels_csv)
+        if self.sequences is None:
+            columns, ids = dict[str, tuple[str, ...]](), tables.id_column(labels, labels_csv)
+        else:
+            sequences = tables.parse(self.sequences, sequences_csv)
+            chains = ("sequence", "light_sequence") if track.chains == "VH+VL" else ("sequence",)
+            columns = tables.sequence_columns(sequences, sequences_csv, chains)
+            ids = tables.id_column(sequences, sequences_csv)
         order = tables.row_order(labels, ids, labels_csv)
         truth = _truth(track, tables.truth_column(labels, labels_csv), labels_csv)[order]
         families = tables.family_column(labels, labels_csv)[order] if track.families else None
@@ -97,13 +106,17 @@ class TrackFiles:
 def find_data(track: Track, hidden: Path) -> TrackFiles | None:
     """`<hidden>/<track>/{sequences,labels}.csv`, held against their hashes; None where the folder is not there.
 
+    A track whose file names no hash of sequences may have labels alone.
+
     Raises:
         EvaluatorError: a file is missing or changed.
     """
     folder = hidden / track.id
     if not folder.is_dir():
         return None
-    sequences, sequences_hash = _read(folder / "sequences.csv", track.sha256.sequences)
+    sequences = sequences_hash = None
+    if track.sha256.sequences or (folder / "sequences.csv").exists():
+        sequences, sequences_hash = _read(folder / "sequences.csv", track.sha256.sequences)
     key = _key(hidden) if track.disclosure == "hidden" else None
     labels, labels_hash = _read(folder / "labels.csv", track.labels_hash, key)
     return TrackFiles(track, sequences, labels, sequences_hash, labels_hash, folder)

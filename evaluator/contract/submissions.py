@@ -140,12 +140,31 @@ class Resources(_Model):
     timeout_minutes: float = Field(default=60, gt=0, le=10080)
 
 
+FLOOR = "net-charge"
+"""The entry that all others are held against: one number, no training."""
+CROSS_VALIDATED = "cross-validated on this track"
+
+
+class Archived(_Model):
+    """Where predictions come from that were published, and are scored here without anything being run."""
+
+    source: Annotated[Text, Field(max_length=300)] = Field(description="Where they were published")
+    protocol: Line = Field(description=f"How they were made; '{CROSS_VALIDATED}' says that its labels were trained on")
+    note: Annotated[Text, Field(max_length=500)] | None = None
+
+
 class Submission(_Model):
-    """One entry of the benchmark, as its author wrote it; `id` is the file's stem."""
+    """One entry of the benchmark, as its author wrote it; `id` is the file's stem.
+
+    Attributes:
+        docker_image: empty where the predictions are archived ones.
+        archived: in its place, where published predictions are scored; maintainers alone may write it.
+    """
 
     id: Annotated[str, Field(exclude=True)]
     name: Short = Field(description="Shown on the leaderboard")
     docker_image: Annotated[str, Field(max_length=300), AfterValidator(_image)] = Field(
+        default="",
         description="registry/repository:tag, or better registry/repository@sha256:digest",
         json_schema_extra={"pattern": r"^[A-Za-z0-9][\x21-\x7e]*$"},
     )
@@ -174,6 +193,12 @@ class Submission(_Model):
     resources: Resources = Resources()
     withdrawn: Line | None = Field(default=None, description="Why the entry was taken back; its page stays")
     reproducibility: Annotated[dict[str, JsonValue], AfterValidator(_plain_json)] | None = None
+    archived: Archived | None = Field(default=None, description="Published predictions in place of an image")
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether its archived predictions on a track come from models that were trained on that track's labels."""
+        return self.archived is not None and self.archived.protocol.casefold().startswith(CROSS_VALIDATED)
 
 
 def parse(data: bytes, submission_id: str) -> Submission:
@@ -195,6 +220,7 @@ def parse(data: bytes, submission_id: str) -> Submission:
     if "id" in document:
         remedy = "The file name is the id."
         problems.append(Problem("FIELD_UNKNOWN", "'id' is not a field.", remedy, f"line {lines['id',]}"))
+    problems += _origin(document, lines)
     try:
         submission = Submission.model_validate({**_filled(document), "id": submission_id})
     except ValidationError as error:
@@ -202,6 +228,20 @@ def parse(data: bytes, submission_id: str) -> Submission:
     if problems:
         raise SubmissionError.of(problems)
     return submission
+
+
+def _origin(document: dict[str, Any], lines: dict[Keys, int]) -> list[Problem]:
+    """Predictions come from an image or from an archive: from one of them, and not from both."""
+    image, archived = (document.get(name) is not None for name in ("docker_image", "archived"))
+    if image and archived:
+        what = "'archived' stands beside 'docker_image'."
+        remedy = (
+            "Keep 'docker_image'. 'archived' is for published predictions that nobody can run; maintainers add such."
+        )
+        return [Problem("FIELD_VALUE", what, remedy, f"line {lines['archived',]}")]
+    if not image and not archived:
+        return [Problem("FIELD_MISSING", "'docker_image' is missing.", "Add it.", f"line {lines[()]}")]
+    return []
 
 
 def load(path: Path) -> Submission:

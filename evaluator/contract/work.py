@@ -14,8 +14,8 @@ from evaluator.errors import SubmissionError
 
 CONTRACT_VERSION = 1
 GIB = 1024**3
-Sandbox = Literal["docker", "unsandboxed"]
-"""How a run is confined."""
+Sandbox = Literal["docker", "unsandboxed", "archived"]
+"""How a run is confined; `archived` where nothing was run, and predictions that were published are scored."""
 
 
 class Hardware(Frozen):
@@ -73,8 +73,17 @@ class Run:
     log: bytes = field(default=b"", repr=False)
 
 
-def run_key(digest: str | None, sequences_sha256: str, limits: Limits, sandbox: Sandbox) -> str:
-    """Hash of all that decides what a run predicts: image, sequences, contract, limits, and how it was confined."""
+NO_LIMITS = Limits(0.0, 0, 0.0, 0, 0, 0)
+"""Of what is not run."""
+
+
+def run_key(digest: str | None, sequences_sha256: str | None, limits: Limits, sandbox: Sandbox) -> str:
+    """Hash of all that decides what a run predicts: image, sequences, contract, limits, and how it was confined.
+
+    Args:
+        digest: of the image; of archived predictions the sha256 of what was published.
+        sequences_sha256: None where a track has labels alone.
+    """
     parts = [digest, sequences_sha256, CONTRACT_VERSION, limits.as_json(), sandbox]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -26,7 +26,7 @@ Record = Scope | Result
 def ranked_records(
     track: Track, entries: Mapping[str, Submission], record_of: Callable[[str], Record | None]
 ) -> dict[str, Record]:
-    """The records that a track's ranking is made of: scored on its data, not withdrawn, not trained on its labels.
+    """The records that a track's ranking is made of: run on its data, not withdrawn, not trained on its labels.
 
     Args:
         entries: every valid submission, by id.
@@ -34,7 +34,7 @@ def ranked_records(
     """
     found = {}
     for entry_id, entry in sorted(entries.items()):
-        if entry.withdrawn or trained_on(entry, track) == "yes":
+        if entry.withdrawn or entry.archived or trained_on(entry, track) == "yes":
             continue
         record = record_of(entry_id)
         if record and record.status == "ok" and record.sequences_sha256 == track.sha256.sequences:
@@ -42,12 +42,29 @@ def ranked_records(
     return found
 
 
-def made_from(track: Track, records: Mapping[str, Record], level: float) -> str:
+def archived_records(
+    track: Track, entries: Mapping[str, Submission], record_of: Callable[[str], Record | None]
+) -> dict[str, Record]:
+    """The records of archived predictions on a track's data; arguments as above."""
+    found = {}
+    for entry_id, entry in sorted(entries.items()):
+        if not entry.archived or entry.withdrawn:
+            continue
+        record = record_of(entry_id)
+        if record and record.status == "ok" and record.sequences_sha256 == track.sha256.sequences:
+            found[entry_id] = record
+    return found
+
+
+def made_from(
+    track: Track, records: Mapping[str, Record], level: float, archived: Mapping[str, Record] | None = None
+) -> str:
     """Hash of all that a track's ranking follows from.
 
     Args:
         records: as `ranked_records` has them.
         level: of the intervals.
+        archived: as `archived_records` has them.
     """
     parts = [
         RANKING_VERSION,
@@ -55,6 +72,7 @@ def made_from(track: Track, records: Mapping[str, Record], level: float) -> str:
         [track.id, track.primary_metric, track.ranked, track.disclosure, track.families],
         [track.sha256.sequences, track.labels_hash, level],
         [[entry_id, record.run_key] for entry_id, record in sorted(records.items())],
+        *[[entry_id, record.run_key] for entry_id, record in sorted((archived or {}).items())],
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -67,4 +85,5 @@ def is_fresh(
     level: float,
 ) -> bool:
     """Whether a ranking is what today's records, submissions and track file ask for; arguments as above."""
-    return standings.made_from == made_from(track, ranked_records(track, entries, record_of), level)
+    ranked, archived = (find(track, entries, record_of) for find in (ranked_records, archived_records))
+    return standings.made_from == made_from(track, ranked, level, archived)

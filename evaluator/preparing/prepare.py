@@ -45,11 +45,16 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
     except EvaluatorError as error:
         raise UsageError(error.what, error.remedy) from error
     files = dict(zip(("sequences", "labels"), made.as_bytes(), strict=True))
+    if made.labels_alone:
+        del files["sequences"]
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    for name, expected in (("sequences", track.sha256.sequences), ("labels", track.sha256.labels)):
-        if expected is not None and expected != hashes[name]:
+    named = dict(track.sha256)
+    if track.sha256.sequences is None and not made.labels_alone:
+        named = {}  # the first time that sequences are at hand: both files are new
+    for name, found in hashes.items():
+        if (expected := named.get(name)) is not None and expected != found:
             raise UsageError(
-                f"{source} gives {name} with sha256 {hashes[name]}, but {track.id} is {expected}. Another version of "
+                f"{source} gives {name} with sha256 {found}, but {track.id} is {expected}. Another version of "
                 "the source?"
             )
     folder = hidden / track.id
@@ -130,8 +135,9 @@ def check(track: Track, made: Prepared) -> None:
         EvaluatorError: the reader would refuse it.
     """
     sequences_csv, labels_csv = made.as_bytes()
-    fitting = track.model_copy(update={"n": len(made.sequences), "classes": None})
-    assert TrackFiles(fitting, sequences_csv, labels_csv, "", "", Path(track.id)).data
+    fitting = track.model_copy(update={"n": len(made.labels), "classes": None})
+    sequences = None if made.labels_alone else sequences_csv
+    assert TrackFiles(fitting, sequences, labels_csv, "", "", Path(track.id)).data
 
 
 def _description(track_id: str, task: TaskType, rows: int, chains: list[str]) -> dict[str, Any]:

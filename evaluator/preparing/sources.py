@@ -43,6 +43,11 @@ class Prepared:
     unusable: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def labels_alone(self) -> bool:
+        """Whether no sequences are at hand."""
+        return self.sequences.empty
+
     def as_bytes(self) -> tuple[bytes, bytes]:
         """Both files."""
         first, second = (t.to_csv(index=False, lineterminator="\n").encode() for t in (self.sequences, self.labels))
@@ -131,6 +136,11 @@ def _imgt(path: Path) -> pd.DataFrame:
 
 
 def _harvey(folder: Path) -> Prepared:
+    if found := sorted(folder.glob("harvey_labels.csv*")):
+        t = _columns(read_table(found[0]), found[0], "sequence_id", "label")
+        return Prepared(
+            pd.DataFrame(), t[["sequence_id", "label"]], notes=["labels alone: no image can be run on them"]
+        )
     rows: list[tuple[str, str]] = []
     unusable, notes = [], []
     for label, name in (("1", "high"), ("0", "low")):

@@ -135,7 +135,13 @@ def judge(
     except SubmissionError as error:
         return Judgement(entry_id, new=new, new_run=True, problems=error.problems)
     new_run = asks_for_runs(before, after)
+    if before and (before.archived is None) != (after.archived is None):
+        remedy = "Its records are of the one kind; make a new entry for the other."
+        problems.append(Problem("ARCHIVED", f"{entry_id} changes between an image and archived predictions.", remedy))
     if account is None or account not in maintainers:
+        if after.archived:
+            what = "'archived' is for predictions that were published elsewhere; maintainers alone add such entries."
+            problems.append(Problem("ARCHIVED", what, "Name a 'docker_image' that makes the predictions."))
         problems += _ownership(root, base, entry_id, login, account, intake, new=new)
         asked = [line for line in intake if line.new_run and today - line.date < WEEK]
         spent = pending + sum(is_by(line, login, account) for line in asked)

@@ -126,7 +126,7 @@ def _base(root: Path, pull: Pull, first: str) -> str:
 
 def asks_for_runs(before: Submission | None, after: Submission) -> bool:
     """Whether a new or changed submission makes evaluations due, which is what quotas count."""
-    if after.withdrawn:
+    if after.withdrawn or after.archived:
         return False
     return before is None or any(getattr(before, name) != getattr(after, name) for name in DECIDES)
 

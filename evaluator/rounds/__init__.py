@@ -1,4 +1,4 @@
 """The weekly round: what is due is run, scored, recorded and ranked. `round` tells the story.
 
-Doors: derived executors job machinery rescoring round size task watch.
+Doors: archive derived executors job machinery rescoring round size task watch.
 """

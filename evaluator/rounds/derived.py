@@ -63,7 +63,8 @@ def _would_lose(job: Job, track: Track, entries: list[str]) -> str:
     shown = ", ".join(entries[:SHOWN]) + (f" and {len(entries) - SHOWN} more" if len(entries) > SHOWN else "")
     return (
         f"left as they were, since {len(entries)} of the entries would lose theirs: the predictions of {shown} are "
-        f"not in {job.state.folder}. Put them back from a backup of the state folder, or have them run again, "
+        f"not in {job.state.folder}. Put them back from a backup of the state folder, or have them run (or archived) "
+        f"again, "
         f"which takes about {timedelta(seconds=round(seconds))}: "
         f"apb evaluate {' '.join(entries[:SHOWN])} --force --tracks {track.id} --hidden {job.hidden}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,16 @@ class RoundTracks:
     files: list[TrackFiles]
     no_data: list[str]
     unfit: dict[str, str]
+
+    def told(self) -> Iterator[str]:
+        """What of the tracks is not as one might expect, a line each."""
+        for track_id in self.no_data:
+            yield f"no data for {track_id}"
+        for one in self.files:
+            if one.sequences is None:
+                yield f"no sequences of {one.track.id}: no image can be run on it, archived predictions are scored"
+        for track_id, why in self.unfit.items():
+            yield f"{track_id} is left out: {why}"
 
 
 def find_tracks(job: Job) -> RoundTracks:

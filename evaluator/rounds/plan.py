@@ -128,6 +128,10 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
     for entry in _submissions(job, plan, say):
         entered = {t.id for t in tracks.entered_tracks(entry, [f.track for f in files])}
         mine = [f for f in files if f.track.id in entered]
+        if entry.archived:
+            _look_at_archived(job, entry, mine, plan, say)
+            continue
+        mine = [f for f in mine if f.sequences is not None]
         image = _resolve(job, entry, mine, plan, resolver, say, lock=lock) if mine else None
         if image is None:
             continue
@@ -148,6 +152,21 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
                 (plan.rescore if task.due == "rescore" else plan.run).append(task)
     _leave_out_unfit(plan, say)
     return plan
+
+
+def _look_at_archived(job: Job, entry: Submission, files: Sequence[TrackFiles], plan: Plan, say: Say) -> None:
+    """Nothing is run of archived predictions; they are scored again where scorer or labels have changed."""
+    for one in files:
+        record = job.results.get(entry.id, one.track.id)
+        if record is None:
+            continue
+        task = planning.archived(entry, one, record, state=job.state, level=job.repository.settings.level)
+        if task is None:
+            say(f"{entry.id} on {one.track.id}: its predictions are not kept here; apb archive brings them back")
+        elif task.due == "current":
+            plan.unchanged.append(task.name)
+        else:
+            plan.rescore.append(task)
 
 
 def _leave_out_unfit(plan: Plan, say: Say) -> None:

@@ -69,10 +69,8 @@ class Round:
         for path in (job.results.history_file, job.results.chain, job.state.ledger):
             if aside := set_torn_end_aside(path):
                 say(f"{path} ended in half a line, which is set aside in {aside}")
-        for track_id in found.no_data:
-            say(f"no data for {track_id}")
-        for track_id, why in found.unfit.items():
-            say(f"{track_id} is left out: {why}")
+        for line in found.told():
+            say(line)
         self.summary.reaped = self.machinery.reap()
         for path in open_to_others(job.hidden, found.files):
             say(f"{path} can be read by other users of this machine: chmod 600 {path}; chmod 700 {path.parent}")

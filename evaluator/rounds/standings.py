@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluator.contract.labels import TrackData, TrackFiles
-from evaluator.contract.submissions import Submission
+from evaluator.contract.submissions import FLOOR, Submission
 from evaluator.contract.tracks import Track
 from evaluator.integrity import disclosure, freshness
 from evaluator.scoring import ranking
@@ -16,8 +16,6 @@ from evaluator.store.results import Results
 from evaluator.store.schemas import Pairs, Standing, Standings, Value
 from evaluator.store.state import Kept, State
 
-FLOOR = "net-charge"
-"""The entry that others are held against: one number, no training."""
 MAX_PAIRED = 300
 """Entries whose pairs are published; their number grows with the square."""
 
@@ -39,13 +37,14 @@ def update(
     if track.classes and not (track.classes.negative and track.classes.positive):
         return []
     records = freshness.ranked_records(track, entries, lambda entry_id: results.scope(entry_id, track.id))
-    made_from = freshness.made_from(track, records, level)
+    archived = freshness.archived_records(track, entries, lambda entry_id: results.scope(entry_id, track.id))
+    made_from = freshness.made_from(track, records, level, archived)
     before = results.standings(track.id)
     if before and before.made_from == made_from:
         return []
     kept: dict[str, Kept] = {}
     lost = []
-    for entry_id, record in records.items():
+    for entry_id, record in {**records, **archived}.items():
         predictions = state.predictions(record.run_key)
         if predictions is None:
             lost.append(entry_id)
@@ -53,18 +52,29 @@ def update(
             kept[entry_id] = predictions
     if lost:
         return lost
-    ids, data = list(kept), files.data
-    if ids:
-        compare = ranking.PAIRED[track.primary_metric]
-        nothing = np.empty(0, dtype=np.int8)
-        classes = np.array([k.prediction if k.prediction is not None else nothing for k in kept.values()])
-        found = compare(data.truth, np.array([k.score for k in kept.values()]), classes, data.families)
-    else:
-        found = ranking.Paired(np.empty(0), np.empty((0, 0)), 1)
+    ids, data = [i for i in kept if i in records], files.data
+    found = _paired(data, [kept[i] for i in ids])
     if disclosure.tells_pairs(track):
         results.put_pairs(_pairs(track, ids, found))
-    results.put_standings(_standings(data, ids, found, level, made_from))
+    made = _standings(data, ids, found, level, made_from)
+    beside = [i for i in kept if i in archived]
+    if FLOOR in ids and beside:
+        # Apart from the others, whose ranks are then the same with and without them.
+        value, low, high = _paired(data, [kept[i] for i in (FLOOR, *beside)]).against(0, 1 - level)
+        ends = {i: [disclosure.rounded(x[k], track) for x in (value, low, high)] for k, i in enumerate(beside, start=1)}
+        found_beside = {i: Value(value=v, low=a, high=b) for i, (v, a, b) in ends.items()}
+        made = made.model_copy(update={"archived": found_beside})
+    results.put_standings(made)
     return []
+
+
+def _paired(data: TrackData, kept: Sequence[Kept]) -> ranking.Paired:
+    if not kept:
+        return ranking.Paired(np.empty(0), np.empty((0, 0)), 1)
+    nothing = np.empty(0, dtype=np.int8)
+    classes = np.array([k.prediction if k.prediction is not None else nothing for k in kept])
+    scores = np.array([k.score for k in kept])
+    return ranking.PAIRED[data.track.primary_metric](data.truth, scores, classes, data.families)
 
 
 def _has_value(results: Results, entry_id: str, track: Track) -> bool:

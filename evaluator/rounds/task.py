@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from evaluator.contract.labels import TrackData, TrackFiles
 from evaluator.contract.references import Image
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
-from evaluator.contract.work import Limits, Sandbox, Work, run_key
+from evaluator.contract.work import NO_LIMITS, Limits, Sandbox, Work, run_key
 from evaluator.running.limits import limits_for
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.settings import Settings
 from evaluator.store.results import Results
-from evaluator.store.schemas import Scope
+from evaluator.store.schemas import Result, Scope
 from evaluator.store.state import State
 
 Due = Literal["run", "rescore", "current"]
@@ -73,6 +73,7 @@ class Task:
 
     def work(self) -> Work:
         """What a machine is told of it: never a label."""
+        assert self.files.sequences_sha256 is not None
         return Work(
             self.name,
             self.image,
@@ -106,6 +107,22 @@ def decide(
     return Task(submission, files, image, limits, sandbox, due)
 
 
+def archived(submission: Submission, files: TrackFiles, record: Result, *, state: State, level: float) -> Task | None:
+    """What is due of predictions that were archived: to be scored again, or nothing.
+
+    Args:
+        record: of them on this track.
+
+    Returns:
+        None where they are not kept here for today's data: they must be archived again.
+    """
+    published = Image(record.image.reference, record.image.digest or "", None)
+    task = Task(submission, files, published, NO_LIMITS, "archived", "rescore")
+    if _is_current(record, task.run_key, files, level):
+        return replace(task, due="current")
+    return task if state.keeps(task.run_key) else None
+
+
 def has_passed(results: Results, submission: Submission, image: Image, *, checks: bool) -> bool:
     """Whether this very image has run well before: then it has not become unfit, whatever is said of it now.
 
@@ -123,7 +140,7 @@ def has_passed(results: Results, submission: Submission, image: Image, *, checks
     return any(r.status == "ok" and same(r.image.reference, r.image.digest) for r in results.of(submission.id))
 
 
-def _is_current(record: Scope, key: str, files: TrackFiles, level: float) -> bool:
+def _is_current(record: Scope | Result, key: str, files: TrackFiles, level: float) -> bool:
     if record.run_key != key or record.failure in ASKED_AGAIN:
         return False
     scored_alike = (record.labels_hash, record.scorer, record.level) == (files.labels_hash, SCORER_VERSION, level)

@@ -85,6 +85,8 @@ def lock_merged(repository: Repository, entry_id: str, checked: str | None = Non
     results = Results(repository.results)
     try:
         entry = submissions.load(repository.submissions / f"{entry_id}.yaml")
+        if entry.archived:
+            return "nothing to lock"
         reference = references.parse(entry.docker_image)
         if reference.local or results.lock(entry_id, entry.docker_image):
             return "nothing to lock"

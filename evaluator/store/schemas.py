@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluator.contract.models import Frozen
 from evaluator.contract.work import Hardware, Sandbox
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 class Value(Frozen):
@@ -41,7 +41,7 @@ class Counts(Frozen):
 
 
 class ImageRecord(Frozen):
-    """Which exact image ran."""
+    """Which exact image ran; of archived predictions what `reference` was published, and its sha256."""
 
     reference: str
     digest: str | None
@@ -66,7 +66,7 @@ class Result(Frozen):
     failure: str | None = Field(default=None, description="Stable code of the submission's fault")
     evaluated_at: str = Field(description="UTC date, YYYY-MM-DD")
     image: ImageRecord
-    sequences_sha256: str
+    sequences_sha256: str | None = Field(description="null where a track has labels alone")
     labels_hash: str = Field(description="sha256 of the labels; of a hidden track their HMAC-SHA256")
     contract: int
     scorer: str
@@ -94,7 +94,7 @@ class Scope(BaseModel):
     status: Literal["ok", "failed"]
     failure: str | None = None
     run_key: str
-    sequences_sha256: str
+    sequences_sha256: str | None
     labels_hash: str
     scorer: str
     level: float = 0.95
@@ -133,6 +133,9 @@ class Standings(Frozen):
     families: int | None = Field(default=None, description="Sequence families that the tests allow for, if any")
     detectable: float | None = Field(description="Difference to the best that this track finds with 80 % power")
     entries: dict[str, Standing]
+    archived: dict[str, Value] = Field(
+        default={}, description="Difference to net charge of entries with archived predictions, which take no rank"
+    )
     made_from: str | None = Field(
         default=None,
         description="Hash of the records and settings that it follows from; another one means: not of today",

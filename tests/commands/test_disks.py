@@ -21,6 +21,7 @@ NOWHERE = "/proc/nowhere"
 """Nobody can make a folder there, not even root."""
 SMOKE = "--hidden {root}/test_data --tracks smoke"
 ON_A_FULL_DISK = {
+    "archive": "archive published --track smoke --predictions {root}/p.csv --hidden {root}/test_data",
     "check": "check {root}/submissions/ann-model.yaml --report {root}/report.json",
     "commit": "commit",
     "compare": "compare {root}/p.csv --labels {root}/test_data/smoke/labels.csv --report-dir {root}/reports",
@@ -42,7 +43,20 @@ ON_A_FULL_DISK = {
     "verify": "verify",
     "worker": "worker tls://127.0.0.1:9 --tls-dir {root}/tls",
 }
-WRITES = {"check", "commit", "compare", "convert", "erase", "evaluate", "gate", "new", "prepare", "publish", "sign"}
+WRITES = {
+    "archive",
+    "check",
+    "commit",
+    "compare",
+    "convert",
+    "erase",
+    "evaluate",
+    "gate",
+    "new",
+    "prepare",
+    "publish",
+    "sign",
+}
 """Those that write where they are told to, of the above."""
 INTO_NOWHERE = {
     "check --report": "check {root}/submissions/ann-model.yaml --report {nowhere}/report.json",
@@ -79,6 +93,8 @@ def seed(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     git(workspace.root, "init", "--quiet", "--initial-branch=main")
     commit(workspace.root, "start")
     workspace.submit("ann-model", build("disks", HONEST))
+    published = "name: x\nauthor: tests\narchived: {source: a paper, protocol: trained on other data}\n"
+    (workspace.root / "submissions" / "published.yaml").write_text(published)
     git(workspace.root, "add", "submissions")
     git(workspace.root, "commit", "--quiet", "--message", "an entry")
     done = workspace.evaluate()

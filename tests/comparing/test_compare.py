@@ -198,3 +198,18 @@ def test_names_from_outside_are_inert(workspace: Workspace, files: Path) -> None
 def test_a_result_of_nobody_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         compare("nobody", None, Sources(Results(tmp_path), State(tmp_path), tmp_path))
+
+
+def test_it_says_whether_the_candidate_is_above_net_charge(workspace: Workspace, build: Build, files: Path) -> None:
+    charge = HONEST.replace('row["sequence"].count("R")', 'row["sequence"].count("K")')
+    workspace.submit("net-charge", build("compare-charge", charge))
+    workspace.submit("candidate", build("compare", HONEST))
+    assert workspace.evaluate().returncode == 0
+    hidden = ("--hidden", str(workspace.root / "test_data"))
+    code, said, report = run(workspace, files, "candidate", *hidden)
+    found = json.loads(workspace.apb("compare", "candidate", *hidden, "--json").stdout)["tracks"][0]["to_charge"]
+    one, other = (json.loads((workspace.results / n / "smoke.json").read_text()) for n in ("candidate", "net-charge"))
+    assert found["value"] == one["metrics"]["roc_auc"]["value"] - other["metrics"]["roc_auc"]["value"]
+    assert found["metric"] == "roc_auc" and found["paired"] and found["low"] < found["value"] < found["high"]
+    assert code == 0 and "to net charge by ROC-AUC" in said and "To net charge by ROC-AUC" in report
+    assert "to net charge" not in run(workspace, files, "net-charge", *hidden)[1]

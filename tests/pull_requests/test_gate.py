@@ -21,6 +21,7 @@ from tests.support.repositories import commit, git
 
 TODAY = date(2026, 3, 10)
 GOOD = "name: x\ndocker_image: docker.io/me/x:1\nauthor: me\n"
+PUBLISHED = "name: x\nauthor: me\narchived: {source: a paper, protocol: trained on other data}\n"
 NUMBERS = {"eve": 1, "a-b": 2, "busy": 3, "fresh": 4, "keeper": 5, "house": 6, "a": 7, "adam": 8}
 INTAKE = [
     Intake(date=date(2026, 1, 1), id="eve-old", login="eve", new_run=True),
@@ -101,6 +102,7 @@ HONEST: dict[str, tuple[str, Callable[[Path], object]]] = {
     "taken back, over quota": ("busy", put("submissions/busy-000.yaml", GOOD + "withdrawn: mistake\n")),
     "one that counted nothing": ("fresh", put("submissions/fresh-two.yaml")),
     "a maintainer's": ("keeper", put("submissions/house-model.yaml", GOOD + "team: house\n")),
+    "a maintainer's, of published predictions": ("keeper", put("submissions/published-model.yaml", PUBLISHED)),
     "in two commits": (
         "eve",
         both(put("submissions/eve-new.yaml", "x"), lambda root: commit(root, "x"), put("submissions/eve-new.yaml")),
@@ -142,6 +144,17 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "over quota": ("busy", put("submissions/busy-new.yaml"), "QUOTA"),
     "over quota, the same image with more memory": (
         "busy", put("submissions/busy-old.yaml", GOOD + "resources: {memory_gb: 9}\n"), "QUOTA",
+    ),
+    "published predictions": ("eve", put("submissions/eve-new.yaml", PUBLISHED), "ARCHIVED"),
+    "published predictions in place of one's image": ("eve", put("submissions/eve-old.yaml", PUBLISHED), "ARCHIVED"),
+    "published predictions in place of an image, a maintainer's": (
+        "keeper", put("submissions/house-model.yaml", PUBLISHED), "ARCHIVED",
+    ),
+    "published predictions, and an image": (
+        "eve", put("submissions/eve-new.yaml", PUBLISHED + "docker_image: docker.io/me/x:1\n"), "FIELD_VALUE",
+    ),
+    "published predictions in the repository": (
+        "eve", both(put("submissions/eve-new.yaml", PUBLISHED), put("submissions/eve-new.csv", "x")), "OTHER_FILE",
     ),
     "broken YAML": ("eve", put("submissions/eve-new.yaml", "name: [\n"), "YAML_SYNTAX"),
     "unknown field": ("eve", put("submissions/eve-new.yaml", GOOD + "root: true\n"), "FIELD_UNKNOWN"),
