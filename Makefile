@@ -48,7 +48,7 @@ lock: | $(BIN)/python ## constraints.txt and requirements.txt from pyproject.tom
 demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the board   [HIDDEN=dir] [TRAIN=file]
 	@$(BIN)/python -m scripts.demo --hidden "$(HIDDEN)" --train "$(TRAIN)"
 
-board: $(VENV)/.base ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [PUBLISHED=dir] [TRAIN=file]
+board: $(VENV)/.dev  ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [PUBLISHED=dir] [TRAIN=file]
 	@test -n "$(HIDDEN)" || { echo "Name the hidden data: make board HIDDEN=dir"; exit 2; }
 	@$(BIN)/python -m scripts.board --hidden "$(HIDDEN)" --published "$(PUBLISHED)" --train "$(TRAIN)"
 

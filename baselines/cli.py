@@ -64,8 +64,26 @@ def synthetic(out: Path, n: int, seed: int) -> None:
     click.echo(f"{out}: {n} synthetic sequences")
 
 
+@app.command(epilog=_example("apb-zoo fetch-weights antiberty"))
+@click.argument("name", type=click.Choice(["antiberty", "sapiens"]))
+@click.option("--to", "folder", type=FOLDER, help="[default: APB_WEIGHTS, else ~/.cache/apb-zoo/weights]")
+@click.option("--from", "wheel", type=FILE, help="A copy of the package's wheel; nothing is downloaded then.")
+def fetch_weights(name: str, folder: Path | None, wheel: Path | None) -> None:
+    """Take an antibody language model's weights out of its package on PyPI; the package is not installed.
+
+    Its hash is checked, and nothing that it holds is run.
+    """
+    _require_extra()
+    from baselines.backbones.wheels import PACKAGES
+    from baselines.backbones.wheels import fetch as run
+
+    package = PACKAGES[name]
+    for path in run(name, folder, wheel):
+        click.echo(f"{path}: verified, {package.licence}; cite {package.citation}")
+
+
 BACKBONE = click.option(
-    "--backbone", required=True, help="composition, esm1v, esm2_650m, fastesm2_650, esm2_3b, a folder, or two: a+b."
+    "--backbone", required=True, help="composition, antiberty, sapiens, esm1v, esm2_650m, ..., a folder, or two: a+b."
 )
 DATA = click.option("--data", type=FILE, required=True, help="CSV with sequence,label (.csv, .csv.gz).")
 OUT = click.option("--out", type=FOLDER, default=Path("models"), show_default=True, help="Where everything goes.")
@@ -88,8 +106,17 @@ MISSING = "The extra 'baselines' is not installed: pip install '.[baselines]'"
 @PRECISION
 @DEVICE
 @CACHE
+@click.option("--tune", is_flag=True, help="Choose how strongly it is regularised, on the training set alone.")
 def train(
-    backbone: str, head: str, data: Path, out: Path, seed: int, precision: Precision, device: str, cache: Path | None
+    backbone: str,
+    head: str,
+    data: Path,
+    out: Path,
+    seed: int,
+    precision: Precision,
+    device: str,
+    cache: Path | None,
+    tune: bool,
 ) -> None:
     """Cross-validate and train one head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
 
@@ -100,7 +127,7 @@ def train(
     training = read_training_set(data)
     click.echo("".join(f"{line}\n" for line in training.told()), err=True, nl=False)
     plain = None
-    if (backbone, head) == ("composition", "logreg"):  # its image reads plain JSON and needs no package
+    if (backbone, head, tune) == ("composition", "logreg", False):  # its image reads plain JSON and needs no package
         from baselines.training.composition_logreg import composition_logreg, save
 
         plain, path = composition_logreg(training), out / backbone / head / "model.json"
@@ -118,7 +145,8 @@ def train(
 
     require_known([head])
     features = Features(backbone, precision=precision, device=device, cache=cache)
-    folder = run(features, features.matrix(training.sequences, progress=True), training, head, out, seed=seed)
+    x = features.matrix(training.sequences, training.light, progress=True)
+    folder = run(features, x, training, head, out, seed=seed, tune=tune)
     if plain is not None:
         click.echo(f"{save(plain, path)}: {len(training.labels)} sequences of '{training.name}'")
     for line in summary(folder):
@@ -146,7 +174,7 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
     features = store.features_of(trained, backbone, device=device, cache=cache)
     for path in tests:
         dataset = read_dataset(path)
-        found = run(trained, features.matrix(dataset.sequences, progress=True), dataset, out)
+        found = run(trained, features.matrix(dataset.sequences, dataset.light, progress=True), dataset, out)
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
 
 

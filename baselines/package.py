@@ -117,7 +117,7 @@ def lay_out_esm(
         PackageError: a package cannot be had.
         DataError: the model was not trained on these weights.
     """
-    from baselines.backbones.checkpoint import BACKBONES
+    from baselines.backbones.checkpoint import known_names
     from baselines.predicting import store
 
     trained = store.load(model)
@@ -125,7 +125,7 @@ def lay_out_esm(
     if trained.metadata["classifier"]["type"] != head:
         raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
     named = trained.metadata["backbone"][0]["name"]
-    if backbone in BACKBONES and named != backbone:
+    if backbone in known_names() and named != backbone:
         raise PackageError(f"{model} was trained on {named}, not on {backbone}.")
     settings = _esm_config(backbone, head, gpu=gpu)
     context = folder / str(settings["name"])
@@ -135,7 +135,7 @@ def lay_out_esm(
     shutil.copyfile(IMAGES / "esm" / "Dockerfile", context / "Dockerfile")
     copy_code(context / "app" / "baselines")
     weight_gb = _copy_model(model, embedder.checkpoint, context / "model")
-    settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
+    settings["submission"]["resources"]["memory_gb"] = max(4, math.ceil(2.2 * weight_gb + 3))
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     _wheels(context / "wheels", [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])], gpu=gpu, index=torch_index)
@@ -162,7 +162,7 @@ def _copy_model(model: Path, checkpoint: Checkpoint, target: Path) -> float:
     from safetensors.torch import save_file
 
     from baselines.backbones.embedder import TEST_SEQUENCES
-    from baselines.backbones.stock import StockEsm
+    from baselines.backbones.stock import StockModel
     from baselines.backbones.tokens import clean
     from baselines.predicting import store
     from baselines.predicting.predict import SELF_TEST, WEIGHTS
@@ -170,10 +170,12 @@ def _copy_model(model: Path, checkpoint: Checkpoint, target: Path) -> float:
     (target / WEIGHTS).mkdir(parents=True)
     for name in (store.MODEL, store.METADATA):
         shutil.copyfile(model / name, target / name)
-    shutil.copyfile(checkpoint.folder / "config.json", target / WEIGHTS / "config.json")
+    for name in ("config.json", "vocab.txt"):
+        if (checkpoint.folder / name).is_file():
+            shutil.copyfile(checkpoint.folder / name, target / WEIGHTS / name)
     tensors = {name: tensor.float().contiguous() for name, tensor in checkpoint.tensors().items()}
     save_file(tensors, target / WEIGHTS / "model.safetensors")
-    np.save(target / SELF_TEST, StockEsm(checkpoint).means(clean(TEST_SEQUENCES)))
+    np.save(target / SELF_TEST, StockModel(checkpoint).means(clean(TEST_SEQUENCES)))
     for path in target.rglob("*"):  # the container's user is somebody else
         path.chmod(0o755 if path.is_dir() else 0o644)
     return sum(tensor.numel() for tensor in tensors.values()) * 4 / 1e9

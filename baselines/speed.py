@@ -26,7 +26,7 @@ import torch
 from baselines.backbones.checkpoint import Checkpoint, Shape
 from baselines.backbones.embedder import DTYPES, Embedder, Precision
 from baselines.backbones.packed import has_onednn
-from baselines.backbones.stock import StockEsm
+from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import VOCABULARY
 from baselines.errors import DataError
 from baselines.predicting import tables
@@ -198,7 +198,7 @@ class Bench:
 
     def measure_stock(self, checkpoint: Checkpoint) -> Measured:
         """The same for the stock model in the usual loop."""
-        embed = partial(StockEsm(checkpoint, self.device).means, batch=BATCH)
+        embed = partial(StockModel(checkpoint, self.device).means, batch=BATCH)
         return self.measure(checkpoint, f"stock, batch {BATCH}, fp32", embed, stock_padding(self.sequences))
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baselines.backbones import processor
-from baselines.backbones.checkpoint import Checkpoint
+from baselines.backbones import processor, wheels
+from baselines.backbones.checkpoint import Checkpoint, find
 from baselines.backbones.embedder import DTYPES, Embedder
-from baselines.backbones.stock import StockEsm
+from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import VOCABULARY, clean, encode
 from baselines.speed import RESIDUES, mixed, operations, peak_rate, random_checkpoint
 
@@ -42,12 +42,23 @@ def main(count: int = 64) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for title, (shape, layers) in SHAPES.items():
             folder = random_checkpoint(Path(scratch) / shape, shape, layers)
-            engines = _engines(folder)
-            for load, sequences in loads.items():
-                _row(f"{title}, {load}", engines, sequences, Checkpoint(folder, shape))
+            _rows(title, Checkpoint(folder, shape), loads)
+        _rows("AntiBERTy, real weights", _antiberty(), loads)
         if torch.cuda.is_available():
             _on_a_gpu(random_checkpoint(Path(scratch) / "whole", "esm2_650m"))
     _tokens(heavy_chains(5000))
+
+
+def _antiberty() -> Checkpoint:
+    if not (wheels.store() / "antiberty" / "config.json").is_file():
+        wheels.fetch("antiberty")
+    return find("antiberty")
+
+
+def _rows(title: str, checkpoint: Checkpoint, loads: dict[str, list[str]]) -> None:
+    engines = _engines(checkpoint)
+    for load, sequences in loads.items():
+        _row(f"{title}, {load}", engines, sequences, checkpoint)
 
 
 def _on_a_gpu(folder: Path, count: int = 141_021, stock_count: int = 2000) -> None:
@@ -57,7 +68,7 @@ def _on_a_gpu(folder: Path, count: int = 141_021, stock_count: int = 2000) -> No
     embedder = Embedder(str(folder), device="cuda", precision="bf16", self_test=False)
     embedder.embed(texts[:4096])
     taken = embedder.embed(texts).seconds
-    stock = StockEsm(embedder.checkpoint, "cuda")
+    stock = StockModel(embedder.checkpoint, "cuda")
     stock.means(texts[:64])
     begun = time.perf_counter()
     stock.means(texts[:stock_count])
@@ -67,15 +78,14 @@ def _on_a_gpu(folder: Path, count: int = 141_021, stock_count: int = 2000) -> No
     print(f"  stock loop in fp32 (bar 8), {share:.0%} of the matmul rate")
 
 
-def _engines(folder: Path) -> dict[str, Callable[[list[str]], np.ndarray]]:
-    checkpoint = Checkpoint(folder, "random")
-    sdpa, eager = (StockEsm(checkpoint, attention=kind) for kind in ("sdpa", "eager"))
+def _engines(checkpoint: Checkpoint) -> dict[str, Callable[[list[str]], np.ndarray]]:
+    sdpa, eager = (StockModel(checkpoint, attention=kind) for kind in ("sdpa", "eager"))
     found: dict[str, Callable[[list[str]], np.ndarray]] = {"stock sdpa": sdpa.means, "stock eager": eager.means}
     for precision in ("fp32", "bf16"):
         if why := processor.lacks(precision):
             print(f"  {why}")
             continue
-        embedder = Embedder(str(folder), device="cpu", precision=precision, self_test=False)
+        embedder = Embedder(str(checkpoint.folder), device="cpu", precision=precision, self_test=False)
         found[precision] = partial(_vectors, embedder)
     return found
 

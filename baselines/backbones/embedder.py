@@ -22,9 +22,9 @@ import torch
 from baselines.backbones import checkpoint as checkpoints
 from baselines.backbones import processor
 from baselines.backbones.cache import EmbeddingCache
-from baselines.backbones.packed import PackedEsm
-from baselines.backbones.stock import StockEsm
-from baselines.backbones.tokens import clean, encode
+from baselines.backbones.packed import PackedEncoder
+from baselines.backbones.stock import StockModel
+from baselines.backbones.tokens import Vocabulary, clean, encode
 from baselines.errors import DataError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -177,21 +177,21 @@ class Embedder:
         self, expected: npt.NDArray[np.float32] | None, *, self_test: bool
     ) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
         """The fastest engine that agrees with the stock model."""
-        dtype = DTYPES[self.precision]
+        dtype, vocabulary = DTYPES[self.precision], self.checkpoint.vocabulary
         engines = {"packed": True, "plain": False}
         if self.device == "cpu" and processor.is_narrow():
             del engines["packed"]
         if not self_test:
             name, fused = next(iter(engines.items()))
-            return name, partial(_packed, PackedEsm(self.checkpoint, self.device, dtype, fused=fused))
-        stock = None if expected is not None else StockEsm(self.checkpoint, self.device)
+            return name, partial(_packed, PackedEncoder(self.checkpoint, self.device, dtype, fused=fused), vocabulary)
+        stock = None if expected is not None else StockModel(self.checkpoint, self.device)
         expected = stock.means(TEST_SEQUENCES) if stock else expected
         assert expected is not None
         right = self.precision == "fp32" or self._is_exact(expected)  # half precision would hide what is wrong
         for name, fused in engines.items():
             why = "does not agree with the stock model here"
             try:
-                means = partial(_packed, PackedEsm(self.checkpoint, self.device, dtype, fused=fused))
+                means = partial(_packed, PackedEncoder(self.checkpoint, self.device, dtype, fused=fused), vocabulary)
                 if right and agrees(means(list(TEST_SEQUENCES)), expected, self.precision, self.device):
                     return name, means
             except (RuntimeError, ImportError, TypeError, AttributeError) as error:
@@ -203,8 +203,8 @@ class Embedder:
 
     def _is_exact(self, expected: npt.NDArray[np.float32]) -> bool:
         """Whether the packed engine says what the stock model says where it does not round."""
-        exact = PackedEsm(self.checkpoint, "cpu", torch.float32, fused=False)
-        return agrees(_packed(exact, list(TEST_SEQUENCES)), expected, "fp32")
+        exact = PackedEncoder(self.checkpoint, "cpu", torch.float32, fused=False)
+        return agrees(_packed(exact, self.checkpoint.vocabulary, list(TEST_SEQUENCES)), expected, "fp32")
 
 
 def agrees(
@@ -224,12 +224,12 @@ def agrees(
     return bool((np.linalg.norm(found - expected, axis=1) <= RELATIVE * spread).all())
 
 
-def _packed(engine: PackedEsm, batch: list[str]) -> npt.NDArray[np.float32]:
-    tokens = encode(batch)
+def _packed(engine: PackedEncoder, vocabulary: Vocabulary, batch: list[str]) -> npt.NDArray[np.float32]:
+    tokens = encode(batch, vocabulary)
     return np.asarray(engine.means(tokens.ids, tokens.lengths).cpu().numpy(), dtype=np.float32)
 
 
-def _stock(model: StockEsm, batch: list[str]) -> npt.NDArray[np.float32]:
+def _stock(model: StockModel, batch: list[str]) -> npt.NDArray[np.float32]:
     return model.means(batch)
 
 

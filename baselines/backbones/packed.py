@@ -1,11 +1,12 @@
-"""The forward pass of ESM-1v and ESM-2 on packed sequences: no padding, no mask, one matrix product for all residues.
+"""The forward pass of ESM, BERT and RoBERTa on packed sequences: no padding, no mask, one product for all residues.
 
 The residues of many sequences lie end to end in one [tokens, width] matrix. Everything but attention works on that
 matrix as it is; attention works on runs of equally long sequences. Weights are folded once: query, key and value into
 one matrix, the query's scale and the 0.88 of token dropout into the weights, and the halves of each rotary pair side by
 side, so that turning them is one multiplication of complex numbers.
 
-Architecture: Lin et al. 2023, Science 379:1123 (ESM-2); Meier et al. 2021, NeurIPS (ESM-1v); as in transformers.
+Architecture: Lin et al. 2023, Science 379:1123 (ESM-2); Meier et al. 2021, NeurIPS (ESM-1v); Devlin et al. 2019, NAACL
+(BERT); Liu et al. 2019, arXiv:1907.11692 (RoBERTa); as in transformers.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class _Layer:
     down: Added
 
 
-class PackedEsm:
+class PackedEncoder:
     """The encoder, ready to run.
 
     Args:
@@ -70,11 +71,20 @@ class PackedEsm:
         if s.width % s.heads or (s.rotary and (s.width // s.heads) % 2):
             raise DataError(f"{checkpoint.folder}: a width of {s.width} does not fit {s.heads} heads.")
         self.head = s.width // s.heads
+        self.esm = s.family == "esm"
         scale = TOKEN_DROPOUT_SCALE if s.token_dropout else 1.0
-        self.words = (take("embeddings.word_embeddings.weight") * scale).to(self.device, dtype)
+        words = take("embeddings.word_embeddings.weight") * scale
+        if not self.esm:  # there is one sequence, whose tokens are all of the first type
+            words = words + take("embeddings.token_type_embeddings.weight")[0]
+        self.words = words.to(self.device, dtype)
         self.positions = None if s.rotary else take("embeddings.position_embeddings.weight").to(self.device, dtype)
-        self.norm_before = self._norm(take, "embeddings.layer_norm") if s.norm_before else None
-        self.norm_after = self._norm(take, "encoder.emb_layer_norm_after")
+        self.norm_before = self.norm_after = None
+        if not self.esm:
+            self.norm_before = self._norm(take, "embeddings.LayerNorm")
+        elif s.norm_before:
+            self.norm_before = self._norm(take, "embeddings.layer_norm")
+        if self.esm:
+            self.norm_after = self._norm(take, "encoder.emb_layer_norm_after")
         stored = [n for n in tensors if n.endswith("inv_freq")]
         self.frequencies = (
             tensors[stored[0]].to(torch.float32)
@@ -105,11 +115,12 @@ class PackedEsm:
                 query, key = self._paired(query), self._paired(key)
             stacked.append(torch.cat([query, key, value]))
         weight, bias = stacked
+        norms = ("attention.LayerNorm", "LayerNorm") if self.esm else ("attention.output.LayerNorm", "output.LayerNorm")
         return _Layer(
-            self._norm(take, f"{at}attention.LayerNorm"),
+            self._norm(take, at + norms[0]),
             self._linear(weight, bias),
             self._added(take(f"{at}attention.output.dense.weight"), take(f"{at}attention.output.dense.bias")),
-            self._norm(take, f"{at}LayerNorm"),
+            self._norm(take, at + norms[1]),
             self._linear(take(f"{at}intermediate.dense.weight"), take(f"{at}intermediate.dense.bias"), gelu=True),
             self._added(take(f"{at}output.dense.weight"), take(f"{at}output.dense.bias")),
         )
@@ -153,21 +164,25 @@ class PackedEsm:
         x = F.embedding(torch.from_numpy(ids.astype(np.int64)).to(self.device), self.words)
         places = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(self.device)
         if self.positions is not None:
-            x = x + F.embedding(places + self.shape.padding + 1, self.positions)
+            x = x + F.embedding(places + self.shape.first_position, self.positions)
         if self.norm_before is not None:
             x = self._normed(x, self.norm_before)
         turn = self._turn(int(lengths.max()))[places].unsqueeze(1) if self.shape.rotary else None
         ends = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(self.device)
         for layer in self.layers:
-            qkv = layer.qkv(self._normed(x, layer.norm)).view(len(x), 3, self.shape.heads, self.head)
+            qkv = layer.qkv(self._normed(x, layer.norm) if self.esm else x).view(len(x), 3, self.shape.heads, self.head)
             if turn is not None:
                 self._rotate(qkv, turn)
             x = layer.out(self._attention(qkv, runs, ends, int(lengths.max())), x)
-            x = layer.down(layer.up(self._normed(x, layer.norm_inner)), x)
-        return self._normed(x, self.norm_after)
+            if self.esm:
+                x = layer.down(layer.up(self._normed(x, layer.norm_inner)), x)
+            else:  # the norm stands behind the sum that it norms
+                x = self._normed(x, layer.norm)
+                x = self._normed(layer.down(layer.up(x), x), layer.norm_inner)
+        return x if self.norm_after is None else self._normed(x, self.norm_after)
 
     def means(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Mean over the residues of each sequence, without `<cls>` and `<eos>`: [n, width] float32."""
+        """Mean over the residues of each sequence, without what begins and ends it: [n, width] float32."""
         states = self.residues(ids, lengths)
         pooled = [
             states[begin : begin + count * length].view(count, length, -1)[:, 1:-1].float().mean(1)

@@ -13,11 +13,12 @@ from baselines.backbones.checkpoint import Checkpoint
 from baselines.backbones.tokens import encode
 from baselines.errors import DataError
 
-PADDING = 1
+BUFFERS = ("inv_freq", "position_ids", "token_type_ids")
+"""What follows from the configuration, and is in no checkpoint."""
 
 
-class StockEsm:
-    """transformers' EsmModel with a checkpoint's weights, without the pooler that no checkpoint has trained.
+class StockModel:
+    """transformers' own class with a checkpoint's weights, without the pooler, which is not used.
 
     Args:
         attention: `sdpa`, transformers' own default, or `eager`.
@@ -30,18 +31,20 @@ class StockEsm:
         self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32, attention: str = "sdpa"
     ) -> None:
         try:
-            from transformers import EsmConfig, EsmModel
+            import transformers
         except ImportError as error:
             raise DataError("transformers is not installed: pip install '.[baselines]'") from error
         known = {k: v for k, v in checkpoint.config.items() if k not in ("model_type", "auto_map", "architectures")}
-        config = EsmConfig(**{**known, "attn_implementation": attention})
-        model: Any = EsmModel(config, add_pooling_layer=False)
+        name = {"esm": "Esm", "bert": "Bert", "roberta": "Roberta"}[checkpoint.shape.family]
+        config = getattr(transformers, f"{name}Config")(**{**known, "attn_implementation": attention})
+        model: Any = getattr(transformers, f"{name}Model")(config, add_pooling_layer=False)
         # no contact head and no rotary table here: the first is not used, the second follows from the configuration
         missing, _ = model.load_state_dict(checkpoint.tensors(), strict=False)
-        if lost := [n for n in missing if not n.startswith("contact_head") and "inv_freq" not in n]:
+        if lost := [n for n in missing if not n.startswith("contact_head") and not n.endswith(BUFFERS)]:
             raise DataError(f"{checkpoint.folder} lacks {', '.join(lost[:3])}.")
         self.model = model.eval().to(device, dtype)
         self.device = torch.device(device)
+        self.vocabulary, self.padding = checkpoint.vocabulary, checkpoint.shape.padding
 
     @torch.inference_mode()
     def means(self, sequences: Sequence[str], batch: int = 8) -> npt.NDArray[np.float32]:
@@ -50,11 +53,11 @@ class StockEsm:
         for at in range(0, len(sequences), batch):
             some = sequences[at : at + batch]
             longest = max(map(len, some)) + 2
-            ids = torch.full((len(some), longest), PADDING, dtype=torch.long)
+            ids = torch.full((len(some), longest), self.padding, dtype=torch.long)
             for row, sequence in enumerate(some):
-                tokens = encode([sequence]).ids
+                tokens = encode([sequence], self.vocabulary).ids
                 ids[row, : len(tokens)] = torch.from_numpy(tokens.astype(np.int64))
             ids = ids.to(self.device)
-            states = self.model(input_ids=ids, attention_mask=(ids != PADDING).long()).last_hidden_state
+            states = self.model(input_ids=ids, attention_mask=(ids != self.padding).long()).last_hidden_state
             found += [states[row, 1 : len(s) + 1].float().mean(0).cpu().numpy() for row, s in enumerate(some)]
         return np.stack(found)

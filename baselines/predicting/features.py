@@ -1,4 +1,7 @@
-"""What a head sees of a sequence: plain descriptors, one frozen backbone, or two of them (`esm1v+esm2_650m`)."""
+"""What a head sees of an antibody: plain descriptors, one frozen backbone, or two of them (`esm1v+esm2_650m`).
+
+A name that ends in `_light` sees the light chain, others the heavy one: `antiberty+antiberty_light` is both, joined.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,20 @@ if TYPE_CHECKING:
     from baselines.backbones.embedder import Embedder, Precision
 
 DESCRIPTORS = "composition"
+LIGHT = "_light"
 Matrix = npt.NDArray[np.float64]
+
+
+def sees_light(part: str) -> bool:
+    """Whether a part of the features is of the light chain."""
+    return part.endswith(LIGHT) and not Path(part).is_dir()
+
+
+def _weights(part: str) -> str:
+    """What embeds a part: a light chain's own model where there is one, else the one of heavy chains."""
+    from baselines.backbones.wheels import CONTAINS
+
+    return part.removesuffix(LIGHT) if sees_light(part) and part not in CONTAINS else part
 
 
 def folder_name(name: str) -> str:
@@ -52,13 +68,21 @@ class Features:
         """The parts by their names, as folders and tables show them."""
         return "+".join(folder_name(part) for part in self.parts)
 
-    def matrix(self, sequences: Sequence[str], *, progress: bool = False) -> Matrix:
+    def matrix(self, sequences: Sequence[str], light: Sequence[str] = (), *, progress: bool = False) -> Matrix:
         """[n, width] in the order of the sequences.
 
+        Args:
+            sequences: heavy chains, n of them.
+            light: light chains, as many, where a part sees them.
+
         Raises:
-            DataError: a sequence is not one, with its row.
+            DataError: a sequence is not one, with its row; a part sees light chains and there are none.
         """
-        return np.hstack([self._part(part, sequences, progress=progress) for part in self.parts])
+        for part in self.parts:
+            if sees_light(part) and len(light) != len(sequences):
+                raise DataError(f"{part} sees light chains: a column light_sequence is needed.")
+        chains = [light if sees_light(part) else sequences for part in self.parts]
+        return np.hstack([self._part(p, c, progress=progress) for p, c in zip(self.parts, chains, strict=True)])
 
     def describe(self) -> list[dict[str, Any]]:
         """What the numbers follow from, for metadata."""
@@ -83,15 +107,17 @@ class Features:
         if part not in self.embedders:
             from baselines.backbones.embedder import Embedder  # torch: not for the plain descriptors
 
-            self.embedders[part] = Embedder(part, **self.options)
+            self.embedders[part] = Embedder(_weights(part), **self.options)
         return self.embedders[part]
 
     def _describe(self, part: str) -> dict[str, Any]:
         if part == DESCRIPTORS:
             return {"name": DESCRIPTORS, "features": list(FEATURES), "width": len(FEATURES)}
         e = self._embedder(part)
+        light = {"chain": "light"} if sees_light(part) else {}
         return {
-            "name": e.checkpoint.name,
+            "name": folder_name(part) if light else e.checkpoint.name,
+            **light,
             "revision": e.checkpoint.revision,
             "sha256": e.checkpoint.sha256,
             "precision": e.precision,

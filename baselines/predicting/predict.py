@@ -32,7 +32,7 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
     ids, sequences = table.ids(), table.sequences()
     scores = np.empty(0)
     if ids:
-        x = features.matrix(sequences, progress=progress)
+        x = features.matrix(sequences, table.light(), progress=progress)
         scores = trained.model.predict_proba(x)[:, 1].clip(0.0, 1.0)
     with target.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")

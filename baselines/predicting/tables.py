@@ -79,8 +79,19 @@ class Table:
             DataError: one is no sequence.
         """
         self.require("sequence")
+        return self._cleaned("sequence")
+
+    def light(self) -> tuple[str, ...]:
+        """`light_sequence`, cleaned in the same way; empty where there is no such column.
+
+        Raises:
+            DataError: one is no sequence.
+        """
+        return self._cleaned("light_sequence") if "light_sequence" in self.columns else ()
+
+    def _cleaned(self, name: str) -> tuple[str, ...]:
         try:
-            return tuple(clean(self.columns["sequence"]))
+            return tuple(clean(self.columns[name]))
         except RowError as error:
             raise self.fault(error.row - 1, error.what) from error
 

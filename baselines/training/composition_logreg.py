@@ -22,9 +22,9 @@ from baselines.training.data import TrainingSet
 SEED = 20261121
 
 
-def logreg() -> LogisticRegression:
+def logreg(c: float = 0.1) -> LogisticRegression:
     """The head `logreg`, here since it needs no more than scikit-learn."""
-    return LogisticRegression(C=0.1, max_iter=5000)
+    return LogisticRegression(C=c, max_iter=5000)
 
 
 def composition_logreg(data: TrainingSet) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class TrainingSet:
 
     Attributes:
         notes: what its owner should know before training on it.
+        light: light chains, where it has them.
     """
 
     name: str
@@ -102,6 +103,7 @@ class TrainingSet:
     labels: tuple[int, ...]
     sha256: str
     notes: tuple[str, ...] = ()
+    light: tuple[str, ...] = ()
 
     def told(self) -> list[str]:
         """The first notes, and how many more there are."""
@@ -123,7 +125,7 @@ def read_training_set(path: Path) -> TrainingSet:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = next((n for n, source in SOURCES.items() if source.sha256 == digest), "other")
     name = "synthetic" if any(i.startswith("synthetic_") for i in ids) else name
-    return TrainingSet(name, sequences, labels, digest, tuple(tables.contradictions(sequences, labels)))
+    return TrainingSet(name, sequences, labels, digest, tuple(tables.contradictions(sequences, labels)), table.light())
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,7 @@ class Dataset:
         name: of its folder or file.
         kind: `label`, `target` or empty.
         truth: [n]; empty where there is none.
+        light: light chains, where it has them.
     """
 
     name: str
@@ -142,6 +145,7 @@ class Dataset:
     kind: str
     truth: npt.NDArray[np.float64]
     sha256: str
+    light: tuple[str, ...] = ()
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -165,7 +169,8 @@ def read_dataset(path: Path) -> Dataset:
         values = tuple(values[place[name]] for name in ids) if kind else ()
     stem = re.sub(rf"({'|'.join(map(re.escape, tables.SUFFIXES))})$", "", path.resolve().name)
     digest = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
-    return Dataset(folder_name(stem), ids, sequences, kind, np.array(values, dtype=np.float64), digest)
+    truth = np.array(values, dtype=np.float64)
+    return Dataset(folder_name(stem), ids, sequences, kind, truth, digest, table.light())
 
 
 def _in(folder: Path, name: str) -> Path:

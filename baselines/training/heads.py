@@ -28,12 +28,12 @@ def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
     return CalibratedClassifierCV(classifier, method="sigmoid", cv=folds, ensemble=False)
 
 
-def _logreg(_seed: int) -> ClassifierMixin:
-    return logreg()
+def _logreg(_seed: int, c: float = 0.1) -> ClassifierMixin:
+    return logreg(c)
 
 
-def _svm(seed: int) -> ClassifierMixin:
-    return _calibrated(SVC(C=1.0, kernel="rbf", gamma="scale", random_state=seed), seed)
+def _svm(seed: int, c: float = 1.0) -> ClassifierMixin:
+    return _calibrated(SVC(C=c, kernel="rbf", gamma="scale", random_state=seed), seed)
 
 
 def _mlp(seed: int) -> ClassifierMixin:
@@ -77,7 +77,7 @@ def _stacking(seed: int) -> ClassifierMixin:
     return StackingClassifier(_members(seed), LogisticRegression(), cv=folds)
 
 
-HEADS: dict[str, Callable[[int], ClassifierMixin]] = {
+HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "logreg": _logreg,
     "svm": _svm,
     "mlp": _mlp,
@@ -86,7 +86,7 @@ HEADS: dict[str, Callable[[int], ClassifierMixin]] = {
     "voting": _voting,
     "stacking": _stacking,
 }
-"""What makes a fresh, unfitted classifier from a seed."""
+"""What makes a fresh, unfitted classifier from a seed, and from `c` where there is a regularisation to choose."""
 CALIBRATED, STACKED = 3, 5
 """Rows of a class that three folds of calibration need, and three folds around those."""
 FEWEST = {"logreg": 1, "voting": CALIBRATED, "stacking": STACKED}
@@ -107,6 +107,10 @@ def require_known(names: Sequence[str]) -> None:
         raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
 
 
-def pipeline(head: str, seed: int) -> Pipeline:
-    """A fresh head behind standardised features."""
-    return make_pipeline(StandardScaler(), HEADS[head](seed))
+def pipeline(head: str, seed: int, c: float | None = None) -> Pipeline:
+    """A fresh head behind standardised features.
+
+    Args:
+        c: the inverse of the regularisation's strength; default the head's own.
+    """
+    return make_pipeline(StandardScaler(), HEADS[head](seed) if c is None else HEADS[head](seed, c))

@@ -50,8 +50,8 @@ def matrix(
     _require_distinct("datasets", [d.name for d in datasets])
     rows: list[dict[str, Any]] = []
     for features in backbones:
-        x = features.matrix(data.sequences, progress=True)
-        tests = [(d, features.matrix(d.sequences, progress=True)) for d in datasets]
+        x = features.matrix(data.sequences, data.light, progress=True)
+        tests = [(d, features.matrix(d.sequences, d.light, progress=True)) for d in datasets]
         for head in heads:
             folder = out / "checkpoints" / features.name / head
             if is_current(folder, features, data, head, seed):

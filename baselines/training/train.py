@@ -18,14 +18,19 @@ from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
 from baselines.predicting.features import Features, Matrix
-from baselines.training import folds, heads
+from baselines.training import folds, heads, tuning
 from baselines.training.data import TrainingSet
 
 SEED = 20261121
 
 
 def cross_validate(
-    head: str, x: Matrix, y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64] | None, seed: int
+    head: str,
+    x: Matrix,
+    y: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64] | None,
+    seed: int,
+    c: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """Mean and standard deviation over folds of accuracy, F1 and ROC-AUC.
 
@@ -33,6 +38,7 @@ def cross_validate(
         x: [n, d] features.
         y: [n] 0/1.
         groups: [n] clusters that stay on one side; None for plain stratified folds.
+        c: as in `heads.pipeline`.
     """
     splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
     split = splitter(folds.FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
@@ -40,7 +46,7 @@ def cross_validate(
     for train, test in split:
         if min(np.bincount(y[train], minlength=2)) < needed or not len(test):
             continue  # one large cluster can leave a fold without enough of a class, or without rows
-        model = heads.pipeline(head, seed).fit(x[train], y[train])
+        model = heads.pipeline(head, seed, c).fit(x[train], y[train])
         score = model.predict_proba(x[test])[:, 1]
         hard = (score >= 0.5).astype(int)
         area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
@@ -71,12 +77,14 @@ def train(
     *,
     seed: int = SEED,
     groups: npt.NDArray[np.int64] | None = None,
+    tune: bool = False,
 ) -> Path:
     """Cross-validate a head, fit it on everything, and store it; the same seed gives the same bytes.
 
     Args:
         x: features of the training set, [n, d].
         groups: clusters of the training sequences; computed where not given.
+        tune: choose how strongly the head is regularised, on the training set alone.
 
     Returns:
         Its folder under `<out>/checkpoints/`.
@@ -84,7 +92,9 @@ def train(
     y = np.array(data.labels, dtype=np.int64)
     groups = folds.clusters(clean(data.sequences)) if groups is None else groups
     folds.require_enough(y, groups)
-    model = heads.pipeline(head, seed).fit(x, y)
+    chosen = tuning.choose(head, x, y, groups, seed) if tune else {}
+    c = float(next(iter(chosen))) if chosen else None
+    model = heads.pipeline(head, seed, c).fit(x, y)
     known = {
         "model_name": f"{features.name}-{head}",
         "backbone": features.describe(),
@@ -98,9 +108,10 @@ def train(
         },
         "cross_validation": {
             "folds": folds.FOLDS,
-            "stratified": cross_validate(head, x, y, None, seed),
-            "by_cluster": cross_validate(head, x, y, groups, seed),
+            "stratified": cross_validate(head, x, y, None, seed, c),
+            "by_cluster": cross_validate(head, x, y, groups, seed, c),
         },
+        **({"tuned": {"C": c, "roc_auc_by_cluster": chosen}} if chosen else {}),
         "seed": seed,
         "versions": _versions(),
     }
@@ -111,8 +122,13 @@ def train(
 
 def summary(folder: Path) -> list[str]:
     """The cross-validation of a finished model, a line for each way of splitting."""
-    found = (store.read_metadata(folder) or {})["cross_validation"]
+    known = store.read_metadata(folder) or {}
+    found = known["cross_validation"]
     lines = []
+    if "tuned" in known:
+        lines.append(
+            f"C = {known['tuned']['C']:g}, the best by cluster on these folds, whose figures flatter it a little"
+        )
     for kind in ("stratified", "by_cluster"):
         shown = ", ".join(f"{k} {v['mean']:.3f} (SD {v['sd']:.3f})" for k, v in found[kind].items())
         left_out = found["folds"] - found[kind]["accuracy"]["folds"]
@@ -134,11 +150,16 @@ def _version(name: str) -> str:
         return "none"
 
 
-def is_current(folder: Path, features: Features, data: TrainingSet, head: str, seed: int) -> bool:
+def is_current(
+    folder: Path, features: Features, data: TrainingSet, head: str, seed: int, *, tune: bool = False
+) -> bool:
     """Whether a finished model is there that was trained on just this."""
     try:
         found = store.load(folder).metadata
-        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed))
+        if ("tuned" in found) != tune:
+            return False
+        c = found["tuned"]["C"] if tune else None
+        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed, c))
         same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
         same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == folds.FOLDS
         return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())

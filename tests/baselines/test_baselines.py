@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from baselines import package
-from baselines.backbones.checkpoint import BACKBONES
+from baselines.backbones.checkpoint import known_names
 from baselines.errors import DataError
 from baselines.predicting.composition import FEATURES, features, net_charge
 from baselines.training.composition_logreg import composition_logreg, save
@@ -152,13 +152,13 @@ def test_the_real_training_set_is_known_in_both_forms(tmp_path: Path) -> None:
     assert 0.6 < model["training"]["cv_roc_auc_10_fold"] < 0.8
 
 
-LANGUAGE_MODELS = sorted(p.parent.name for p in package.IMAGES.glob("esm*/config.yaml"))
+LANGUAGE_MODELS = sorted(p.parent.name for p in package.IMAGES.glob("*/config.yaml") if "\nbackbone:" in p.read_text())
 
 
 @pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_an_image_of_a_language_model_names_a_backbone_a_head_and_a_valid_submission(name: str, tmp_path: Path) -> None:
     settings = package.config(name)
-    assert settings["backbone"] in BACKBONES and settings["head"] in HEADS
+    assert settings["backbone"] in known_names() and settings["head"] in HEADS
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**settings, "trained_on": "boughter"}))
     found = parse(package.esm_submission(tmp_path).encode(), name)
     assert found.model.head == settings["head"] and found.training_data == ("boughter",)
@@ -175,4 +175,5 @@ def test_what_an_image_takes_along_stands_on_its_own(tmp_path: Path) -> None:
 
 
 def test_the_language_models_that_everybody_compares_with_are_there() -> None:
-    assert LANGUAGE_MODELS == ["esm1v-logreg", "esm2-logreg", "esm2-mlp", "esm2-svm", "esm2-xgboost"]
+    esm = ["esm1v-logreg", "esm2-logreg", "esm2-mlp", "esm2-svm", "esm2-xgboost"]
+    assert set(LANGUAGE_MODELS) == {"antiberty-logreg", "antiberty-svm", "sapiens-logreg", *esm}

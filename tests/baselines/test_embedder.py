@@ -21,8 +21,8 @@ from baselines.backbones import processor
 from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.checkpoint import Checkpoint
 from baselines.backbones.embedder import Embedder
-from baselines.backbones.packed import PackedEsm
-from baselines.backbones.stock import StockEsm
+from baselines.backbones.packed import PackedEncoder
+from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import RESIDUES, VOCABULARY, clean, encode
 from baselines.errors import DataError
 from tests.support import esm
@@ -43,8 +43,8 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def stock(folder: Path) -> StockEsm:
-    return StockEsm(Checkpoint(folder, "small"), attention="eager")
+def stock(folder: Path) -> StockModel:
+    return StockModel(Checkpoint(folder, "small"), attention="eager")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_the_fast_engine_is_taken(embedder: Embedder) -> None:
     assert embedder.engine == "packed"
 
 
-def test_our_loading_is_transformers_own(folder: Path, stock: StockEsm) -> None:
+def test_our_loading_is_transformers_own(folder: Path, stock: StockModel) -> None:
     theirs = EsmModel.from_pretrained(folder, add_pooling_layer=False).eval()
     text = esm.sequences(50)[0]
     ids = torch.tensor([encode([text]).ids.tolist()])
@@ -67,7 +67,7 @@ def test_our_loading_is_transformers_own(folder: Path, stock: StockEsm) -> None:
 
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("tokens", [64, 700, 4096])
-def test_embeddings_equal_the_stock_models(embedder: Embedder, stock: StockEsm, mix: str, tokens: int) -> None:
+def test_embeddings_equal_the_stock_models(embedder: Embedder, stock: StockModel, mix: str, tokens: int) -> None:
     texts = esm.sequences(*MIXES[mix])
     expected = np.concatenate([stock.means([text]) for text in texts])
     embedder.tokens_per_batch = tokens
@@ -80,7 +80,7 @@ def test_embeddings_equal_the_stock_models(embedder: Embedder, stock: StockEsm, 
     np.testing.assert_allclose(again, expected[order], rtol=0, atol=1e-5)
 
 
-def test_padding_of_the_stock_loop_changes_nothing(embedder: Embedder, stock: StockEsm) -> None:
+def test_padding_of_the_stock_loop_changes_nothing(embedder: Embedder, stock: StockModel) -> None:
     texts = esm.sequences(*MIXES["mixed"])
     np.testing.assert_allclose(embedder.embed(texts).vectors, stock.means(texts, batch=8), rtol=0, atol=1e-5)
 
@@ -88,12 +88,12 @@ def test_padding_of_the_stock_loop_changes_nothing(embedder: Embedder, stock: St
 def test_plain_torch_and_fused_products_agree(folder: Path) -> None:
     tokens = encode(sorted(esm.sequences(*MIXES["mixed"]), key=len))
     checkpoint = Checkpoint(folder, "small")
-    plain, fused = (PackedEsm(checkpoint, "cpu", torch.float32, fused=f) for f in (False, True))
+    plain, fused = (PackedEncoder(checkpoint, "cpu", torch.float32, fused=f) for f in (False, True))
     a, b = (engine.means(tokens.ids, tokens.lengths).numpy() for engine in (plain, fused))
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
 
 
-def test_bf16_is_near(folder: Path, stock: StockEsm) -> None:
+def test_bf16_is_near(folder: Path, stock: StockModel) -> None:
     texts = esm.sequences(*MIXES["heavy chains"])
     found = Embedder(str(folder), precision="bf16", emulated=True).embed(texts).vectors
     expected = stock.means(texts)
@@ -108,7 +108,7 @@ def test_neither_begin_nor_end_token_is_in_the_mean(folder: Path, embedder: Embe
     """Some pipelines took the end token off each batch's longest rows only."""
     checkpoint, text = Checkpoint(folder, "small"), esm.sequences(9)[0]
     tokens = encode([text])
-    states = PackedEsm(checkpoint, "cpu", torch.float32).residues(tokens.ids, tokens.lengths)
+    states = PackedEncoder(checkpoint, "cpu", torch.float32).residues(tokens.ids, tokens.lengths)
     assert len(states) == 11
     np.testing.assert_allclose(embedder.embed([text]).vectors[0], states[1:-1].mean(0).numpy(), atol=1e-5)
     assert np.abs(states.mean(0).numpy() - embedder.embed([text]).vectors[0]).max() > 1e-3
@@ -134,7 +134,7 @@ def test_token_dropout_scales_embeddings(folder: Path, tmp_path: Path) -> None:
     assert np.abs(a - b).max() > 1e-3
 
 
-def test_the_pooler_is_not_there(stock: StockEsm) -> None:
+def test_the_pooler_is_not_there(stock: StockModel) -> None:
     assert not [name for name, _ in stock.model.named_parameters() if name.startswith("pooler")]
 
 
@@ -205,16 +205,16 @@ def test_a_cache_that_is_none_is_told(tmp_path: Path) -> None:
 
 
 def test_where_the_fast_engine_is_wrong_a_slower_one_is_taken(
-    folder: Path, stock: StockEsm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, stock: StockModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts, real = esm.sequences(20, 30), PackedEsm.means
+    texts, real = esm.sequences(20, 30), PackedEncoder.means
 
-    def wrong(self: PackedEsm, *arguments: np.ndarray) -> torch.Tensor:
+    def wrong(self: PackedEncoder, *arguments: np.ndarray) -> torch.Tensor:
         return real(self, *arguments) + (0.1 if self.onednn or len(broken) == 2 else 0.0)
 
     broken = ["fused"]
     monkeypatch.setattr(processor, "is_narrow", lambda: False)
-    monkeypatch.setattr(PackedEsm, "means", wrong)
+    monkeypatch.setattr(PackedEncoder, "means", wrong)
     for engine in ("plain", "stock"):
         chosen = Embedder(str(folder))
         assert chosen.engine == engine
@@ -241,7 +241,7 @@ def test_the_self_test_finds_an_engine_that_leaves_something_out(
 ) -> None:
     small = esm.make(tmp_path / "model", "esm2")
     if broken == "rotary":
-        monkeypatch.setattr(PackedEsm, "_rotate", lambda *_: None)
+        monkeypatch.setattr(PackedEncoder, "_rotate", lambda *_: None)
     else:
         monkeypatch.setattr("baselines.backbones.packed.TOKEN_DROPOUT_SCALE", 1.0)
     assert Embedder(str(small), precision=precision, emulated=True).engine == "stock"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from baselines.training.heads import HEADS
 from baselines.training.synthetic import antibodies
 from tests.conftest import BIN, REAL_DATA, Workspace
 from tests.support import esm, lanes
+from tests.support.antibody_models import weights
 
 real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
 
@@ -368,11 +370,11 @@ def test_sequences_for_the_benchmark_come_from_fasta_or_csv(tmp_path: Path) -> N
 # --- an image --------------------------------------------------------------------------------------------------------
 
 
-def test_a_packaged_esm_passes_check_and_evaluation_offline(
+def test_a_packaged_language_model_passes_check_and_evaluation_offline(
     workspace: Workspace, data: Path, base: str, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     tiny = f"tiny-{lanes.SCOPE}"
-    checkpoint = esm.make(tmp_path / tiny, "esm1v", layers=2)
+    checkpoint = Path(shutil.copytree(weights("sapiens"), tmp_path / tiny))
     zoo_command = [str(BIN / "apb-zoo")]
     for arguments in (
         ["train", "--backbone", checkpoint, "--head", "xgboost", "--data", data, "--out", "out"],
