@@ -23,7 +23,7 @@ from evaluator.settings import Repository
 from evaluator.store.results import Results
 from leaderboard.build import build
 from scripts import example_store
-from tests.conftest import Workspace
+from tests.conftest import ROOT, Workspace
 from tests.support import browser as browsers
 from tests.support.sites import METRIC_NAMES, publish, put
 
@@ -110,6 +110,11 @@ def started(page: Page, site: Path, query: str = "", track: str = "jain") -> Non
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", KINDS)
 def test_nothing_keeps_anyone_from_using_a_page(browser: Browser, site: Path, path: str, scheme: Any) -> None:
+    usable(browser, site, path, scheme)
+
+
+def usable(browser: Browser, site: Path, path: str, scheme: Any) -> None:
+    """No finding of axe, no error, no request."""
     context = browser.new_context(color_scheme=scheme)
     page = context.new_page()
     wrong: list[str] = []
@@ -133,6 +138,53 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, site: Path, width: i
         page.goto((site / path).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     page.close()
+
+
+# --- the committed board ---------------------------------------------------------------------------------------------
+
+REAL = [
+    "index.html", "tracks/jain137/index.html", "tracks/gdpa1/index.html", "tracks/harvey/index.html",
+    "submissions/esm1v-logreg/index.html", "submissions/antiberty-logreg/index.html", "datasets/harvey/index.html",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of what is committed."""
+    repository, out = Repository(ROOT), tmp_path_factory.mktemp("real") / "site"
+    build(repository, submissions=repository.submissions, results=repository.results, out=out)
+    return out
+
+
+@pytest.mark.parametrize("path", REAL)
+def test_the_committed_board_can_be_used(browser: Browser, real: Path, path: str) -> None:
+    for scheme in ("light", "dark"):
+        usable(browser, real, path, scheme)
+    assert "made up" not in (real / path).read_text().lower()
+
+
+@pytest.mark.parametrize("track", ["jain137", "gdpa1", "harvey", "vhh48"])
+def test_a_phone_shows_a_score_without_scrolling_sideways(browser: Browser, real: Path, track: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((real / f"tracks/{track}/index.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    key = "spearman" if track in ("gdpa1", "vhh48") else "roc_auc"
+    at = page.evaluate(f"[...document.querySelectorAll('thead th')].findIndex(c => c.dataset.key === '{key}')")
+    cell = page.locator("#rows tr").first.locator("th, td").nth(at)
+    box = cell.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + 40 <= 390 and "0." in cell.inner_text()
+    page.close()
+
+
+def test_what_was_not_run_here_says_so(page: Page, real: Path) -> None:
+    page.goto((real / "submissions/esm1v-logreg/index.html").as_uri())
+    text = page.locator("main").inner_text()
+    assert "from published predictions, not run here" in text and "sequences of this track are not at hand" in (
+        page.locator("main").text_content() or ""
+    )
+    page.goto((real / "tracks/gdpa1/index.html").as_uri())
+    row = page.locator("#rows tr", has_text="ESM-2 ridge").first.inner_text()
+    assert "from published predictions" in row and "no rank" in row
 
 
 @pytest.fixture
