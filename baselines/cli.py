@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,9 +34,10 @@ def app() -> None:
     \b
     Examples:
       apb-zoo fetch boughter --out data/boughter_vh.csv
-      apb-zoo train --backbone esm1v --head logreg --data data/boughter_vh.csv
-      apb-zoo matrix --backbone composition,esm1v --head logreg,svm --data data/boughter_vh.csv --test hidden/jain
-      apb-zoo package esm1v logreg --model models/checkpoints/esm1v/logreg
+      apb-zoo fetch-weights antiberty
+      apb-zoo train model=antiberty classifier=svm
+      apb-zoo train --multirun model=composition,antiberty classifier=logreg,svm data.test=[hidden/jain]
+      apb-zoo package antiberty svm --model models/checkpoints/antiberty/svm
     """
 
 
@@ -82,76 +84,48 @@ def fetch_weights(name: str, folder: Path | None, wheel: Path | None) -> None:
         click.echo(f"{path}: verified, {package.licence}; cite {package.citation}")
 
 
-BACKBONE = click.option(
-    "--backbone", required=True, help="composition, antiberty, sapiens, esm1v, esm2_650m, ..., a folder, or two: a+b."
-)
-DATA = click.option("--data", type=FILE, required=True, help="CSV with sequence,label (.csv, .csv.gz).")
 OUT = click.option("--out", type=FOLDER, default=Path("models"), show_default=True, help="Where everything goes.")
-SEED_OPTION = click.option("--seed", type=int, default=20261121, show_default=True)
 PRECISION = click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 CACHE = click.option("--cache", type=FOLDER, help="Keep embeddings in this folder.")
-TESTS = click.option(
-    "--test", "tests", type=click.Path(path_type=Path), multiple=True, help="A CSV, or a folder with sequences.csv."
-)
 MISSING = "The extra 'baselines' is not installed: pip install '.[baselines]'"
 
 
-@app.command(epilog=_example("apb-zoo train --backbone esm1v --head logreg --data data/boughter_vh.csv"))
-@BACKBONE
-@click.option("--head", required=True, help="logreg, svm, mlp, random_forest, xgboost, voting or stacking.")
-@DATA
-@OUT
-@SEED_OPTION
-@PRECISION
-@DEVICE
-@CACHE
-@click.option("--tune", is_flag=True, help="Choose how strongly it is regularised, on the training set alone.")
-def train(
-    backbone: str,
-    head: str,
-    data: Path,
-    out: Path,
-    seed: int,
-    precision: Precision,
-    device: str,
-    cache: Path | None,
-    tune: bool,
-) -> None:
-    """Cross-validate and train one head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
+@app.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=_example(
+        "apb-zoo train model=antiberty classifier=svm classifier.C=3 data.train=data/boughter_vh.csv\n"
+        "  apb-zoo train --multirun model=composition,antiberty classifier=logreg,svm data.test=[hidden/jain]"
+    ),
+)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--multirun", "-m", is_flag=True, help="Train the cross product of values like a,b, and compare.")
+@click.option("--config-dir", "own", type=FOLDER, help="A folder with groups of one's own, such as model/mine.yaml.")
+def train(overrides: tuple[str, ...], own: Path | None, multirun: bool) -> None:
+    """Cross-validate and train a head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
 
-    Folds are made twice: stratified, and so that near copies stay on one side.
+    Hydra composes what is trained: model=, classifier= and data= choose a file of the group, and any value can be
+    given: classifier.C=0.01, classifier.tune=true, data.train=, data.test=[...], out=, cache=, seed=, device=, jobs=.
+    Folds are made twice: stratified, and so that near copies stay on one side. What is finished is kept.
     """
-    from baselines.training.data import read_training_set
-
-    training = read_training_set(data)
-    click.echo("".join(f"{line}\n" for line in training.told()), err=True, nl=False)
-    plain = None
-    if (backbone, head, tune) == ("composition", "logreg", False):  # its image reads plain JSON and needs no package
-        from baselines.training.composition_logreg import composition_logreg, save
-
-        plain, path = composition_logreg(training), out / backbone / head / "model.json"
-        try:
-            _require_extra()
-        except DataError as error:
-            click.echo(f"{save(plain, path)}: {len(training.labels)} sequences of '{training.name}'")
-            click.echo(f"no checkpoint beside it: {error}")
-            return
+    if flags := [o for o in overrides if o.startswith("-")]:
+        raise click.UsageError(
+            f"There is no option {flags[0]}. Write model=, classifier=, data.train=, data.test=[...]."
+        )
     _require_extra()
-    from baselines.predicting.features import Features
-    from baselines.training.heads import require_known
-    from baselines.training.train import summary
-    from baselines.training.train import train as run
+    from baselines.training import configuration
+    from baselines.training import sweep as sweeps
 
-    require_known([head])
-    features = Features(backbone, precision=precision, device=device, cache=cache)
-    x = features.matrix(training.sequences, training.light, progress=True)
-    folder = run(features, x, training, head, out, seed=seed, tune=tune)
-    if plain is not None:
-        click.echo(f"{save(plain, path)}: {len(training.labels)} sequences of '{training.name}'")
-    for line in summary(folder):
+    configs = configuration.sweep(overrides, own) if multirun else [configuration.composed(overrides, own)]
+    if multirun:
+        done = sweeps.sweep(configs, say=click.echo)
+        if len(done.table):
+            click.echo((Path(configs[0].out) / "comparison.md").read_text(encoding="utf-8"))
+        if done.failed:
+            raise DataError(f"{len(done.failed)} of {len(configs)} failed: {', '.join(done.failed)}.")
+        return
+    for line in sweeps.alone(configs[0], say=partial(click.echo, err=True)):
         click.echo(line)
-    click.echo(f"{folder}: {len(training.labels)} sequences of '{training.name}'")
 
 
 @app.command(epilog=_example("apb-zoo test --model models/checkpoints/esm1v/logreg --test hidden/jain"))
@@ -176,47 +150,6 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
         dataset = read_dataset(path)
         found = run(trained, features.matrix(dataset.sequences, dataset.light, progress=True), dataset, out)
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
-
-
-@app.command(
-    epilog=_example("apb-zoo matrix --backbone composition,esm1v --head logreg,svm --data train.csv --test hidden/jain")
-)
-@BACKBONE
-@click.option("--head", required=True, help="Heads, separated by commas.")
-@DATA
-@TESTS
-@OUT
-@SEED_OPTION
-@PRECISION
-@DEVICE
-@CACHE
-def matrix(
-    backbone: str,
-    head: str,
-    data: Path,
-    tests: tuple[Path, ...],
-    out: Path,
-    seed: int,
-    precision: Precision,
-    device: str,
-    cache: Path | None,
-) -> None:
-    """Every backbone with every head, compared; what is finished is kept, every sequence is embedded once.
-
-    BACKBONE and HEAD are lists separated by commas.
-    """
-    _require_extra()
-    from baselines.training.data import read_dataset, read_training_set
-    from baselines.training.heads import require_known
-    from baselines.training.matrix import matrix as run
-
-    names = head.split(",")
-    require_known(names)
-    training, datasets = read_training_set(data), [read_dataset(path) for path in tests]
-    click.echo("".join(f"{line}\n" for line in training.told()), err=True, nl=False)
-    options = {"precision": precision, "device": device, "cache": cache}
-    run(backbone.split(","), names, training, datasets, out, say=click.echo, seed=seed, **options)
-    click.echo((out / "comparison.md").read_text(encoding="utf-8"))
 
 
 @app.command(epilog=_example("apb-zoo predict --model models/checkpoints/esm1v/logreg --input in.csv --output out.csv"))
@@ -337,7 +270,7 @@ def speed(
 def _require_extra() -> None:
     """Say what to install, before anything is imported that needs it."""
     try:
-        import baselines.training.matrix  # noqa: F401
+        import baselines.training.sweep  # noqa: F401
     except ImportError as error:
         raise DataError(f"{MISSING} ({error})") from error
 

@@ -81,8 +81,8 @@ def _language_model(backbone: str, head: str, training: Path, work: Path, base: 
     model = work / "models" / "checkpoints" / backbone / head
     known = (store.read_metadata(model) or {}).get("training", {})
     if known.get("sha256") != hashlib.sha256(training.read_bytes()).hexdigest():
-        named = ("--data", str(training), "--out", str(work / "models"), "--cache", str(work / "embeddings"))
-        zoo("train", "--backbone", backbone, "--head", head, "--tune", *named)
+        named = (f"data.train={training}", f"out={work / 'models'}", f"cache={work / 'embeddings'}")
+        zoo("train", f"model={backbone}", f"classifier={head}", "classifier.tune=true", *named)
     made = ("--base-image", base, "--context", str(work / "images"), "--submissions", str(ROOT / "submissions"))
     zoo("package", backbone, head, "--model", str(model), *made)
 

@@ -62,6 +62,7 @@ class Features:
             raise DataError(f"'{spec}' is no backbone and no two joined by +.")
         self.options = {"cache": cache, "precision": precision, **options}
         self.embedders: dict[str, Embedder] = {}
+        self.described: list[dict[str, Any]] | None = None
 
     @property
     def name(self) -> str:
@@ -85,8 +86,8 @@ class Features:
         return np.hstack([self._part(p, c, progress=progress) for p, c in zip(self.parts, chains, strict=True)])
 
     def describe(self) -> list[dict[str, Any]]:
-        """What the numbers follow from, for metadata."""
-        return [self._describe(part) for part in self.parts]
+        """What the numbers follow from, for metadata; told by another process where it has been embedded there."""
+        return self.described or [self._describe(part) for part in self.parts]
 
     def embedder(self) -> Embedder:
         """The embedder of features that are one backbone and nothing else.

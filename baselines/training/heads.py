@@ -6,7 +6,8 @@ calibrated by Platt's method on held-out folds (Platt 1999, Advances in Large Ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -28,30 +29,31 @@ def _calibrated(classifier: ClassifierMixin, seed: int) -> ClassifierMixin:
     return CalibratedClassifierCV(classifier, method="sigmoid", cv=folds, ensemble=False)
 
 
-def _logreg(_seed: int, c: float = 0.1) -> ClassifierMixin:
-    return logreg(c)
+def _logreg(_seed: int, C: float = 0.1) -> ClassifierMixin:  # noqa: N803 - its name everywhere
+    return logreg(C)
 
 
-def _svm(seed: int, c: float = 1.0) -> ClassifierMixin:
-    return _calibrated(SVC(C=c, kernel="rbf", gamma="scale", random_state=seed), seed)
+def _svm(seed: int, C: float = 1.0) -> ClassifierMixin:  # noqa: N803
+    return _calibrated(SVC(C=C, kernel="rbf", gamma="scale", random_state=seed), seed)
 
 
-def _mlp(seed: int) -> ClassifierMixin:
+def _mlp(seed: int, hidden: int = 128, alpha: float = 1e-2) -> ClassifierMixin:
     network = MLPClassifier(
-        (128,), alpha=1e-2, early_stopping=True, n_iter_no_change=15, max_iter=300, random_state=seed
+        (hidden,), alpha=alpha, early_stopping=True, n_iter_no_change=15, max_iter=300, random_state=seed
     )
     return _calibrated(network, seed)
 
 
-def _forest(seed: int) -> ClassifierMixin:
-    return _calibrated(RandomForestClassifier(200, min_samples_leaf=2, random_state=seed, n_jobs=1), seed)
+def _forest(seed: int, n_estimators: int = 200, min_samples_leaf: int = 2) -> ClassifierMixin:
+    forest = RandomForestClassifier(n_estimators, min_samples_leaf=min_samples_leaf, random_state=seed, n_jobs=1)
+    return _calibrated(forest, seed)
 
 
-def _trees(seed: int) -> ClassifierMixin:
+def _trees(seed: int, n_estimators: int = 150, max_depth: int = 4, learning_rate: float = 0.06) -> ClassifierMixin:
     return XGBClassifier(
-        n_estimators=150,
-        max_depth=4,
-        learning_rate=0.06,
+        n_estimators=n_estimators,
+        max_depth=max_depth,
+        learning_rate=learning_rate,
         subsample=0.8,
         colsample_bytree=0.5,
         tree_method="hist",
@@ -60,8 +62,8 @@ def _trees(seed: int) -> ClassifierMixin:
     )
 
 
-def _xgboost(seed: int) -> ClassifierMixin:
-    return _calibrated(_trees(seed), seed)
+def _xgboost(seed: int, **parameters: Any) -> ClassifierMixin:
+    return _calibrated(_trees(seed, **parameters), seed)
 
 
 def _members(seed: int) -> list[tuple[str, ClassifierMixin]]:
@@ -86,7 +88,7 @@ HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "voting": _voting,
     "stacking": _stacking,
 }
-"""What makes a fresh, unfitted classifier from a seed, and from `c` where there is a regularisation to choose."""
+"""What makes a fresh, unfitted classifier from a seed and the parameters of its configuration."""
 CALIBRATED, STACKED = 3, 5
 """Rows of a class that three folds of calibration need, and three folds around those."""
 FEWEST = {"logreg": 1, "voting": CALIBRATED, "stacking": STACKED}
@@ -107,10 +109,10 @@ def require_known(names: Sequence[str]) -> None:
         raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
 
 
-def pipeline(head: str, seed: int, c: float | None = None) -> Pipeline:
+def pipeline(head: str, seed: int, parameters: Mapping[str, Any] | None = None) -> Pipeline:
     """A fresh head behind standardised features.
 
     Args:
-        c: the inverse of the regularisation's strength; default the head's own.
+        parameters: those of its configuration, by name; default the head's own.
     """
-    return make_pipeline(StandardScaler(), HEADS[head](seed) if c is None else HEADS[head](seed, c))
+    return make_pipeline(StandardScaler(), HEADS[head](seed, **(parameters or {})))

@@ -31,7 +31,7 @@ def test(trained: Trained, x: Matrix, data: Dataset, out: Path) -> dict[str, Any
     """
     known = trained.metadata
     name = "+".join(folder_name(part["name"]) for part in known["backbone"])
-    folder = out / "benchmarks" / name / folder_name(known["classifier"]["type"]) / data.name
+    folder = out / "benchmarks" / name / _head(known) / data.name
     folder.mkdir(parents=True, exist_ok=True)
     score = trained.model.predict_proba(x)[:, 1]
     hard = (score >= 0.5).astype(int)
@@ -47,6 +47,10 @@ def test(trained: Trained, x: Matrix, data: Dataset, out: Path) -> dict[str, Any
     content = {"model": known["model_name"], "dataset": data.name, "dataset_sha256": data.sha256, "metrics": metrics}
     (folder / "metrics.json").write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return metrics
+
+
+def _head(known: dict[str, Any]) -> str:
+    return folder_name(known["classifier"].get("name") or known["classifier"]["type"])
 
 
 def _metrics(data: Dataset, score: npt.NDArray[np.float64], hard: npt.NDArray[np.int64]) -> dict[str, float | None]:

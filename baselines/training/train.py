@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,7 @@ def cross_validate(
     y: npt.NDArray[np.int64],
     groups: npt.NDArray[np.int64] | None,
     seed: int,
-    c: float | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Mean and standard deviation over folds of accuracy, F1 and ROC-AUC.
 
@@ -38,7 +40,7 @@ def cross_validate(
         x: [n, d] features.
         y: [n] 0/1.
         groups: [n] clusters that stay on one side; None for plain stratified folds.
-        c: as in `heads.pipeline`.
+        parameters: as in `heads.pipeline`.
     """
     splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
     split = splitter(folds.FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
@@ -46,7 +48,7 @@ def cross_validate(
     for train, test in split:
         if min(np.bincount(y[train], minlength=2)) < needed or not len(test):
             continue  # one large cluster can leave a fold without enough of a class, or without rows
-        model = heads.pipeline(head, seed, c).fit(x[train], y[train])
+        model = heads.pipeline(head, seed, parameters).fit(x[train], y[train])
         score = model.predict_proba(x[test])[:, 1]
         hard = (score >= 0.5).astype(int)
         area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
@@ -77,13 +79,19 @@ def train(
     *,
     seed: int = SEED,
     groups: npt.NDArray[np.int64] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     tune: bool = False,
+    configuration: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> Path:
     """Cross-validate a head, fit it on everything, and store it; the same seed gives the same bytes.
 
     Args:
         x: features of the training set, [n, d].
         groups: clusters of the training sequences; computed where not given.
+        parameters: of the head, by name.
+        name: of its folder; default the head's.
+        configuration: that all of this follows from, for the metadata.
         tune: choose how strongly the head is regularised, on the training set alone.
 
     Returns:
@@ -93,12 +101,17 @@ def train(
     groups = folds.clusters(clean(data.sequences)) if groups is None else groups
     folds.require_enough(y, groups)
     chosen = tuning.choose(head, x, y, groups, seed) if tune else {}
-    c = float(next(iter(chosen))) if chosen else None
-    model = heads.pipeline(head, seed, c).fit(x, y)
+    settled = {**(parameters or {}), **({"C": float(next(iter(chosen)))} if chosen else {})}
+    model = heads.pipeline(head, seed, settled).fit(x, y)
     known = {
-        "model_name": f"{features.name}-{head}",
+        "model_name": f"{features.name}-{name or head}",
         "backbone": features.describe(),
-        "classifier": {"type": head, "class": type(model[-1]).__name__, "parameters": store.parameters(model)},
+        "classifier": {
+            "type": head,
+            **({"name": name} if name else {}),
+            "class": type(model[-1]).__name__,
+            "parameters": store.parameters(model),
+        },
         "training": {
             "set": data.name,
             "sha256": data.sha256,
@@ -108,14 +121,15 @@ def train(
         },
         "cross_validation": {
             "folds": folds.FOLDS,
-            "stratified": cross_validate(head, x, y, None, seed, c),
-            "by_cluster": cross_validate(head, x, y, groups, seed, c),
+            "stratified": cross_validate(head, x, y, None, seed, settled),
+            "by_cluster": cross_validate(head, x, y, groups, seed, settled),
         },
-        **({"tuned": {"C": c, "roc_auc_by_cluster": chosen}} if chosen else {}),
+        **({"tuned": {"C": settled["C"], "roc_auc_by_cluster": chosen}} if chosen else {}),
+        **({"configuration": dict(configuration)} if configuration else {}),
         "seed": seed,
         "versions": _versions(),
     }
-    folder = out / "checkpoints" / features.name / head
+    folder = out / "checkpoints" / features.name / (name or head)
     store.save(folder, model, known)
     return folder
 
@@ -151,15 +165,22 @@ def _version(name: str) -> str:
 
 
 def is_current(
-    folder: Path, features: Features, data: TrainingSet, head: str, seed: int, *, tune: bool = False
+    folder: Path,
+    features: Features,
+    data: TrainingSet,
+    head: str,
+    seed: int,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    tune: bool = False,
 ) -> bool:
     """Whether a finished model is there that was trained on just this."""
     try:
         found = store.load(folder).metadata
         if ("tuned" in found) != tune:
             return False
-        c = found["tuned"]["C"] if tune else None
-        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed, c))
+        settled = {**(parameters or {}), **({"C": found["tuned"]["C"]} if tune else {})}
+        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed, settled))
         same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
         same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == folds.FOLDS
         return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())

@@ -196,8 +196,8 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_heavy_and_light_joined_are_one_backbone_whose_folder_says_so(paired: Path, tmp_path: Path) -> None:
     weights("sapiens")
-    both, head = "sapiens+sapiens_light", ("--head", "logreg", "--data", paired, "--out", tmp_path)
-    done = run("train", "--backbone", both, *head)
+    both = "sapiens+sapiens_light"
+    done = run("train", "model=sapiens_paired", f"data.train={paired}", f"out={tmp_path}")
     assert done.exit_code == 0, done.output
     folder = tmp_path / "checkpoints" / both / "logreg"
     known = json.loads((folder / "metadata.json").read_text())["backbone"]
@@ -224,7 +224,8 @@ def test_heavy_and_light_joined_are_one_backbone_whose_folder_says_so(paired: Pa
 
 def test_regularisation_is_chosen_on_clusters_of_the_training_set(paired: Path, tmp_path: Path) -> None:
     weights("sapiens")
-    done = run("train", "--backbone", "sapiens", "--head", "logreg", "--tune", "--data", paired, "--out", tmp_path)
+    there = (f"data.train={paired}", f"out={tmp_path}")
+    done = run("train", "model=sapiens", "classifier.tune=true", *there)
     assert done.exit_code == 0 and "the best by cluster" in done.output, done.output
     folder = tmp_path / "checkpoints" / "sapiens" / "logreg"
     trained = store.load(folder)
@@ -233,7 +234,8 @@ def test_regularisation_is_chosen_on_clusters_of_the_training_set(paired: Path, 
     assert tuned["roc_auc_by_cluster"][f"{tuned['C']:g}"] == max(tuned["roc_auc_by_cluster"].values())
     assert tuned["C"] == trained.model[-1].C
     before = (folder / "model.skops").read_bytes()
-    run("train", "--backbone", "sapiens", "--head", "logreg", "--tune", "--data", paired, "--out", tmp_path)
+    (folder / "metadata.json").unlink()
+    run("train", "model=sapiens", "classifier.tune=true", *there)
     assert (folder / "model.skops").read_bytes() == before
-    done = run("train", "--backbone", "sapiens", "--head", "mlp", "--tune", "--data", paired, "--out", tmp_path)
-    assert isinstance(done.exception, DataError) and "no regularisation to choose" in str(done.exception)
+    done = run("train", "model=sapiens", "classifier=mlp", "classifier.tune=true", *there)
+    assert isinstance(done.exception, DataError) and "logreg: C, tune" in str(done.exception)

@@ -10,7 +10,7 @@ import pytest
 import baselines
 
 ROOT = Path(baselines.__file__).parent
-FLOORS = [{"errors"}, {"backbones"}, {"predicting"}, {"training"}, {"speed", "package"}, {"cli"}]
+FLOORS = [{"errors", "conf"}, {"backbones"}, {"predicting"}, {"training"}, {"speed", "package"}, {"cli"}]
 ABOVE = {name: set().union(*FLOORS[k + 1 :]) for k, floor in enumerate(FLOORS) for name in floor}
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if "images" not in path.relative_to(ROOT).parts]
 

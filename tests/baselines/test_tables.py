@@ -114,10 +114,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     positive = table["label"] == 1
     table.loc[positive, "sequence"] = [s[:30] + "-" * (140 - len(s)) + s[30:] for s in table["sequence"][positive]]
     table.to_csv(folder / "half.csv", index=False)
-    done = CliRunner().invoke(
-        app, ["train", "--backbone", "composition", "--head", "logreg", "--data", str(folder / "half.csv"),
-              "--out", str(folder)],
-    )  # fmt: skip
+    done = CliRunner().invoke(app, ["train", "classifier=logreg", f"data.train={folder / 'half.csv'}", f"out={folder}"])
     assert done.exit_code == 0, done.output
     return folder
 
@@ -159,9 +156,7 @@ def test_contradictions_are_told_before_training(tmp_path: Path) -> None:
     table = antibodies(60, 3)
     text = table.to_csv(index=False) + f"again,{table['sequence'][0]},{1 - table['label'][0]}\n"
     data = write(tmp_path, text)
-    done = CliRunner().invoke(
-        app, ["train", "--backbone", "composition", "--head", "svm", "--data", str(data), "--out", str(tmp_path)]
-    )
+    done = CliRunner().invoke(app, ["train", "classifier=svm", f"data.train={data}", f"out={tmp_path}"])
     assert done.exit_code == 0 and "note: rows 1 and 61 are one sequence, with labels" in done.stderr
 
 
@@ -173,9 +168,6 @@ def test_too_few_rows_are_one_line_and_nothing_is_written(tmp_path: Path, head: 
     few = few[(few["label"] == 0) | (few["label"].cumsum() <= positives)]
     few.to_csv(tmp_path / "few.csv", index=False)
     out = tmp_path / "out"
-    done = CliRunner().invoke(
-        app, ["train", "--backbone", "composition", "--head", head, "--data", str(tmp_path / "few.csv"),
-              "--out", str(out)],
-    )  # fmt: skip
+    done = CliRunner().invoke(app, ["train", f"classifier={head}", f"data.train={tmp_path / 'few.csv'}", f"out={out}"])
     assert isinstance(done.exception, DataError) and "10 folds need as many rows" in str(done.exception)
     assert not list(out.rglob("*")) if out.exists() else True

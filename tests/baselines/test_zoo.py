@@ -211,19 +211,11 @@ def test_a_model_on_other_features_is_refused(model: Path, backbone: Path) -> No
 
 @real_data
 def test_plain_descriptors_on_the_real_sets(tmp_path: Path) -> None:
-    hidden = [part for name in ("jain", "shehata", "vhh48") for part in ("--test", REAL_DATA / "hidden" / name)]
+    hidden = ",".join(str(REAL_DATA / "hidden" / name) for name in ("jain", "shehata", "vhh48"))
     train = REAL_DATA / "train" / "boughter_vh.csv"
     arguments = (
-        "matrix",
-        "--backbone",
-        "composition",
-        "--head",
-        "logreg,svm",
-        "--data",
-        train,
-        "--out",
-        tmp_path,
-        *hidden,
+        *("train", "--multirun", "model=composition", "classifier=logreg,svm", f"data.train={train}"),
+        *(f"data.test=[{hidden}]", f"out={tmp_path}"),
     )
     done = run(*arguments)
     assert done.exit_code == 0, done.output
@@ -252,8 +244,8 @@ def test_a_small_esm_and_the_fusion_of_two(backbone: Path, data: Path, tmp_path:
     out = tmp_path / "out"
     specs = f"{backbone},{backbone}+{other}"
     done = run(
-        "matrix", "--backbone", specs, "--head", "logreg", "--data", data, "--test", data, "--out", out,
-        "--cache", tmp_path / "cache",
+        "train", "-m", "model=checkpoint", f"model.backbone={specs}", f"data.train={data}", f"data.test=[{data}]",
+        f"out={out}", f"cache={tmp_path / 'cache'}",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     for name, width in ((backbone.name, 64), (f"{backbone.name}+other", 128)):
@@ -277,12 +269,12 @@ def test_names_that_would_share_a_folder_are_refused(data: Path, tmp_path: Path)
     for name in ("a", "b"):
         esm.make(tmp_path / name / "model", "esm2", layers=1)
     specs = f"{tmp_path}/a/model,{tmp_path}/b/model"
-    done = run("matrix", "--backbone", specs, "--head", "logreg", "--data", data, "--out", tmp_path / "out")
-    assert isinstance(done.exception, DataError) and "share a name" in str(done.exception)
-    done = run(
-        "matrix", "--backbone", "composition", "--head", "logreg", "--data", data, "--out", tmp_path / "out",
-        "--test", data, "--test", data,
-    )  # fmt: skip
+    there = (f"data.train={data}", f"out={tmp_path / 'out'}")
+    done = run("train", "--multirun", "model=checkpoint", f"model.backbone={specs}", *there)
+    assert isinstance(done.exception, DataError) and "Two of these would be written to" in str(done.exception)
+    done = run("train", "--multirun", "classifier.C=0.1,1", *there)
+    assert isinstance(done.exception, DataError) and "its own classifier.name" in str(done.exception)
+    done = run("train", *there, f"data.test=[{data},{data}]")
     assert isinstance(done.exception, DataError) and "Two datasets" in str(done.exception)
 
 
@@ -296,9 +288,7 @@ def test_names_that_would_share_a_folder_are_refused(data: Path, tmp_path: Path)
 )
 def test_a_training_set_that_will_not_do_is_told(tmp_path: Path, rows: str, told: str) -> None:
     (tmp_path / "train.csv").write_text(f"sequence,label\n{rows}")
-    done = run(
-        "train", "--backbone", "composition", "--head", "svm", "--data", tmp_path / "train.csv", "--out", tmp_path
-    )
+    done = run("train", "classifier=svm", f"data.train={tmp_path / 'train.csv'}", f"out={tmp_path}")
     assert isinstance(done.exception, DataError) and told in str(done.exception)
 
 
@@ -325,7 +315,7 @@ def test_plain_descriptors_see_clean_sequences() -> None:
 
 
 def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
-    arguments = ("matrix", "--backbone", "composition", "--head", "logreg", "--data", data, "--out", tmp_path)
+    arguments = ("train", "--multirun", f"data.train={data}", f"out={tmp_path}")
     assert run(*arguments).exit_code == 0
     (tmp_path / "checkpoints" / "composition" / "logreg" / store.MODEL).write_bytes(b"torn")
     assert "composition logreg: trained" in run(*arguments).output
@@ -334,12 +324,68 @@ def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
 
 def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
-        (("--backbone", "composition", "--head", "oracle"), "Known are: logreg, svm"),
-        (("--backbone", "esm99", "--head", "svm"), "Known are esm1v"),
-        (("--backbone", "a+b+c", "--head", "svm"), "no two joined"),
+        (("classifier=oracle",), "Available options in 'classifier': logreg mlp"),
+        (("model=esm99",), "Available options in 'model': antiberty"),
+        (("model=checkpoint", "model.backbone=esm99"), "Known are esm1v"),
+        (("model=checkpoint", "model.backbone=a+b+c"), "no two joined"),
+        (("model=checkpoint",), "missing mandatory value"),
+        (("clasifier=svm",), "Known are: model, classifier, data, out"),
+        (("classifier.c=1",), "logreg: C, tune"),
+        (("classifier.C=strong",), "'strong' of type 'str' could not be converted to Float"),
+        (("model.precision=fp64",), "Known are: fp32, bf16, fp16"),
+        (("model=composition,antiberty",), "--multirun"),
+        (("+classifier._target_=os.system",), "none is added"),
+        (("data.train=nowhere.csv",), "nowhere.csv"),
     ):
-        done = run("train", *arguments, "--data", data, "--out", tmp_path)
+        done = run("train", f"data.train={data}", f"out={tmp_path}", *arguments)
         assert isinstance(done.exception, DataError) and told in str(done.exception)
+
+
+def test_what_flags_named_is_told(data: Path) -> None:
+    done = run("train", "--backbone", "composition", "--data", data)
+    assert done.exit_code == 2 and "Write model=, classifier=, data.train=" in done.output
+
+
+def test_groups_of_ones_own_and_nothing_is_made_from_a_name(data: Path, tmp_path: Path) -> None:
+    own, there = tmp_path / "own", (f"data.train={data}", f"out={tmp_path / 'out'}")
+    (own / "classifier").mkdir(parents=True)
+    (own / "data").mkdir()
+    (own / "classifier" / "weak.yaml").write_text("defaults: [logreg]\nname: weak\nC: 0.001\n")
+    (own / "classifier" / "evil.yaml").write_text(f"defaults: [logreg]\n_target_: os.system\n_args_: [touch {own}/x]\n")
+    (own / "classifier" / "oracle.yaml").write_text("type: oracle\n")
+    (own / "data" / "mine.yaml").write_text(f"train: {data}\n")
+    done = run("train", "-m", "--config-dir", own, "data=mine", f"out={tmp_path / 'out'}", "classifier=logreg,weak")
+    assert done.exit_code == 0, done.output
+    for name, strength in (("logreg", 0.1), ("weak", 0.001)):
+        folder = tmp_path / "out" / "checkpoints" / "composition" / name
+        trained = store.load(folder)
+        assert trained.model[-1].C == trained.metadata["configuration"]["classifier"]["C"] == strength
+        assert yaml.safe_load((folder / "config.yaml").read_text())["classifier"]["C"] == strength
+        assert str(data) not in json.dumps(trained.metadata)
+    done = run("train", "--config-dir", own, "classifier=evil", *there)
+    assert isinstance(done.exception, DataError) and "'_target_' not in 'Logreg'" in str(done.exception)
+    assert not (own / "x").exists()
+    done = run("train", "--config-dir", own, "classifier=oracle", *there)
+    assert isinstance(done.exception, DataError) and "Known are: logreg, svm" in str(done.exception)
+    done = run("train", "--config-dir", tmp_path / "nowhere", *there)
+    assert isinstance(done.exception, DataError) and "is no folder" in str(done.exception)
+
+
+def test_a_failure_stops_no_other_and_several_processes_give_the_same(data: Path, tmp_path: Path) -> None:
+    tables: list[object] = []
+    for jobs in (1, 2):
+        out = tmp_path / str(jobs)
+        done = run(
+            "train", "-m", "model=checkpoint", "model.backbone=nowhere,composition", "classifier=logreg,mlp",
+            f"data.train={data}", f"data.test=[{data}]", f"out={out}", f"jobs={jobs}",
+        )  # fmt: skip
+        assert isinstance(done.exception, DataError)
+        assert str(done.exception) == "2 of 4 failed: nowhere logreg, nowhere mlp."
+        assert "composition mlp: trained" in done.output
+        tables.append((out / "comparison.csv").read_text())
+        models = [(out / "checkpoints" / "composition" / head / store.MODEL).read_bytes() for head in ("logreg", "mlp")]
+        tables.append(models)
+    assert tables[:2] == tables[2:]
 
 
 def test_speed_is_measured_side_by_side_and_what_cannot_be_is_said(backbone: Path, tmp_path: Path) -> None:
@@ -377,7 +423,8 @@ def test_a_packaged_language_model_passes_check_and_evaluation_offline(
     checkpoint = Path(shutil.copytree(weights("sapiens"), tmp_path / tiny))
     zoo_command = [str(BIN / "apb-zoo")]
     for arguments in (
-        ["train", "--backbone", checkpoint, "--head", "xgboost", "--data", data, "--out", "out"],
+        ["train", "model=checkpoint", f"model.backbone={checkpoint}", "classifier=xgboost", f"data.train={data}",
+         "out=out"],
         ["package", checkpoint, "xgboost", "--model", f"out/checkpoints/{tiny}/xgboost", "--base-image", base,
          "--submissions", workspace.root / "submissions"],
     ):  # fmt: skip

@@ -1,0 +1,220 @@
+"""Many configurations, compared: each sequence is embedded once, what is finished is kept, a failure stops no other.
+
+<out>/comparison.csv, comparison.md, comparison.svg, beside what `train` and `test` write of each model
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from baselines.backbones.tokens import clean
+from baselines.errors import DataError
+from baselines.predicting import store
+from baselines.predicting.features import DESCRIPTORS, Features, Matrix
+from baselines.training import comparison, configuration, folds
+from baselines.training.composition_logreg import composition_logreg, save
+from baselines.training.configuration import Config
+from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
+from baselines.training.test import test
+from baselines.training.train import is_current, summary, train
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What all heads on one backbone share: features of the training set and of everything that is tested on.
+
+    Attributes:
+        x: [n, d] of the training set.
+        groups: [n] clusters of its sequences.
+        tests: each with its features.
+    """
+
+    features: Features
+    data: TrainingSet
+    x: Matrix
+    groups: npt.NDArray[np.int64]
+    tests: tuple[tuple[Dataset, Matrix], ...]
+
+    @classmethod
+    def of(cls, config: Config) -> Embedded:
+        """Read, and embed.
+
+        Raises:
+            DataError: a file or a backbone is not what it should be.
+        """
+        data = read_training_set(Path(config.data.train))
+        datasets = [read_dataset(Path(path)) for path in config.data.test]
+        require_distinct("datasets", [d.name for d in datasets])
+        precision: Any = config.model.precision
+        cache = Path(config.cache) if config.cache else None
+        features = Features(config.model.backbone, precision=precision, device=config.device, cache=cache)
+        return cls(
+            features,
+            data,
+            features.matrix(data.sequences, data.light, progress=True),
+            folds.clusters(clean(data.sequences)),
+            tuple((d, features.matrix(d.sequences, d.light, progress=True)) for d in datasets),
+        )
+
+
+@dataclass
+class Swept:
+    """What came of a sweep.
+
+    Attributes:
+        table: one row per finished model.
+        failed: by `backbone head`, with the reason.
+    """
+
+    table: pd.DataFrame
+    failed: dict[str, str]
+
+
+def sweep(configs: Sequence[Config], *, say: Say) -> Swept:
+    """Train what is not there yet, test everything, and compare.
+
+    Args:
+        configs: in groups of one backbone and data set, which are embedded together.
+
+    Returns:
+        The comparison, also written as CSV, markdown and SVG where anything was finished.
+    """
+    rows: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    for _, some in itertools.groupby(configs, key=lambda c: (asdict(c.model), asdict(c.data), c.device, c.cache)):
+        of_one = list(some)
+        try:
+            embedded = Embedded.of(of_one[0])
+        except DataError as error:
+            for config in of_one:
+                failed[_title(config)] = str(error)
+                say(f"{_title(config)}: failed: {error}")
+            continue
+        for config, done in _each(of_one, embedded):
+            if isinstance(done, DataError):
+                failed[_title(config)] = str(done)
+                say(f"{_title(config)}: failed: {done}")
+            else:
+                say(f"{_title(config)}: {done[0]}")
+                rows.append(done[1])
+    table = comparison.write(pd.DataFrame(rows), Path(configs[0].out)) if rows else pd.DataFrame()
+    return Swept(table, failed)
+
+
+def alone(config: Config, *, say: Say) -> Iterator[str]:
+    """One configuration: what was written, and its cross-validation, a line each.
+
+    Raises:
+        DataError: anything is not what it should be.
+    """
+    data = read_training_set(Path(config.data.train))
+    for note in data.told():
+        say(note)
+    head, parameters, tune = settings(config)
+    if configuration.name(config) == DESCRIPTORS and head == "logreg" and parameters == {"C": 0.1} and not tune:
+        plain = Path(config.out) / DESCRIPTORS / head / "model.json"  # its image reads that, and needs no package
+        yield f"{save(composition_logreg(data), plain)}: {len(data.labels)} sequences of '{data.name}'"
+    done = one(config, Embedded.of(config))
+    if isinstance(done, DataError):
+        raise done
+    folder = Path(config.out) / "checkpoints" / configuration.name(config) / configuration.head_name(config)
+    yield from summary(folder)
+    yield f"{folder}: {len(data.labels)} sequences of '{data.name}', {done[0]}"
+
+
+Done = tuple[str, dict[str, Any]] | DataError
+
+
+def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Config, Done]]:
+    """Every head, in order; in several processes where `jobs` says so."""
+    if configs[0].jobs == 1:
+        for config in configs:
+            yield config, one(config, embedded)
+        return
+    features = embedded.features
+    features.described = features.describe()
+    features.embedders.clear()  # a model need not go to other processes: its vectors do
+    with ProcessPoolExecutor(configs[0].jobs, multiprocessing.get_context("spawn")) as pool:
+        tasks = [pool.submit(one, config, embedded) for config in configs]
+        for config, task in zip(configs, tasks, strict=True):
+            yield config, task.result()
+
+
+def one(config: Config, embedded: Embedded) -> Done:
+    """One head on features that are at hand: trained if it is not there yet, tested, and as a row of the comparison."""
+    head, parameters, tune = settings(config)
+    named = configuration.head_name(config)
+    features, folder = embedded.features, Path(config.out) / "checkpoints" / embedded.features.name / named
+    try:
+        kept = is_current(folder, features, embedded.data, head, config.seed, parameters=parameters, tune=tune)
+        if not kept:
+            train(
+                features,
+                embedded.x,
+                embedded.data,
+                head,
+                Path(config.out),
+                seed=config.seed,
+                groups=embedded.groups,
+                parameters=parameters,
+                tune=tune,
+                configuration=configuration.as_json(config),
+                name="" if named == head else named,
+            )
+            (folder / "config.yaml").write_text(configuration.as_yaml(config), encoding="utf-8")
+        trained = store.load(folder)
+        store.require_backbone(trained, features)
+        row = {"backbone": features.name, "head": named, **_validation(trained.metadata)}
+        for dataset, x_test in embedded.tests:
+            metrics = test(trained, x_test, dataset, Path(config.out))
+            row |= {f"{dataset.name} {name}": value for name, value in metrics.items() if name != "n"}
+    except DataError as error:
+        return error
+    return ("kept" if kept else "trained"), row
+
+
+def settings(config: Config) -> tuple[str, dict[str, Any], bool]:
+    """A head's name, its parameters, and whether its regularisation is chosen on the training set."""
+    found = asdict(config.classifier)
+    return (
+        str(found.pop("type")),
+        {k: v for k, v in found.items() if k not in ("tune", "name")},
+        bool(found.get("tune")),
+    )
+
+
+def _title(config: Config) -> str:
+    return f"{configuration.name(config)} {configuration.head_name(config)}"
+
+
+def require_distinct(kind: str, names: list[str]) -> None:
+    """Refuse two that would share a folder.
+
+    Raises:
+        DataError: with their names.
+    """
+    if len(set(names)) < len(names):
+        raise DataError(f"Two {kind} share a name ({', '.join(names)}), and would share a folder. Rename one.")
+
+
+def _validation(metadata: dict[str, Any]) -> dict[str, float]:
+    """The cross-validation of a model's metadata as columns of the comparison."""
+    found = metadata["cross_validation"]
+    return {
+        f"{kind} {metric} {what}": found[key][metric][what]
+        for kind, key in (("CV", "stratified"), ("cluster CV", "by_cluster"))
+        for metric in ("accuracy", "f1", "roc_auc")
+        for what in ("mean", "sd")
+    }
