@@ -116,10 +116,12 @@ class Data:
     """A training CSV, and what a trained model is tested on.
 
     Attributes:
+        origin: a CSV with sequence_id,family, for cross-validation that leaves each family out.
         test: CSVs or folders with sequences.csv and labels.csv.
     """
 
     train: str = MISSING
+    origin: str | None = None
     test: list[str] = field(default_factory=list)
 
 

@@ -96,6 +96,7 @@ class TrainingSet:
     Attributes:
         notes: what its owner should know before training on it.
         light: light chains, where it has them.
+        families: where each antibody comes from, such as a donor group or a species; empty where that is not known.
     """
 
     name: str
@@ -104,6 +105,7 @@ class TrainingSet:
     sha256: str
     notes: tuple[str, ...] = ()
     light: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
 
     def told(self) -> list[str]:
         """The first notes, and how many more there are."""
@@ -111,8 +113,11 @@ class TrainingSet:
         return [f"note: {note}" for note in [*self.notes[:SHOWN], *more]]
 
 
-def read_training_set(path: Path) -> TrainingSet:
+def read_training_set(path: Path, origin: Path | None = None) -> TrainingSet:
     """A CSV with `sequence,label`; its name is `boughter` where the hash is that set's, else `other`.
+
+    Args:
+        origin: a CSV with `sequence_id,family` for each of its rows; default its own column `family`, if any.
 
     Raises:
         DataError: it is not that; a value that is no class is not made one.
@@ -125,7 +130,20 @@ def read_training_set(path: Path) -> TrainingSet:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = next((n for n, source in SOURCES.items() if source.sha256 == digest), "other")
     name = "synthetic" if any(i.startswith("synthetic_") for i in ids) else name
-    return TrainingSet(name, sequences, labels, digest, tuple(tables.contradictions(sequences, labels)), table.light())
+    notes = tuple(tables.contradictions(sequences, labels))
+    return TrainingSet(name, sequences, labels, digest, notes, table.light(), _families(table, origin))
+
+
+def _families(table: tables.Table, origin: Path | None) -> tuple[str, ...]:
+    if origin is None:
+        return table.columns.get("family", ())
+    known = tables.read(origin)
+    known.require("sequence_id", "family")
+    family = dict(zip(known.ids(), known.columns["family"], strict=True))
+    for row, name in enumerate(table.ids()):
+        if not family.get(name):
+            raise table.fault(row, f"{origin} names no family of it.")
+    return tuple(family[name] for name in table.ids())
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,7 @@ class Embedded:
         Raises:
             DataError: a file or a backbone is not what it should be.
         """
-        data = read_training_set(Path(config.data.train))
+        data = training_set(config)
         datasets = [read_dataset(Path(path)) for path in config.data.test]
         require_distinct("datasets", [d.name for d in datasets])
         precision: Any = config.model.precision
@@ -119,7 +119,7 @@ def alone(config: Config, *, say: Say) -> Iterator[str]:
     Raises:
         DataError: anything is not what it should be.
     """
-    data = read_training_set(Path(config.data.train))
+    data = training_set(config)
     for note in data.told():
         say(note)
     head, parameters, tune = settings(config)
@@ -199,6 +199,15 @@ def _title(config: Config) -> str:
     return f"{configuration.name(config)} {configuration.head_name(config)}"
 
 
+def training_set(config: Config) -> TrainingSet:
+    """What a configuration trains on.
+
+    Raises:
+        DataError: a file is not what it should be.
+    """
+    return read_training_set(Path(config.data.train), Path(config.data.origin) if config.data.origin else None)
+
+
 def require_distinct(kind: str, names: list[str]) -> None:
     """Refuse two that would share a folder.
 
@@ -212,9 +221,10 @@ def require_distinct(kind: str, names: list[str]) -> None:
 def _validation(metadata: dict[str, Any]) -> dict[str, float]:
     """The cross-validation of a model's metadata as columns of the comparison."""
     found = metadata["cross_validation"]
+    families = found.get("by_family", {})
     return {
         f"{kind} {metric} {what}": found[key][metric][what]
         for kind, key in (("CV", "stratified"), ("cluster CV", "by_cluster"))
         for metric in ("accuracy", "f1", "roc_auc")
         for what in ("mean", "sd")
-    }
+    } | {f"without {family} roc_auc": of_it["roc_auc"] for family, of_it in families.items()}

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from baselines.predicting import store
 from baselines.predicting.features import Features, Matrix
 from baselines.training import folds, heads, tuning
 from baselines.training.data import TrainingSet
+from evaluator.scoring import metrics
 
 SEED = 20261121
 
@@ -67,6 +69,38 @@ def cross_validate(
             "sd": round(float(values.std(ddof=1)), 6),
             "folds": len(values),
         }
+    return found
+
+
+def leave_families_out(
+    head: str,
+    x: Matrix,
+    y: npt.NDArray[np.int64],
+    families: Sequence[str],
+    seed: int,
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Each family as predicted by a head that was trained on all others: rows, positives, ROC-AUC and its interval.
+
+    Args:
+        families: [n] where each row comes from.
+        parameters: as in `heads.pipeline`.
+    """
+    found = {}
+    for family in sorted(set(families)):
+        inside = np.array([f == family for f in families])
+        of_family: dict[str, Any] = {"n": int(inside.sum()), "positives": int(y[inside].sum()), "roc_auc": None}
+        rest = np.bincount(y[~inside], minlength=2)
+        if len(np.unique(y[inside])) < 2:
+            of_family["reason"] = "all of its rows are of one class"
+        elif min(rest) < heads.fewest(head):
+            of_family["reason"] = "the others lack rows of a class to train on"
+        else:
+            model = heads.pipeline(head, seed, parameters).fit(x[~inside], y[~inside])
+            score = model.predict_proba(x[inside])[:, 1]
+            area = metrics.score(y[inside].astype(np.int8), score, (score >= 0.5).astype(np.int8)).metrics["roc_auc"]
+            of_family |= {"roc_auc": area.value, "low": area.low, "high": area.high}
+        found[family] = of_family
     return found
 
 
@@ -118,11 +152,17 @@ def train(
             "n": len(y),
             "positives": int(y.sum()),
             "clusters": int(groups.max()) + 1,
+            "families": _digest(data.families),
         },
         "cross_validation": {
             "folds": folds.FOLDS,
             "stratified": cross_validate(head, x, y, None, seed, settled),
             "by_cluster": cross_validate(head, x, y, groups, seed, settled),
+            **(
+                {"by_family": leave_families_out(head, x, y, data.families, seed, settled)}
+                if len(set(data.families)) > 1
+                else {}
+            ),
         },
         **({"tuned": {"C": settled["C"], "roc_auc_by_cluster": chosen}} if chosen else {}),
         **({"configuration": dict(configuration)} if configuration else {}),
@@ -148,7 +188,17 @@ def summary(folder: Path) -> list[str]:
         left_out = found["folds"] - found[kind]["accuracy"]["folds"]
         fewer = f" ({left_out} left out: too few rows of a class to train on)" if left_out else ""
         lines.append(f"{found['folds']} folds{fewer}, {kind.replace('_', ' ')}: {shown}")
+    for family, of_it in found.get("by_family", {}).items():
+        area = of_it["roc_auc"]
+        ends = f" ({of_it['low']:.3f} to {of_it['high']:.3f})" if of_it.get("low") is not None else ""
+        told = f"no ROC-AUC, {of_it['reason']}" if area is None else f"roc_auc {area:.3f}{ends}"
+        lines.append(f"trained without {family} ({of_it['n']} rows, {of_it['positives']} positive): {told}")
     return lines
+
+
+def _digest(families: Sequence[str]) -> str | None:
+    """Of the families of all rows; None where there are none."""
+    return hashlib.sha256("\n".join(families).encode()).hexdigest() if families else None
 
 
 def _versions() -> dict[str, str]:
@@ -181,7 +231,8 @@ def is_current(
             return False
         settled = {**(parameters or {}), **({"C": found["tuned"]["C"]} if tune else {})}
         same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed, settled))
-        same_data = found["training"]["sha256"] == data.sha256 and found["seed"] == seed
+        trained_on = (found["training"]["sha256"], found["training"].get("families"))
+        same_data = trained_on == (data.sha256, _digest(data.families)) and found["seed"] == seed
         same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == folds.FOLDS
         return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())
     except (DataError, KeyError, TypeError):

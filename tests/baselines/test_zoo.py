@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -386,6 +387,35 @@ def test_a_failure_stops_no_other_and_several_processes_give_the_same(data: Path
         models = [(out / "checkpoints" / "composition" / head / store.MODEL).read_bytes() for head in ("logreg", "mlp")]
         tables.append(models)
     assert tables[:2] == tables[2:]
+
+
+def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Path, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(data.open()))
+    family = {r["sequence_id"]: ("mouse" if k % 3 else "flu") for k, r in enumerate(rows)}
+    for row in [r for r in rows if r["label"] == "1"][:4]:
+        family[row["sequence_id"]] = "gut"
+    origin = tmp_path / "origin.csv"
+    origin.write_text("sequence_id,family\n" + "".join(f"{k},{v}\n" for k, v in family.items()))
+    there = (f"data.train={data}", f"data.origin={origin}", f"out={tmp_path}")
+    done = run("train", *there)
+    assert done.exit_code == 0, done.output
+    metadata = store.load(tmp_path / "checkpoints" / "composition" / "logreg").metadata
+    found = metadata["cross_validation"]["by_family"]
+    assert found["gut"] == {
+        "n": 4, "positives": 4, "roc_auc": None, "reason": "all of its rows are of one class",
+    }  # fmt: skip
+    assert "trained without gut (4 rows, 4 positive): no ROC-AUC" in done.output
+    x = Features("composition").matrix([r["sequence"] for r in rows])
+    y, out = np.array([int(r["label"]) for r in rows]), np.array([family[r["sequence_id"]] == "flu" for r in rows])
+    score = heads.pipeline("logreg", 1).fit(x[~out], y[~out]).predict_proba(x[out])[:, 1]
+    assert found["flu"]["roc_auc"] == pytest.approx(roc_auc_score(y[out], score), abs=1e-9)
+    assert found["flu"]["low"] < found["flu"]["roc_auc"] < found["flu"]["high"]
+    assert "kept" in run("train", "-m", *there).output
+    assert "without flu roc_auc" in (tmp_path / "comparison.md").read_text()
+    assert "trained" in run("train", "-m", f"data.train={data}", f"out={tmp_path}").output
+    origin.write_text("sequence_id,family\nnobody,flu\n")
+    done = run("train", *there)
+    assert isinstance(done.exception, DataError) and "names no family of it" in str(done.exception)
 
 
 def test_speed_is_measured_side_by_side_and_what_cannot_be_is_said(backbone: Path, tmp_path: Path) -> None:
