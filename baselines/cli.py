@@ -152,6 +152,20 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
 
 
+@app.command(epilog=_example("apb-zoo report --board leaderboard/results --to docs/model-zoo.md"))
+@OUT
+@click.option("--board", type=FOLDER, help="Records of a board: net charge and published predictions stand beside.")
+@click.option("--to", "target", type=FILE, help="[default: <out>/report.md]")
+def report(out: Path, board: Path | None, target: Path | None) -> None:
+    """All trained models on one page: cross-validation, families left out, and every test set, with intervals."""
+    _require_extra()
+    from baselines.training.report import text
+
+    path = target or out / "report.md"
+    path.write_text(text(out, board), encoding="utf-8")
+    click.echo(path)
+
+
 @app.command(epilog=_example("apb-zoo predict --model models/checkpoints/esm1v/logreg --input in.csv --output out.csv"))
 @click.option("--model", type=FOLDER, required=True, help="A folder that apb-zoo train wrote.")
 @click.option(

@@ -32,7 +32,7 @@ from baselines.training import folds, heads, train
 from baselines.training.data import TrainingSet, read_dataset, read_training_set
 from baselines.training.heads import HEADS
 from baselines.training.synthetic import antibodies
-from tests.conftest import BIN, REAL_DATA, Workspace
+from tests.conftest import BIN, REAL_DATA, ROOT, Workspace
 from tests.support import esm, lanes
 from tests.support.antibody_models import weights
 
@@ -416,6 +416,26 @@ def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Pat
     origin.write_text("sequence_id,family\nnobody,flu\n")
     done = run("train", *there)
     assert isinstance(done.exception, DataError) and "names no family of it" in str(done.exception)
+
+
+def test_the_report_has_every_model_with_the_floor_beside_it(data: Path, tmp_path: Path) -> None:
+    there = (f"data.train={data}", f"data.test=[{ROOT / 'test_data' / 'smoke'}]", f"out={tmp_path}")
+    assert run("train", "-m", "classifier=logreg,svm", *there).exit_code == 0
+    charge = tmp_path / "results" / "net-charge" / "smoke.json"
+    charge.parent.mkdir(parents=True)
+    value = {"value": 0.123, "low": 0.1, "high": 0.2}
+    charge.write_text(json.dumps({"sandbox": "docker", "metrics": {"roc_auc": value}}))
+    done = run("report", "--out", tmp_path, "--board", tmp_path / "results")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "report.md").read_text()
+    tests = text[text.index("## smoke") :].rstrip().splitlines()
+    assert tests[-1] == "| **net-charge** | 0.123 | 0.100 to 0.200 |"
+    found = tmp_path / "benchmarks" / "composition" / "svm" / "smoke"
+    area = json.loads((found / "metrics.json").read_text())["metrics"]["roc_auc"]
+    assert any(line.startswith(f"| composition svm | {area:.3f} | ") for line in tests)
+    assert "| composition logreg | " in text[: text.index("## smoke")]
+    done = run("report", "--out", tmp_path / "nowhere")
+    assert isinstance(done.exception, DataError) and "no trained model" in str(done.exception)
 
 
 def test_speed_is_measured_side_by_side_and_what_cannot_be_is_said(backbone: Path, tmp_path: Path) -> None:
