@@ -58,6 +58,23 @@ class Logreg(Classifier):
 
 
 @dataclass
+class Calibrated(Classifier):
+    """Logistic regression, calibrated on held-out folds."""
+
+    type: str = "calibrated"
+    C: float = 0.1
+
+
+@dataclass
+class Bagged(Classifier):
+    """The mean of logistic regressions, each on a sample with replacement."""
+
+    type: str = "bagged"
+    n_estimators: int = 25
+    C: float = 0.1
+
+
+@dataclass
 class Svm(Classifier):
     """Attributes as those of `Logreg`."""
 
@@ -139,7 +156,7 @@ class Config:
     jobs: int = 1
 
 
-HEADS = (Logreg, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking)
+HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking)
 
 
 def _register() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
@@ -66,6 +66,14 @@ def _xgboost(seed: int, **parameters: Any) -> ClassifierMixin:
     return _calibrated(_trees(seed, **parameters), seed)
 
 
+def _bagged(seed: int, n_estimators: int = 25, C: float = 0.1) -> ClassifierMixin:  # noqa: N803
+    return BaggingClassifier(logreg(C), n_estimators, random_state=seed, n_jobs=1)
+
+
+def _calibrated_logreg(seed: int, C: float = 0.1) -> ClassifierMixin:  # noqa: N803
+    return _calibrated(logreg(C), seed)
+
+
 def _members(seed: int) -> list[tuple[str, ClassifierMixin]]:
     return [("logreg", _logreg(seed)), ("svm", _svm(seed)), ("xgboost", _trees(seed))]
 
@@ -81,6 +89,8 @@ def _stacking(seed: int) -> ClassifierMixin:
 
 HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "logreg": _logreg,
+    "calibrated": _calibrated_logreg,
+    "bagged": _bagged,
     "svm": _svm,
     "mlp": _mlp,
     "random_forest": _forest,
@@ -89,9 +99,9 @@ HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "stacking": _stacking,
 }
 """What makes a fresh, unfitted classifier from a seed and the parameters of its configuration."""
-CALIBRATED, STACKED = 3, 5
-"""Rows of a class that three folds of calibration need, and three folds around those."""
-FEWEST = {"logreg": 1, "voting": CALIBRATED, "stacking": STACKED}
+CALIBRATED, STACKED, BAGGED = 3, 5, 10
+"""Rows of a class that three folds of calibration need, three folds around those, and samples with replacement."""
+FEWEST = {"logreg": 1, "bagged": BAGGED, "voting": CALIBRATED, "stacking": STACKED}
 
 
 def fewest(head: str) -> int:

@@ -54,9 +54,8 @@ def text(out: Path, board: Path | None = None) -> str:
     parts = [
         "# What the model zoo says",
         "",
-        "Written by `apb-zoo report` from the checkpoints' metadata and predictions. Heads and their strength were chosen",
-        "on the training set alone; no test set was looked at for a choice. Intervals are at 95 %. Sorted by value:",
-        "neighbours rarely differ.",
+        "Written by `apb-zoo report` from checkpoints and predictions. Nothing was chosen by looking at a",
+        "test set. Intervals are at 95 %. Sorted by value: neighbours rarely differ.",
         "",
         *_validation(models),
         *_families(models),
@@ -98,7 +97,7 @@ def _families(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [
         "## Each family left out",
         "",
-        "ROC-AUC on a family, with its interval, of a model that was trained on all others; in brackets positives and rows.",
+        "ROC-AUC on a family, with its interval, of a model trained on all others; in brackets positives and rows.",
         "",
         f"| model | {head} |",
         "|---|" + "---:|" * len(families),

@@ -325,7 +325,7 @@ def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
 
 def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
-        (("classifier=oracle",), "Available options in 'classifier': logreg mlp"),
+        (("classifier=oracle",), "Available options in 'classifier': bagged calibrated logreg"),
         (("model=esm99",), "Available options in 'model': antiberty"),
         (("model=checkpoint", "model.backbone=esm99"), "Known are esm1v"),
         (("model=checkpoint", "model.backbone=a+b+c"), "no two joined"),
@@ -367,7 +367,7 @@ def test_groups_of_ones_own_and_nothing_is_made_from_a_name(data: Path, tmp_path
     assert isinstance(done.exception, DataError) and "'_target_' not in 'Logreg'" in str(done.exception)
     assert not (own / "x").exists()
     done = run("train", "--config-dir", own, "classifier=oracle", *there)
-    assert isinstance(done.exception, DataError) and "Known are: logreg, svm" in str(done.exception)
+    assert isinstance(done.exception, DataError) and "Known are: logreg, calibrated, bagged, svm" in str(done.exception)
     done = run("train", "--config-dir", tmp_path / "nowhere", *there)
     assert isinstance(done.exception, DataError) and "is no folder" in str(done.exception)
 
