@@ -7,7 +7,7 @@ named, net charge and published predictions stand in the same tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,14 @@ import pandas as pd
 
 from baselines.errors import DataError
 from baselines.predicting import store
-from evaluator.scoring.files import score_files
+from baselines.training import intervals
+from baselines.training.intervals import Interval
 
-METRICS = {"label": ("roc_auc", "ROC-AUC"), "target": ("spearman", "Spearman")}
+METRICS: dict[str, tuple[str, str, Callable[..., Interval]]] = {
+    "label": ("roc_auc", "ROC-AUC", intervals.roc_auc),
+    "target": ("spearman", "Spearman", intervals.spearman),
+}
+"""By the column that a test set's truth stands in."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +131,10 @@ def _test_set(out: Path, name: str, models: Mapping[str, Any], board: Path | Non
         kind = next((k for k in METRICS if k in columns), "")
         if not kind:
             continue
-        metric, title = METRICS[kind]
-        estimate = score_files(path, path)[0].metrics[metric]
-        if estimate.value is not None:
-            found.append(Score(model, estimate.value, estimate.low, estimate.high))
+        metric, title, estimate = METRICS[kind]
+        table = pd.read_csv(path)
+        if interval := estimate(table[kind].to_numpy(), table["score"].to_numpy()):
+            found.append(Score(model, *interval))
             found += [s for s in _on_the_board(board, name, metric) if s not in found] if board else []
     if not found:
         return []

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FILE, FOLDER, STATE, Command, For, clone_of
+from evaluator.commands.options import (
+    FILE,
+    FOLDER,
+    JSON,
+    RESULTS,
+    STATE,
+    SUBMISSIONS,
+    Command,
+    For,
+    clone_of,
+    print_json,
+)
 
 
 @click.command(
@@ -17,10 +28,20 @@ from evaluator.commands.options import FILE, FOLDER, STATE, Command, For, clone_
 @click.argument("submission", metavar="ID")
 @click.option("--track", "track_id", required=True, help="Track that they are for.")
 @click.option("--predictions", "published", type=FILE, required=True, help="CSV as it was published (.csv, .csv.gz).")
-@click.option("--hidden", type=FOLDER, required=True, help="Folder with <track>/labels.csv and sequences.csv.")
+@click.option(
+    "--hidden",
+    type=FOLDER,
+    required=True,
+    envvar="APB_HIDDEN",
+    show_envvar=True,
+    help="Folder with <track>/labels.csv and, where they are at hand, sequences.csv.",
+)
 @click.option("--negate", is_flag=True, help="There a lower score means more polyreactive; regression tracks only.")
 @click.option("--replace", "replaces", is_flag=True, help="Other predictions of this entry on this track give way.")
 @STATE
+@SUBMISSIONS
+@RESULTS
+@JSON
 @click.pass_context
 def command(
     context: click.Context,
@@ -31,6 +52,9 @@ def command(
     negate: bool,
     replaces: bool,
     state: Path | None,
+    submissions: Path | None,
+    results: Path | None,
+    as_json: bool,
 ) -> None:
     """Check, keep and score published predictions of an entry whose file has `archived` in place of an image.
 
@@ -47,8 +71,8 @@ def command(
     job = Job(
         repository=repository,
         hidden=hidden,
-        submissions=repository.submissions,
-        results=Results(repository.results),
+        submissions=submissions or repository.submissions,
+        results=Results(results or repository.results),
         state=State(state or repository.state),
     )
     done = archive(
@@ -60,6 +84,9 @@ def command(
         replaces=replaces,
         say=lambda said: click.echo(said, err=True),
     )
+    if as_json:
+        print_json({"new": done.new, "record": done.record.model_dump(mode="json")})
+        return
     shown = ", ".join(
         f"{METRICS[name].title} {'undefined' if found.value is None else f'{found.value:.4f}'}"
         for name, found in list(done.record.metrics.items())[:2]

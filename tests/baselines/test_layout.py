@@ -17,13 +17,23 @@ FILES = [path for path in sorted(ROOT.rglob("*.py")) if "images" not in path.rel
 
 def rooms(path: Path) -> set[str]:
     """The parts of the package that a file imports from."""
+    return {name.split(".")[1] for name in imported(path) if name.startswith("baselines.")}
+
+
+def imported(path: Path) -> set[str]:
+    """Every name that a file imports."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("baselines.")}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_of_the_benchmark_itself_is_imported(path: Path) -> None:
+    assert "evaluator" not in {name.split(".")[0] for name in imported(path)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -28,10 +28,11 @@ from baselines.cli import app
 from baselines.errors import DataError
 from baselines.predicting import store
 from baselines.predicting.features import Features
-from baselines.training import folds, heads, train
+from baselines.training import folds, heads, intervals, train
 from baselines.training.data import TrainingSet, read_dataset, read_training_set
 from baselines.training.heads import HEADS
 from baselines.training.synthetic import antibodies
+from evaluator.scoring import metrics
 from tests.conftest import BIN, REAL_DATA, ROOT, Workspace
 from tests.support import esm, lanes
 from tests.support.antibody_models import weights
@@ -408,7 +409,7 @@ def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Pat
     x = Features("composition").matrix([r["sequence"] for r in rows])
     y, out = np.array([int(r["label"]) for r in rows]), np.array([family[r["sequence_id"]] == "flu" for r in rows])
     score = heads.pipeline("logreg", 1).fit(x[~out], y[~out]).predict_proba(x[out])[:, 1]
-    assert found["flu"]["roc_auc"] == pytest.approx(roc_auc_score(y[out], score), abs=1e-9)
+    assert found["flu"]["roc_auc"] == pytest.approx(roc_auc_score(y[out], score), abs=1e-6)
     assert found["flu"]["low"] < found["flu"]["roc_auc"] < found["flu"]["high"]
     assert "kept" in run("train", "-m", *there).output
     assert "without flu roc_auc" in (tmp_path / "comparison.md").read_text()
@@ -416,6 +417,24 @@ def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Pat
     origin.write_text("sequence_id,family\nnobody,flu\n")
     done = run("train", *there)
     assert isinstance(done.exception, DataError) and "names no family of it" in str(done.exception)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 60), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_intervals_are_near_those_of_the_benchmark(seed: int, positives: int, negatives: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    y = np.array([1] * positives + [0] * negatives)
+    score = rng.normal(size=len(y)) + y * rng.uniform(0, 3)
+    score = np.round(score) if ties else score
+    found, theirs = intervals.roc_auc(y, score), metrics.score(y.astype(np.int8), score, None).metrics.get("roc_auc")
+    assert found and found[0] == pytest.approx(roc_auc_score(y, score), abs=1e-12)
+    assert 0 <= found[1] <= found[0] <= found[2] <= 1
+    assert theirs is None or theirs.value is None or abs(theirs.value - found[0]) < 1e-12
+    target = rng.normal(size=30)
+    rank = intervals.spearman(target, target + rng.normal(size=30))
+    expected = metrics.score(target, target, None).metrics["spearman"].value
+    assert rank and rank[1] < rank[0] < rank[2] and expected == 1
+    assert intervals.roc_auc(y[:1], score[:1]) is None and intervals.spearman(np.ones(9), np.arange(9.0)) is None
 
 
 def test_the_report_has_every_model_with_the_floor_beside_it(data: Path, tmp_path: Path) -> None:
