@@ -143,7 +143,8 @@ def report(repository: Repository, hub: GitHub, event: Event, folder: Path, inta
     if passed and not pull.draft:
         assert verdict is not None
         try:
-            merge = hub.merge(pull, f"Add or change {judged.id} (#{pull.number})", f"Checked-image: {verdict.digest}")
+            body = f"Checked-image: {verdict.digest}" if verdict.digest else "Nothing to run: published predictions."
+            merge = hub.merge(pull, f"Add or change {judged.id} (#{pull.number})", body)
             page += f"\nThe gate and the check passed. It {merge}, and is evaluated in the weekly round after that.\n"
         except EngineError as error:
             page += _REFUSED.format(markdown(str(error), 600))
