@@ -7,6 +7,7 @@ import json
 import pickle
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import docker
@@ -417,6 +418,22 @@ def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Pat
     origin.write_text("sequence_id,family\nnobody,flu\n")
     done = run("train", *there)
     assert isinstance(done.exception, DataError) and "names no family of it" in str(done.exception)
+
+
+def test_a_sweep_that_was_killed_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
+    arguments = ("train", "-m", "classifier=logreg,svm,mlp,random_forest", f"data.train={data}", f"out={tmp_path}")
+    first = tmp_path / "checkpoints" / "composition" / "logreg" / store.METADATA
+    with subprocess.Popen([BIN / "apb-zoo", *arguments], stdout=subprocess.DEVNULL) as process:
+        while not first.is_file() and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+    assert not (tmp_path / "comparison.csv").exists()
+    before = first.stat().st_mtime_ns
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "composition logreg: kept" in done.output and "composition random_forest: trained" in done.output
+    assert first.stat().st_mtime_ns == before
+    assert len((tmp_path / "comparison.csv").read_text().splitlines()) == 5
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 60), st.booleans())
