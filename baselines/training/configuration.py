@@ -129,6 +129,14 @@ class Stacking(Classifier):
 
 
 @dataclass
+class CrossStacking(Classifier):
+    """A logistic regression on each of two joined backbones, weighed by another on held-out folds."""
+
+    type: str = "cross_stacking"
+    C: float = 0.1
+
+
+@dataclass
 class Data:
     """A training CSV, and what a trained model is tested on.
 
@@ -156,7 +164,7 @@ class Config:
     jobs: int = 1
 
 
-HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking)
+HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking, CrossStacking)
 
 
 def _register() -> None:

@@ -6,11 +6,14 @@ calibrated by Platt's method on held-out folds (Platt 1999, Advances in Large Ma
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -87,6 +90,17 @@ def _stacking(seed: int) -> ClassifierMixin:
     return StackingClassifier(_members(seed), LogisticRegression(), cv=folds)
 
 
+def _cross_stacking(seed: int, widths: Sequence[int] = (), C: float = 0.1) -> ClassifierMixin:  # noqa: N803
+    """A logistic regression on each backbone's own features, weighed by another on held-out folds."""
+    ends = np.cumsum([0, *widths]).tolist()
+    members = [
+        (f"part_{k}", make_pipeline(ColumnTransformer([("its", "passthrough", list(range(a, b)))]), logreg(C)))
+        for k, (a, b) in enumerate(itertools.pairwise(ends), start=1)
+    ] or [("part_1", logreg(C))]
+    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+    return StackingClassifier(members, LogisticRegression(), cv=folds)
+
+
 HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "logreg": _logreg,
     "calibrated": _calibrated_logreg,
@@ -97,6 +111,7 @@ HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "xgboost": _xgboost,
     "voting": _voting,
     "stacking": _stacking,
+    "cross_stacking": _cross_stacking,
 }
 """What makes a fresh, unfitted classifier from a seed and the parameters of its configuration."""
 CALIBRATED, STACKED, BAGGED = 3, 5, 10

@@ -156,6 +156,8 @@ def one(config: Config, embedded: Embedded) -> Done:
     """One head on features that are at hand: trained if it is not there yet, tested, and as a row of the comparison."""
     head, parameters, tune = settings(config)
     named = configuration.head_name(config)
+    if head == "cross_stacking":
+        parameters["widths"] = [part["width"] for part in embedded.features.describe()]
     features, folder = embedded.features, Path(config.out) / "checkpoints" / embedded.features.name / named
     try:
         kept = is_current(folder, features, embedded.data, head, config.seed, parameters=parameters, tune=tune)

@@ -327,7 +327,7 @@ def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
 
 def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
-        (("classifier=oracle",), "Available options in 'classifier': bagged calibrated logreg"),
+        (("classifier=oracle",), "Available options in 'classifier': bagged calibrated cross_stacking logreg"),
         (("model=esm99",), "Available options in 'model': antiberty"),
         (("model=checkpoint", "model.backbone=esm99"), "Known are esm1v"),
         (("model=checkpoint", "model.backbone=a+b+c"), "no two joined"),
@@ -420,8 +420,23 @@ def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Pat
     assert isinstance(done.exception, DataError) and "names no family of it" in str(done.exception)
 
 
+def test_a_stack_over_two_backbones_gives_each_its_own_columns(data: Path, tmp_path: Path) -> None:
+    weights("sapiens")
+    there = (f"data.train={data}", f"out={tmp_path}")
+    both = ("model=pair", "model.backbone=composition+sapiens", "classifier=cross_stacking")
+    done = run("train", *both, *there)
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "checkpoints" / "composition+sapiens" / "cross_stacking"
+    stack = store.load(folder).model[-1]
+    assert [len(member[-1].coef_[0]) for member in stack.estimators_] == [24, 128]
+    assert len(stack.final_estimator_.coef_[0]) == 2
+    done = run("predict", "--model", folder, "--input", data, "--output", tmp_path / "p.csv")
+    assert done.exit_code == 0, done.output
+    assert "kept" in run("train", "-m", *both, *there).output
+
+
 def test_a_sweep_that_was_killed_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
-    arguments = ("train", "-m", "classifier=logreg,svm,mlp,random_forest", f"data.train={data}", f"out={tmp_path}")
+    arguments = ("train", "-m", "classifier=logreg,svm,mlp", f"data.train={data}", f"out={tmp_path}")
     first = tmp_path / "checkpoints" / "composition" / "logreg" / store.METADATA
     with subprocess.Popen([BIN / "apb-zoo", *arguments], stdout=subprocess.DEVNULL) as process:
         while not first.is_file() and process.poll() is None:
@@ -431,9 +446,9 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(data: Path, tmp_path: Path
     before = first.stat().st_mtime_ns
     done = run(*arguments)
     assert done.exit_code == 0, done.output
-    assert "composition logreg: kept" in done.output and "composition random_forest: trained" in done.output
+    assert "composition logreg: kept" in done.output and "composition mlp: trained" in done.output
     assert first.stat().st_mtime_ns == before
-    assert len((tmp_path / "comparison.csv").read_text().splitlines()) == 5
+    assert len((tmp_path / "comparison.csv").read_text().splitlines()) == 4
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 60), st.booleans())
