@@ -135,7 +135,7 @@ def lay_out_esm(
     shutil.copyfile(IMAGES / "esm" / "Dockerfile", context / "Dockerfile")
     copy_code(context / "app" / "baselines")
     weight_gb = _copy_model(model, embedder.checkpoint, context / "model")
-    settings["submission"]["resources"]["memory_gb"] = max(4, math.ceil(2.2 * weight_gb + 3))
+    settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     _wheels(context / "wheels", [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])], gpu=gpu, index=torch_index)

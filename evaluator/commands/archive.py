@@ -61,7 +61,6 @@ def command(
     The file must have exactly the track's ids, and its columns as /output/predictions.csv has them. The predictions
     stay in the private state; their scores are shown with a badge, and take no rank. Archiving twice changes nothing.
     """
-    from evaluator.contract.task_types import METRICS
     from evaluator.rounds.archive import archive
     from evaluator.rounds.job import Job
     from evaluator.store.results import Results
@@ -87,9 +86,4 @@ def command(
     if as_json:
         print_json({"new": done.new, "record": done.record.model_dump(mode="json")})
         return
-    shown = ", ".join(
-        f"{METRICS[name].title} {'undefined' if found.value is None else f'{found.value:.4f}'}"
-        for name, found in list(done.record.metrics.items())[:2]
-    )
-    state_of_it = "archived" if done.new else "archived already, nothing changed"
-    click.echo(f"{submission} on {done.record.track}: {state_of_it}; {done.record.n:,} rows, {shown}")
+    click.echo(str(done))

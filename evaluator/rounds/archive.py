@@ -12,7 +12,7 @@ from evaluator.contract.labels import TrackFiles, find_data
 from evaluator.contract.predictions import MAX_OUTPUT_BYTES, Predictions
 from evaluator.contract.references import Image
 from evaluator.contract.submissions import Submission
-from evaluator.contract.task_types import KINDS
+from evaluator.contract.task_types import KINDS, METRICS
 from evaluator.contract.tracks import Track
 from evaluator.contract.work import NO_LIMITS
 from evaluator.errors import SubmissionError, UsageError
@@ -35,8 +35,16 @@ class Archived:
         new: whether it was written now.
     """
 
+    track: Track
     record: Result
     new: bool
+
+    def __str__(self) -> str:
+        done = "archived" if self.new else "archived already, nothing changed"
+        name = self.track.primary_metric
+        value = self.record.metrics[name].value
+        shown = f"{METRICS[name].title} {'undefined' if value is None else f'{value:.4f}'}"
+        return f"{self.record.submission} on {self.track.id}: {done}; {self.record.n:,} rows, {shown}"
 
 
 def archive(
@@ -79,7 +87,7 @@ def archive(
         if new:
             job.results.put(fresh)
         derived.make_anew(job, [files], say)
-    return Archived(fresh if new or before is None else before, new)
+    return Archived(track, fresh if new or before is None else before, new)
 
 
 def replace_date(fresh: Result, before: Result) -> Result:
