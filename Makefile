@@ -12,10 +12,11 @@ TRAIN  ?=
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# All versions come from the lock, by hash for what evaluates; nothing is built from source but this package, by a locked
-# backend. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
+# All versions come from the lock, by hash for what evaluates; nothing is built from source but this package and what has
+# no wheel (SOURCE: Hydra's parser), by locked backends. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BASE := $(if $(APB_NEWEST),-e '.[build]',--require-hashes -r requirements.txt)
+SOURCE := antlr4-python3-runtime
 DEV  := $(if $(APB_NEWEST),,-c constraints.txt)
 
 $(BIN)/python:
@@ -31,7 +32,7 @@ $(VENV)/.base: pyproject.toml requirements.txt | $(BIN)/python
 
 $(VENV)/.dev: $(VENV)/.base constraints.txt
 	@echo "==> development tools"
-	@$(PIP) $(DEV) --only-binary :all: --no-build-isolation -e '.[dev]'
+	@$(PIP) $(DEV) --only-binary :all: --no-binary $(SOURCE) --no-build-isolation -e '.[dev]'
 	@touch $@
 
 # requirements.txt is the part of constraints.txt that a plain install takes, with hashes. One version of a package on every
