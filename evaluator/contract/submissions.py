@@ -240,7 +240,7 @@ def _origin(document: dict[str, Any], lines: dict[Keys, int]) -> list[Problem]:
         )
         return [Problem("FIELD_VALUE", what, remedy, f"line {lines['archived',]}")]
     if not image and not archived:
-        return [Problem("FIELD_MISSING", "'docker_image' is missing.", "Add it.", f"line {lines[()]}")]
+        return [Problem("FIELD_MISSING", "'docker_image' is required.", "Add it.", f"line {lines[()]}")]
     return []
 
 

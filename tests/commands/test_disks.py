@@ -80,6 +80,8 @@ def seed(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("disks") / "benchmark")
     shutil.copytree(ROOT / "test_data", workspace.root / "test_data")
     (workspace.root / "submissions").mkdir()
+    published = "name: x\nauthor: tests\narchived: {source: a paper, protocol: trained on other data}\n"
+    (workspace.root / "submissions" / "published.yaml").write_text(published)
     key = workspace.root / ".apb" / "key"
     key.parent.mkdir()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
@@ -93,8 +95,6 @@ def seed(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     git(workspace.root, "init", "--quiet", "--initial-branch=main")
     commit(workspace.root, "start")
     workspace.submit("ann-model", build("disks", HONEST))
-    published = "name: x\nauthor: tests\narchived: {source: a paper, protocol: trained on other data}\n"
-    (workspace.root / "submissions" / "published.yaml").write_text(published)
     git(workspace.root, "add", "submissions")
     git(workspace.root, "commit", "--quiet", "--message", "an entry")
     done = workspace.evaluate()
