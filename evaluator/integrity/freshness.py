@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
@@ -32,28 +32,21 @@ def ranked_records(
         entries: every valid submission, by id.
         record_of: an entry's record on this track; None where it has none.
     """
-    found = {}
-    for entry_id, entry in sorted(entries.items()):
-        if entry.withdrawn or entry.archived or trained_on(entry, track) == "yes":
-            continue
-        record = record_of(entry_id)
-        if record and record.status == "ok" and record.sequences_sha256 == track.sha256.sequences:
-            found[entry_id] = record
-    return found
+    ranked = {i: e for i, e in entries.items() if not (e.withdrawn or e.archived or trained_on(e, track) == "yes")}
+    return _on_its_data(track, ranked, record_of)
 
 
 def archived_records(
     track: Track, entries: Mapping[str, Submission], record_of: Callable[[str], Record | None]
 ) -> dict[str, Record]:
     """The records of archived predictions on a track's data; arguments as above."""
-    found = {}
-    for entry_id, entry in sorted(entries.items()):
-        if not entry.archived or entry.withdrawn:
-            continue
-        record = record_of(entry_id)
-        if record and record.status == "ok" and record.sequences_sha256 == track.sha256.sequences:
-            found[entry_id] = record
-    return found
+    return _on_its_data(track, {i: e for i, e in entries.items() if e.archived and not e.withdrawn}, record_of)
+
+
+def _on_its_data(track: Track, ids: Iterable[str], record_of: Callable[[str], Record | None]) -> dict[str, Record]:
+    records = {entry_id: record for entry_id in sorted(ids) if (record := record_of(entry_id))}
+    its = track.sha256.sequences
+    return {i: r for i, r in records.items() if r.status == "ok" and r.sequences_sha256 == its}
 
 
 def made_from(
