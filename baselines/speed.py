@@ -25,7 +25,7 @@ import torch
 
 from baselines.backbones.checkpoint import Checkpoint, Shape
 from baselines.backbones.embedder import DTYPES, Embedder, Precision
-from baselines.backbones.packed import has_onednn
+from baselines.backbones.products import has_onednn
 from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import VOCABULARY
 from baselines.errors import DataError

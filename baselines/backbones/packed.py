@@ -11,8 +11,7 @@ Architecture: Lin et al. 2023, Science 379:1123 (ESM-2); Meier et al. 2021, Neur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,24 +19,23 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody calls it so
 
+from baselines.backbones import products
 from baselines.backbones.checkpoint import Checkpoint, Shape
+from baselines.backbones.products import Added, Linear, Plain, Run
 from baselines.errors import DataError
 
 TOKEN_DROPOUT_SCALE = 1 - 0.15 * 0.8
 """What embeddings are scaled by where no token is masked: the share of unmasked ones in training."""
 
-SCORES_BYTES = 2 * 1024 * 1024
-
-Linear = Callable[[torch.Tensor], torch.Tensor]
-Added = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
 
 @dataclass(frozen=True)
 class _Layer:
-    norm: tuple[torch.Tensor, torch.Tensor]
+    """The parts of one layer in the order in which their biases wait for a norm."""
+
+    norm: Linear
     qkv: Linear
     out: Added
-    norm_inner: tuple[torch.Tensor, torch.Tensor]
+    norm_inner: Linear
     up: Linear
     down: Added
 
@@ -48,18 +46,21 @@ class PackedEncoder:
     Args:
         device: `cpu` or `cuda`.
         dtype: of weights and activations.
-        fused: use oneDNN's prepacked products on a CPU, and variable-length attention on a GPU; else plain torch.
+        fused: take the fastest operations that there are here; else plain torch.
+        filled: tokens to which every pack is filled up, so that all products have one size and a sequence's numbers
+            do not depend on what is packed beside it; default none.
 
     Raises:
         DataError: the checkpoint lacks a tensor, or has one of another shape.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str, dtype: torch.dtype, *, fused: bool = True) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, device: str, dtype: torch.dtype, *, fused: bool = True, filled: int | None = None
+    ) -> None:
         self.shape: Shape = checkpoint.shape
         self.device, self.dtype = torch.device(device), dtype
-        self.onednn = fused and self.device.type == "cpu" and has_onednn(dtype)
-        self.exact = self.onednn and dtype is torch.float32 and _onednn_is_exact()
-        self.varlen = fused and self.device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
+        self.filled = filled
+        self.do: Plain = (products.best if fused else Plain)(self.device, dtype)
         tensors = checkpoint.tensors()
 
         def take(name: str) -> torch.Tensor:
@@ -78,13 +79,12 @@ class PackedEncoder:
             words = words + take("embeddings.token_type_embeddings.weight")[0]
         self.words = words.to(self.device, dtype)
         self.positions = None if s.rotary else take("embeddings.position_embeddings.weight").to(self.device, dtype)
+        self._waiting: torch.Tensor | None = None
         self.norm_before = self.norm_after = None
         if not self.esm:
             self.norm_before = self._norm(take, "embeddings.LayerNorm")
         elif s.norm_before:
             self.norm_before = self._norm(take, "embeddings.layer_norm")
-        if self.esm:
-            self.norm_after = self._norm(take, "encoder.emb_layer_norm_after")
         stored = [n for n in tensors if n.endswith("inv_freq")]
         self.frequencies = (
             tensors[stored[0]].to(torch.float32)
@@ -97,13 +97,22 @@ class PackedEncoder:
             raise DataError(f"{checkpoint.name} does not fit into the memory of {device}.") from error
         except RuntimeError as error:
             raise DataError(f"{checkpoint.folder}: a tensor does not have the shape of its layer: {error}") from error
+        if self.esm:
+            self.norm_after = self._norm(take, "encoder.emb_layer_norm_after")
         self._turns: dict[int, torch.Tensor] = {}
 
-    def _norm(self, take: Callable[[str], torch.Tensor], name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        return (
-            take(f"{name}.weight").to(self.device, self.dtype),
-            take(f"{name}.bias").to(self.device, self.dtype),
-        )
+    def _norm(self, take: Callable[[str], torch.Tensor], name: str) -> Linear:
+        """A norm, with the biases that wait for it; where it replaces what it norms, none waits any more."""
+        found = self.do.norm(take(f"{name}.weight"), take(f"{name}.bias"), self.shape.epsilon, self._waiting)
+        if not self.esm:
+            self._waiting = None
+        return found
+
+    def _added(self, take: Callable[[str], torch.Tensor], name: str) -> Added:
+        bias = take(f"{name}.bias")
+        if self.do.defers:
+            self._waiting = bias if self._waiting is None else self._waiting + bias
+        return self.do.added(take(f"{name}.weight"), bias)
 
     def _layer(self, take: Callable[[str], torch.Tensor], at: str) -> _Layer:
         scale = self.head**-0.5
@@ -114,40 +123,24 @@ class PackedEncoder:
             if self.shape.rotary:
                 query, key = self._paired(query), self._paired(key)
             stacked.append(torch.cat([query, key, value]))
-        weight, bias = stacked
-        norms = ("attention.LayerNorm", "LayerNorm") if self.esm else ("attention.output.LayerNorm", "output.LayerNorm")
-        return _Layer(
-            self._norm(take, at + norms[0]),
-            self._linear(weight, bias),
-            self._added(take(f"{at}attention.output.dense.weight"), take(f"{at}attention.output.dense.bias")),
-            self._norm(take, at + norms[1]),
-            self._linear(take(f"{at}intermediate.dense.weight"), take(f"{at}intermediate.dense.bias"), gelu=True),
-            self._added(take(f"{at}output.dense.weight"), take(f"{at}output.dense.bias")),
-        )
+        qkv = self.do.linear(*stacked)
+        up = self.do.linear(take(f"{at}intermediate.dense.weight"), take(f"{at}intermediate.dense.bias"), gelu=True)
+        if self.esm:  # a norm stands before what it is for
+            norm = self._norm(take, f"{at}attention.LayerNorm")
+            out = self._added(take, f"{at}attention.output.dense")
+            norm_inner = self._norm(take, f"{at}LayerNorm")
+            down = self._added(take, f"{at}output.dense")
+        else:  # behind the sum that it norms
+            out = self._added(take, f"{at}attention.output.dense")
+            norm = self._norm(take, f"{at}attention.output.LayerNorm")
+            down = self._added(take, f"{at}output.dense")
+            norm_inner = self._norm(take, f"{at}output.LayerNorm")
+        return _Layer(norm, qkv, out, norm_inner, up, down)
 
     def _paired(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows of a projection with the two halves of each rotary pair side by side; products q.k do not change."""
         shaped = rows.view(self.shape.heads, 2, self.head // 2, -1)
         return shaped.transpose(1, 2).reshape(rows.shape)
-
-    def _linear(self, weight: torch.Tensor, bias: torch.Tensor, *, gelu: bool = False) -> Linear:
-        weight, bias = weight.to(self.device, self.dtype), bias.to(self.device, self.dtype)
-        if self.onednn:
-            packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-            kind, how = ("gelu", "none") if gelu else ("none", "")
-            return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, kind, [], how)
-        if gelu:
-            return lambda x: F.gelu(F.linear(x, weight, bias))
-        return lambda x: F.linear(x, weight, bias)
-
-    def _added(self, weight: torch.Tensor, bias: torch.Tensor) -> Added:
-        """A product whose result is added to what was there before."""
-        if self.onednn:
-            packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(self.dtype))
-            low = bias.to(self.dtype)
-            return lambda x, before: torch.ops.mkldnn._linear_pointwise(x, before, packed, low, "add")
-        linear = self._linear(weight, bias)
-        return lambda x, before: before + linear(x)
 
     def residues(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
         """Last hidden states, [sum of lengths, width], of sequences that are sorted by length.
@@ -156,30 +149,40 @@ class PackedEncoder:
             ids: tokens, end to end.
             lengths: tokens of each sequence.
         """
-        with torch.inference_mode(), _onednn_products(self.exact):
-            return self._residues(ids, lengths)
+        count = len(ids)
+        with torch.inference_mode(), self.do.products():
+            return self._residues(*self._full(ids, lengths))[:count]
+
+    def _full(
+        self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """With sequences of padding behind, none longer than the longest, if every pack is to be full."""
+        left = -len(ids) % self.filled if self.filled else 0
+        longest = int(lengths.max())
+        more = np.array([longest] * (left // longest) + [left % longest] * bool(left % longest), dtype=np.int64)
+        return np.append(ids, np.full(left, self.shape.padding, dtype=np.uint8)), np.append(lengths, more)
 
     def _residues(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
-        runs = _runs(lengths)
+        runs, longest = _runs(lengths), int(lengths.max())
         x = F.embedding(torch.from_numpy(ids.astype(np.int64)).to(self.device), self.words)
         places = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(self.device)
         if self.positions is not None:
             x = x + F.embedding(places + self.shape.first_position, self.positions)
         if self.norm_before is not None:
-            x = self._normed(x, self.norm_before)
-        turn = self._turn(int(lengths.max()))[places].unsqueeze(1) if self.shape.rotary else None
+            x = self.norm_before(x)
+        turn = self._turn(longest) if self.shape.rotary else None
         ends = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(self.device)
         for layer in self.layers:
-            qkv = layer.qkv(self._normed(x, layer.norm) if self.esm else x).view(len(x), 3, self.shape.heads, self.head)
+            qkv = layer.qkv(layer.norm(x) if self.esm else x).view(len(x), 3, self.shape.heads, self.head)
             if turn is not None:
-                self._rotate(qkv, turn)
-            x = layer.out(self._attention(qkv, runs, ends, int(lengths.max())), x)
+                self.do.rotate(qkv, places, turn)
+            x = layer.out(self.do.attention(qkv, runs, ends, longest), x)
             if self.esm:
-                x = layer.down(layer.up(self._normed(x, layer.norm_inner)), x)
-            else:  # the norm stands behind the sum that it norms
-                x = self._normed(x, layer.norm)
-                x = self._normed(layer.down(layer.up(x), x), layer.norm_inner)
-        return x if self.norm_after is None else self._normed(x, self.norm_after)
+                x = layer.down(layer.up(layer.norm_inner(x)), x)
+            else:
+                x = layer.norm(x)
+                x = layer.norm_inner(layer.down(layer.up(x), x))
+        return x if self.norm_after is None else self.norm_after(x)
 
     def means(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
         """Mean over the residues of each sequence, without what begins and ends it: [n, width] float32."""
@@ -190,100 +193,18 @@ class PackedEncoder:
         ]
         return torch.cat(pooled)
 
-    def _normed(self, x: torch.Tensor, norm: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        return F.layer_norm(x, (self.shape.width,), norm[0], norm[1], self.shape.epsilon)
-
     def _turn(self, length: int) -> torch.Tensor:
-        """exp(i * place * frequency), [length, head / 2], in the precision of complex float32."""
+        """exp(i * place * frequency), [length or more, head / 2], in the precision of complex float32."""
         size = 1 << (length - 1).bit_length()
         if size not in self._turns:
             angles = torch.outer(torch.arange(size, dtype=torch.float32), self.frequencies)
             self._turns[size] = torch.polar(torch.ones_like(angles), angles).to(self.device)
         return self._turns[size]
 
-    def _rotate(self, qkv: torch.Tensor, turn: torch.Tensor) -> None:
-        """Turn queries and keys in place."""
-        both = qkv[:, :2]
-        turned = torch.view_as_complex(both.float().reshape(len(qkv), 2 * self.shape.heads, self.head // 2, 2)) * turn
-        both.copy_(torch.view_as_real(turned).view(both.shape))
 
-    def _attention(
-        self, qkv: torch.Tensor, runs: list[tuple[int, int, int]], ends: torch.Tensor, longest: int
-    ) -> torch.Tensor:
-        if self.varlen:
-            from torch.nn.attention.varlen import varlen_attn
-
-            q, k, v = (part.contiguous() for part in qkv.unbind(1))
-            mixed = varlen_attn(q, k, v, ends, ends, longest, longest, scale=1.0, num_splits=1)
-            assert isinstance(mixed, torch.Tensor)
-            return mixed.reshape(len(qkv), -1)
-        out = torch.empty((len(qkv), self.shape.heads, self.head), dtype=self.dtype, device=self.device)
-        for begin, count, length in runs:
-            end = begin + count * length
-            q, k, v = qkv[begin:end].view(count, length, 3, self.shape.heads, self.head).permute(2, 0, 3, 1, 4)
-            attend = _in_blocks if self.onednn else _by_torch
-            out[begin:end].view(count, length, self.shape.heads, self.head).copy_(attend(q, k, v).transpose(1, 2))
-        return out.view(len(qkv), -1)
-
-
-def _by_torch(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return F.scaled_dot_product_attention(q, k, v, scale=1.0)
-
-
-def _in_blocks(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Attention in three plain steps, in blocks whose scores stay in the cache.
-
-    On a CPU this is up to twice as fast as torch's own, whose products are not oneDNN's and whose exponentials in
-    bfloat16 are slow. All are [sequences, heads, length, head].
-    """
-    n, heads, length, head = q.shape
-    q, k, v = (part.reshape(n * heads, length, head) for part in (q, k, v))
-    out = torch.empty_like(q)
-    step = max(1, SCORES_BYTES // (4 * length * length))
-    for at in range(0, n * heads, step):
-        block = slice(at, at + step)
-        scores = torch.bmm(q[block], k[block].transpose(1, 2)).float()
-        torch.bmm(torch.softmax(scores, -1).to(v.dtype), v[block], out=out[block])
-    return out.view(n, heads, length, head)
-
-
-@contextmanager
-def _onednn_products(exact: bool) -> Iterator[None]:
-    """Let torch take oneDNN for batched products in float32, where that has been seen to be exact on this machine."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if exact else before)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def _onednn_is_exact() -> bool:
-    """Whether "medium" still computes in float32 here: processors with matrix units for bfloat16 round instead."""
-    generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(4, 64, 64, generator=generator) for _ in range(2))
-    with _onednn_products(exact=True):
-        found = torch.bmm(a, b)
-    return bool((found - torch.bmm(a.double(), b.double())).abs().max() < 1e-4)
-
-
-def _runs(lengths: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+def _runs(lengths: npt.NDArray[np.int64]) -> list[Run]:
     """Runs of equal length: first token, sequences, tokens of each."""
     starts = np.flatnonzero(np.diff(lengths, prepend=-1))
     counts = np.diff(np.append(starts, len(lengths)))
     first = np.concatenate([[0], np.cumsum(lengths)])
     return [(int(first[s]), int(c), int(lengths[s])) for s, c in zip(starts, counts, strict=True)]
-
-
-def has_onednn(dtype: torch.dtype) -> bool:
-    """Whether this torch has the products that the fused path uses: they are not part of its public interface."""
-    if not torch.backends.mkldnn.is_available() or dtype not in (torch.float32, torch.bfloat16):
-        return False
-    if dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False
-    try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(torch.eye(4, dtype=dtype))
-        torch.ops.mkldnn._linear_pointwise(torch.ones(2, 4, dtype=dtype), packed, None, "none", [], "")
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return False
-    return True

@@ -22,6 +22,7 @@ from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.checkpoint import Checkpoint
 from baselines.backbones.embedder import Embedder
 from baselines.backbones.packed import PackedEncoder
+from baselines.backbones.products import OneDNN, Plain
 from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import RESIDUES, VOCABULARY, clean, encode
 from baselines.errors import DataError
@@ -210,7 +211,7 @@ def test_where_the_fast_engine_is_wrong_a_slower_one_is_taken(
     texts, real = esm.sequences(20, 30), PackedEncoder.means
 
     def wrong(self: PackedEncoder, *arguments: np.ndarray) -> torch.Tensor:
-        return real(self, *arguments) + (0.1 if self.onednn or len(broken) == 2 else 0.0)
+        return real(self, *arguments) + (0.1 if isinstance(self.do, OneDNN) or len(broken) == 2 else 0.0)
 
     broken = ["fused"]
     monkeypatch.setattr(processor, "is_narrow", lambda: False)
@@ -241,7 +242,7 @@ def test_the_self_test_finds_an_engine_that_leaves_something_out(
 ) -> None:
     small = esm.make(tmp_path / "model", "esm2")
     if broken == "rotary":
-        monkeypatch.setattr(PackedEncoder, "_rotate", lambda *_: None)
+        monkeypatch.setattr(Plain, "rotate", lambda *_: None)
     else:
         monkeypatch.setattr("baselines.backbones.packed.TOKEN_DROPOUT_SCALE", 1.0)
     assert Embedder(str(small), precision=precision, emulated=True).engine == "stock"
