@@ -240,6 +240,7 @@ def package(
 @click.option(
     "--sequences", type=FILE, help="FASTA, or CSV with a column sequence.  [default: random, 100 to 500 long]"
 )
+@click.option("--heavy-chains", is_flag=True, help="Random ones as long as antibodies' heavy domains: 113 to 130.")
 @click.option("--fast", default="fastesm2_650", show_default=True, help="A backbone, or the path of a checkpoint.")
 @click.option("--large", default="esm2_3b", show_default=True, help="What it is compared with.")
 @click.option("--random-weights", is_flag=True, help="Checkpoints of the real shapes with random weights; no download.")
@@ -253,6 +254,7 @@ def speed(
     report_dir: Path,
     fastesm_only: bool,
     sequences: Path | None,
+    heavy_chains: bool,
     fast: str,
     large: str,
     random_weights: bool,
@@ -264,21 +266,25 @@ def speed(
     _require_extra()
     import torch
 
-    from baselines import speed as bench
+    from baselines.speed import loads, measure, report
 
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    texts = bench.read_sequences(sequences, num_sequences) if sequences else bench.mixed(num_sequences)
+    if sequences:
+        texts = loads.read_sequences(sequences, num_sequences)
+    else:
+        texts = loads.heavy_chains(num_sequences) if heavy_chains else loads.mixed(num_sequences)
     names = [fast] if fastesm_only else [fast, large]
-    with bench.checkpoints(names, random_weights=random_weights, layers=layers) as (paths, weights):
-        found, missing = bench.compare(
+    with loads.checkpoints(names, random_weights=random_weights, layers=layers) as (paths, weights):
+        found = measure.compare(
             texts, paths, precision=precision, device=device, runs=num_runs, warmup=warmup, say=click.echo
         )
+    missing = {Path(name).name: why for name, why in found.missing.items()}
     if fastesm_only:
-        missing[large] = "left out by --fastesm-only"
-    missing = {Path(name).name: why for name, why in missing.items()}
-    lines = bench.verdicts(found, missing, Path(fast).name, Path(large).name)
-    path = bench.write_report(report_dir, found, lines, weights=weights, device=device)
-    click.echo("\n" + bench.table(found) + "\n\n" + "\n".join(lines) + f"\n{path}")
+        missing[Path(large).name] = "left out by --fastesm-only"
+    found = measure.Comparison(found.measured, found.agreements, missing)
+    lines = report.verdicts(found, Path(fast).name, Path(large).name)
+    path = report.write(report_dir, found, lines, weights=weights, device=device)
+    click.echo("\n" + report.table(found.measured) + "\n\n" + "\n".join(lines) + f"\n{path}")
 
 
 def _require_extra() -> None:

@@ -1,12 +1,11 @@
 """Embedding on this machine's CPU: the packed engine against the stock loop with the same weights, side by side.
 
 The stock loop: transformers' model in float32, batches of 8 in file order, padded. Its attention is measured both as
-transformers chooses it by default (sdpa) and plain (eager).
+transformers chooses it by default (sdpa) and plain (eager). Of a GPU `apb-zoo speed` tells the same.
 """
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,38 +13,31 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from baselines.backbones import processor, wheels
 from baselines.backbones.checkpoint import Checkpoint, find
-from baselines.backbones.embedder import DTYPES, Embedder
+from baselines.backbones.embedder import DTYPES, Embedder, Precision
 from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import VOCABULARY, clean, encode
-from baselines.speed import RESIDUES, mixed, operations, peak_rate, random_checkpoint
+from baselines.speed.loads import heavy_chains, mixed, random_checkpoint
+from baselines.speed.machine import described, operations, peak_rate
 
 ROUNDS = 3
 SHAPES = {"35M shape": ("esm2_35m", None), "650M width, 3 layers": ("esm2_650m", 3)}
-
-
-def heavy_chains(count: int) -> list[str]:
-    """Random proteins as long as heavy variable domains."""
-    rng = random.Random(0)  # noqa: S311
-    return ["".join(rng.choices(RESIDUES, k=rng.randint(112, 128))) for _ in range(count)]
+Engines = dict[str, Callable[[list[str]], np.ndarray]]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 def main(count: int = 64) -> None:
     """Print the tables."""
     loads = {"heavy chains": heavy_chains(count), "100-500 mixed": mixed(count // 3)}
-    print(
-        f"embedding on a CPU, times faster than the stock loop: {processor.name()}, {torch.get_num_threads()} threads"
-    )
+    machine = described("cpu")
+    print(f"embedding on a CPU: {machine['device']}, {machine['threads']}, {machine['instructions']}")
     with tempfile.TemporaryDirectory() as scratch:
         for title, (shape, layers) in SHAPES.items():
             folder = random_checkpoint(Path(scratch) / shape, shape, layers)
             _rows(title, Checkpoint(folder, shape), loads)
         _rows("AntiBERTy, real weights", _antiberty(), loads)
-        if torch.cuda.is_available():
-            _on_a_gpu(random_checkpoint(Path(scratch) / "whole", "esm2_650m"))
     _tokens(heavy_chains(5000))
 
 
@@ -56,45 +48,29 @@ def _antiberty() -> Checkpoint:
 
 
 def _rows(title: str, checkpoint: Checkpoint, loads: dict[str, list[str]]) -> None:
-    engines = _engines(checkpoint)
-    for load, sequences in loads.items():
-        _row(f"{title}, {load}", engines, sequences, checkpoint)
-
-
-def _on_a_gpu(folder: Path, count: int = 141_021, stock_count: int = 2000) -> None:
-    """The real 650M shape on Harvey's number of sequences; the stock loop on fewer, in proportion."""
-    rng = random.Random(0)  # noqa: S311
-    texts = ["".join(rng.choices(RESIDUES, k=120)) for _ in range(count)]
-    embedder = Embedder(str(folder), device="cuda", precision="bf16", self_test=False)
-    embedder.embed(texts[:4096])
-    taken = embedder.embed(texts).seconds
-    stock = StockModel(embedder.checkpoint, "cuda")
-    stock.means(texts[:64])
-    begun = time.perf_counter()
-    stock.means(texts[:stock_count])
-    usual = (time.perf_counter() - begun) / stock_count * count
-    share = operations(embedder.checkpoint.shape, [120] * count) / taken / peak_rate("cuda", torch.bfloat16)
-    print(f"  on the GPU, 650M shape, bf16: {count:,} in {taken:.0f} s (bar 70 s on an H200), {usual / taken:.1f}x the")
-    print(f"  stock loop in fp32 (bar 8), {share:.0%} of the matmul rate")
-
-
-def _engines(checkpoint: Checkpoint) -> dict[str, Callable[[list[str]], np.ndarray]]:
-    sdpa, eager = (StockModel(checkpoint, attention=kind) for kind in ("sdpa", "eager"))
-    found: dict[str, Callable[[list[str]], np.ndarray]] = {"stock sdpa": sdpa.means, "stock eager": eager.means}
-    for precision in ("fp32", "bf16"):
+    stock: Engines = {f"stock {kind}": StockModel(checkpoint, attention=kind).means for kind in ("sdpa", "eager")}
+    embedders = {}
+    for precision in PRECISIONS:
         if why := processor.lacks(precision):
             print(f"  {why}")
-            continue
-        embedder = Embedder(str(checkpoint.folder), device="cpu", precision=precision, self_test=False)
-        found[precision] = partial(_vectors, embedder)
-    return found
+        else:
+            embedders[precision] = Embedder(str(checkpoint.folder), device="cpu", precision=precision)
+    for load, texts in loads.items():
+        _row(f"{title}, {load}", stock, embedders, texts)
 
 
 def _vectors(embedder: Embedder, texts: list[str]) -> np.ndarray:
     return embedder.embed(texts).vectors
 
 
-def _row(title: str, engines: dict[str, Callable[[list[str]], np.ndarray]], texts: list[str], at: Checkpoint) -> None:
+def _row(
+    title: str,
+    stock: Engines,
+    embedders: dict[Precision, Embedder],
+    texts: list[str],
+) -> None:
+    engines: Engines = dict(stock)
+    engines.update({name: partial(_vectors, embedder) for name, embedder in embedders.items()})
     best = dict.fromkeys(engines, float("inf"))
     vectors = {}
     for _ in range(ROUNDS):
@@ -102,13 +78,15 @@ def _row(title: str, engines: dict[str, Callable[[list[str]], np.ndarray]], text
             begun = time.perf_counter()
             vectors[name] = run(texts)
             best[name] = min(best[name], time.perf_counter() - begun)
-    work = operations(at.shape, [len(t) for t in texts])
-    for precision in [name for name in ("fp32", "bf16") if name in engines]:
-        dtype = DTYPES[precision]
+    for precision, embedder in embedders.items():
+        shape = embedder.checkpoint.shape
+        rate = operations(shape, [len(t) for t in texts]) / best[precision]
+        peak = peak_rate("cpu", DTYPES[precision], shape)
         print(
-            f"  {title}: {precision} {best['stock sdpa'] / best[precision]:.2f}x "
-            f"(against eager {best['stock eager'] / best[precision]:.2f}x), {len(texts) / best[precision]:.1f}/s, "
-            f"{work / best[precision] / peak_rate('cpu', dtype):.0%} of the matmul rate, "
+            f"  {title}: {precision} ({embedder.engine}, packs of {embedder.tokens_per_batch:,} tokens) "
+            f"{best['stock sdpa'] / best[precision]:.2f}x the stock loop (eager "
+            f"{best['stock eager'] / best[precision]:.2f}x), {len(texts) / best[precision]:.1f}/s, "
+            f"{rate / peak:.0%} of the matmul rate of {peak / 1e9:.0f} GFLOP/s (bar 85 % for heavy chains in fp32), "
             f"largest difference {np.abs(vectors[precision] - vectors['stock sdpa']).max():.1e}"
         )
 

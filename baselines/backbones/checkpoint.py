@@ -166,15 +166,18 @@ class Checkpoint:
             whole.update(tensor.to(torch.float32).contiguous().numpy().data)
         return whole.hexdigest()
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self, layers: int | None = None) -> dict[str, torch.Tensor]:
         """The weights of the encoder and the embeddings in float32, by names without the family's prefix.
+
+        Args:
+            layers: only of so many, the first; default all.
 
         Raises:
             DataError: a file is not what it should be, or holds more than tensors.
         """
         found: dict[str, torch.Tensor] = {}
         for path in self.files:
-            found.update(_legacy(path) if path.suffix == ".bin" else _safetensors(path))
+            found.update(_legacy(path) if path.suffix == ".bin" else _safetensors(path, layers))
         plain = {_modern(name): value for name, value in found.items()}
         used = {n: v for n, v in plain.items() if n.startswith(("embeddings.", "encoder."))}
         return {n: v for n, v in used.items() if v.is_floating_point()}  # not the stored row of position numbers
@@ -201,12 +204,19 @@ def _family(config: dict[str, Any]) -> Family:
     return found
 
 
-def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+def _safetensors(path: Path, layers: int | None) -> dict[str, torch.Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            names = [name for name in file.keys() if layers is None or _layer(name) < layers]  # noqa: SIM118 - no dict
+            return {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _layer(name: str) -> int:
+    """Which layer a tensor is of; -1 if of none."""
+    behind = name.partition("encoder.layer.")[2].partition(".")[0]
+    return int(behind) if behind.isdecimal() else -1
 
 
 def _legacy(path: Path) -> dict[str, torch.Tensor]:

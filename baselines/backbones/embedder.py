@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from baselines.backbones import checkpoint as checkpoints
-from baselines.backbones import processor
+from baselines.backbones import choice, processor
 from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.packed import PackedEncoder
 from baselines.backbones.stock import StockModel
@@ -74,10 +74,11 @@ class Embedder:
         device: `auto` takes a GPU where there is one.
         precision: `fp32` by default; `bf16` is faster on processors that have it, and refused on those that do not.
         emulated: take half precision all the same, as a model that was trained in it must.
-        tokens_per_batch: default by device and width.
+        tokens_per_batch: tokens of a pack; default by device and width, on a CPU what is fastest here.
         cache: folder of an on-disk cache; default none.
         self_test: hold the engine against the stock model first.
         expected: what the stock model says of `TEST_SEQUENCES`, [8, width], where it is not installed.
+        fused: use more than plain torch where it is faster.
 
     Raises:
         DataError: the model cannot be had, no engine agrees with the stock model, or the processor has no arithmetic of
@@ -96,6 +97,7 @@ class Embedder:
         self_test: bool = True,
         expected: npt.NDArray[np.float32] | None = None,
         emulated: bool = False,
+        fused: bool = True,
     ) -> None:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise DataError("There is no GPU that this torch can use; take --device cpu.")
@@ -107,7 +109,7 @@ class Embedder:
         self.width = self.checkpoint.shape.width
         self.limit = self.checkpoint.shape.limit
         self.tokens_per_batch = tokens_per_batch or self._budget()
-        self.engine, self._means = self._choose(expected, self_test=self_test)
+        self.engine, self._means = self._choose(expected, self_test=self_test, fused=fused, pack=tokens_per_batch)
         self.cache = EmbeddingCache(cache, self.key, self.width) if cache else None
 
     @property
@@ -168,30 +170,33 @@ class Embedder:
             yield batch
 
     def _budget(self) -> int:
-        """Measured: on a CPU activations should stay near the cache; a GPU wants large products."""
-        if self.device != "cpu":
-            return 32_768
-        return 2048 if self.width * (4 if self.precision == "fp32" else 2) <= 2560 else 1024
+        """Tokens of a pack that fit: a GPU wants large products, a CPU those whose activations stay near its cache."""
+        if self.device == "cpu":
+            return 2048 if self.width * (4 if self.precision == "fp32" else 2) <= 2560 else 1024
+        if self.precision == "fp32":
+            return 8192
+        return 65_536 if self.width <= 1280 else 32_768
 
     def _choose(
-        self, expected: npt.NDArray[np.float32] | None, *, self_test: bool
+        self, expected: npt.NDArray[np.float32] | None, *, self_test: bool, fused: bool, pack: int | None
     ) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
         """The fastest engine that agrees with the stock model."""
-        dtype, vocabulary = DTYPES[self.precision], self.checkpoint.vocabulary
-        engines = {"packed": True, "plain": False}
-        if self.device == "cpu" and processor.is_narrow():
-            del engines["packed"]
+        names = [name for name in choice.usual(self.device) if fused or name == "plain"]
         if not self_test:
-            name, fused = next(iter(engines.items()))
-            return name, partial(_packed, PackedEncoder(self.checkpoint, self.device, dtype, fused=fused), vocabulary)
+            return names[0], self._engine(names[0])
         stock = None if expected is not None else StockModel(self.checkpoint, self.device)
         expected = stock.means(TEST_SEQUENCES) if stock else expected
         assert expected is not None
+        if self.device == "cpu" and fused:
+            names, fastest = choice.measured(self.checkpoint, DTYPES[self.precision], stock)
+            self.tokens_per_batch = pack or fastest or self.tokens_per_batch
         right = self.precision == "fp32" or self._is_exact(expected)  # half precision would hide what is wrong
-        for name, fused in engines.items():
+        for name in names:
+            if name == "stock":
+                break
             why = "does not agree with the stock model here"
             try:
-                means = partial(_packed, PackedEncoder(self.checkpoint, self.device, dtype, fused=fused), vocabulary)
+                means = self._engine(name)
                 if right and agrees(means(list(TEST_SEQUENCES)), expected, self.precision, self.device):
                     return name, means
             except (RuntimeError, ImportError, TypeError, AttributeError) as error:
@@ -199,12 +204,22 @@ class Embedder:
             sys.stderr.write(f"The {name} engine {why}; a slower one is taken.\n")
         if stock is None:
             raise DataError("No engine computes on this machine what the stock model did where this was packaged.")
-        return "stock", partial(_stock, stock)
+        return "stock", stock.means
+
+    def _engine(self, name: str) -> Callable[[list[str]], npt.NDArray[np.float32]]:
+        encoder = PackedEncoder(
+            self.checkpoint,
+            self.device,
+            DTYPES[self.precision],
+            fused=name == "packed",
+            filled=None if self.device == "cpu" else self.tokens_per_batch,
+        )
+        return partial(packed_means, encoder, self.checkpoint.vocabulary)
 
     def _is_exact(self, expected: npt.NDArray[np.float32]) -> bool:
         """Whether the packed engine says what the stock model says where it does not round."""
         exact = PackedEncoder(self.checkpoint, "cpu", torch.float32, fused=False)
-        return agrees(_packed(exact, self.checkpoint.vocabulary, list(TEST_SEQUENCES)), expected, "fp32")
+        return agrees(packed_means(exact, self.checkpoint.vocabulary, list(TEST_SEQUENCES)), expected, "fp32")
 
 
 def agrees(
@@ -224,13 +239,10 @@ def agrees(
     return bool((np.linalg.norm(found - expected, axis=1) <= RELATIVE * spread).all())
 
 
-def _packed(engine: PackedEncoder, vocabulary: Vocabulary, batch: list[str]) -> npt.NDArray[np.float32]:
+def packed_means(engine: PackedEncoder, vocabulary: Vocabulary, batch: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Means of one pack of clean sequences that are sorted by length, [n, width]."""
     tokens = encode(batch, vocabulary)
     return np.asarray(engine.means(tokens.ids, tokens.lengths).cpu().numpy(), dtype=np.float32)
-
-
-def _stock(model: StockModel, batch: list[str]) -> npt.NDArray[np.float32]:
-    return model.means(batch)
 
 
 class _Progress:

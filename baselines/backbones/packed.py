@@ -49,19 +49,27 @@ class PackedEncoder:
         fused: take the fastest operations that there are here; else plain torch.
         filled: tokens to which every pack is filled up, so that all products have one size and a sequence's numbers
             do not depend on what is packed beside it; default none.
+        layers: only so many, the first; default all.
 
     Raises:
         DataError: the checkpoint lacks a tensor, or has one of another shape.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str, dtype: torch.dtype, *, fused: bool = True, filled: int | None = None
+        self,
+        checkpoint: Checkpoint,
+        device: str,
+        dtype: torch.dtype,
+        *,
+        fused: bool = True,
+        filled: int | None = None,
+        layers: int | None = None,
     ) -> None:
         self.shape: Shape = checkpoint.shape
         self.device, self.dtype = torch.device(device), dtype
         self.filled = filled
         self.do: Plain = (products.best if fused else Plain)(self.device, dtype)
-        tensors = checkpoint.tensors()
+        tensors = checkpoint.tensors(layers)
 
         def take(name: str) -> torch.Tensor:
             if name not in tensors:
@@ -92,7 +100,7 @@ class PackedEncoder:
             else 1.0 / s.rope_theta ** (torch.arange(0, self.head, 2, dtype=torch.float32) / self.head)
         )
         try:
-            self.layers = [self._layer(take, f"encoder.layer.{k}.") for k in range(s.layers)]
+            self.layers = [self._layer(take, f"encoder.layer.{k}.") for k in range(layers or s.layers)]
         except torch.OutOfMemoryError as error:
             raise DataError(f"{checkpoint.name} does not fit into the memory of {device}.") from error
         except RuntimeError as error:

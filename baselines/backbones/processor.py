@@ -11,6 +11,11 @@ ARITHMETIC = {
 }
 """Linux's names for what multiplies in half precision, on x86 and on ARM."""
 
+INSTRUCTIONS = (
+    *("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16"),
+    *("asimd", "asimdhp", "sve", "bf16"),
+)
+
 
 def _features() -> tuple[str, set[str]]:
     """The processor's name and its features; both empty where Linux does not tell them."""
@@ -26,6 +31,12 @@ def _features() -> tuple[str, set[str]]:
 def name() -> str:
     """What the processor is called; `an unknown processor` where that is not told."""
     return _features()[0] or "an unknown processor"
+
+
+def instructions() -> list[str]:
+    """Of those that products are made of, what this processor has, in Linux's names."""
+    has = _features()[1]
+    return [name for name in INSTRUCTIONS if name in has]
 
 
 def is_narrow() -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,20 @@ class StockModel:
 
     Args:
         attention: `sdpa`, transformers' own default, or `eager`.
+        compiled: layer by layer by torch's compiler, for which there must be one for C.
 
     Raises:
         DataError: transformers is not installed, or the weights do not fit.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype = torch.float32, attention: str = "sdpa"
+        self,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        attention: str = "sdpa",
+        *,
+        compiled: bool = False,
     ) -> None:
         try:
             import transformers
@@ -43,8 +51,21 @@ class StockModel:
         if lost := [n for n in missing if not n.startswith("contact_head") and not n.endswith(BUFFERS)]:
             raise DataError(f"{checkpoint.folder} lacks {', '.join(lost[:3])}.")
         self.model = model.eval().to(device, dtype)
+        if compiled:  # one layer is compiled once for all of them; the whole model would take minutes
+            for layer in self.model.encoder.layer:
+                layer.compile(dynamic=True)
         self.device = torch.device(device)
         self.vocabulary, self.padding = checkpoint.vocabulary, checkpoint.shape.padding
+
+    @contextmanager
+    def shortened(self, layers: int) -> Iterator[None]:
+        """With its first layers only."""
+        whole = self.model.encoder.layer
+        self.model.encoder.layer = whole[:layers]
+        try:
+            yield
+        finally:
+            self.model.encoder.layer = whole
 
     @torch.inference_mode()
     def means(self, sequences: Sequence[str], batch: int = 8) -> npt.NDArray[np.float32]:

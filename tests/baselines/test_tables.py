@@ -17,12 +17,12 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines import speed
 from baselines.backbones.tokens import RESIDUES
 from baselines.cli import app
 from baselines.errors import DataError
 from baselines.predicting import composition, store, tables
 from baselines.predicting.predict import predict
+from baselines.speed import loads
 from baselines.training.data import read_dataset, read_training_set
 from baselines.training.synthetic import antibodies
 from evaluator.scoring.files import score_files
@@ -149,7 +149,7 @@ def test_what_one_command_writes_the_others_read(trained: Path, tmp_path: Path) 
     fasta = write(tmp_path, "".join(f">s{k} x\n{s}\n" for k, s in enumerate(["EVQL", "QVQL"])), "a.fasta")
     done = zoo.invoke(app, ["predict", "--model", str(model), "--input", str(fasta), "--output", str(tmp_path / "o")])
     assert done.exit_code == 0 and tables.read(tmp_path / "o").ids() == ("s0", "s1")
-    assert speed.read_sequences(fasta, 1) == ["EVQL"]
+    assert loads.read_sequences(fasta, 1) == ["EVQL"]
 
 
 def test_contradictions_are_told_before_training(tmp_path: Path) -> None:

@@ -23,12 +23,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from baselines import speed
 from baselines.backbones import processor
 from baselines.cli import app
 from baselines.errors import DataError
 from baselines.predicting import store
 from baselines.predicting.features import Features
+from baselines.speed import loads, measure
 from baselines.training import folds, heads, intervals, train
 from baselines.training.data import TrainingSet, read_dataset, read_training_set
 from baselines.training.heads import HEADS
@@ -508,10 +508,10 @@ def test_sequences_for_the_benchmark_come_from_fasta_or_csv(tmp_path: Path) -> N
     (tmp_path / "a.fasta").write_text(">one\nACDE\nFGH\n>two\nKLM\n")
     (tmp_path / "a.csv").write_text("id,sequence\n1,ACDEFGH\n2,KLM\n")
     for name in ("a.fasta", "a.csv"):
-        assert speed.read_sequences(tmp_path / name, 9) == ["ACDEFGH", "KLM"]
-    assert {len(s) for s in speed.mixed(9)} == {100, 300, 500}
-    assert speed.stock_padding(["A" * 100] * 8) == 0
-    assert 0.3 < speed.stock_padding(speed.mixed(96)) < 0.5
+        assert loads.read_sequences(tmp_path / name, 9) == ["ACDEFGH", "KLM"]
+    assert {len(s) for s in loads.mixed(9)} == {100, 300, 500}
+    assert measure.stock_padding(["A" * 100] * 8) == 0
+    assert 0.3 < measure.stock_padding(loads.mixed(96)) < 0.5
 
 
 # --- an image --------------------------------------------------------------------------------------------------------
