@@ -148,7 +148,7 @@ def test(model: Path, tests: tuple[Path, ...], out: Path, backbone: str, device:
     features = store.features_of(trained, backbone, device=device, cache=cache)
     for path in tests:
         dataset = read_dataset(path)
-        found = run(trained, features.matrix(dataset.sequences, dataset.light, progress=True), dataset, out)
+        found = run(trained, features.seen(dataset.sequences, dataset.light, progress=True), dataset, out)
         click.echo(f"{dataset.name}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
 
 

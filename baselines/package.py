@@ -168,7 +168,7 @@ def _copy_model(model: Path, checkpoint: Checkpoint, target: Path) -> float:
     from baselines.predicting.predict import SELF_TEST, WEIGHTS
 
     (target / WEIGHTS).mkdir(parents=True)
-    for name in (store.MODEL, store.METADATA):
+    for name in (store.file_of(store.read_metadata(model) or {}), store.METADATA):
         shutil.copyfile(model / name, target / name)
     for name in ("config.json", "vocab.txt"):
         if (checkpoint.folder / name).is_file():

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -31,7 +30,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 EXACT, RELATIVE = 1e-5, 0.1
 """Largest differences of a self-test: in fp32 in units of the largest value, else relative to the vectors' spread."""
-POOLING = "mean"
+Pooling = Literal["mean", "cls", "attention"]
+"""How residues become one vector: their mean, what stands at the first token, or not at all, for a head to do it."""
 ENGINE_VERSION = 1
 """Changes when the engine's numbers could; what is in caches is then computed again."""
 KEPT_AT_ONCE = 2048
@@ -79,6 +79,7 @@ class Embedder:
         self_test: hold the engine against the stock model first.
         expected: what the stock model says of `TEST_SEQUENCES`, [8, width], where it is not installed.
         fused: use more than plain torch where it is faster.
+        pooling: of `embed`; with `attention` there is `residues` alone.
 
     Raises:
         DataError: the model cannot be had, no engine agrees with the stock model, or the processor has no arithmetic of
@@ -98,6 +99,7 @@ class Embedder:
         expected: npt.NDArray[np.float32] | None = None,
         emulated: bool = False,
         fused: bool = True,
+        pooling: Pooling = "mean",
     ) -> None:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise DataError("There is no GPU that this torch can use; take --device cpu.")
@@ -109,16 +111,18 @@ class Embedder:
         self.width = self.checkpoint.shape.width
         self.limit = self.checkpoint.shape.limit
         self.tokens_per_batch = tokens_per_batch or self._budget()
-        self.engine, self._means = self._choose(expected, self_test=self_test, fused=fused, pack=tokens_per_batch)
+        self.pooling = pooling
+        self.engine, self._does = self._choose(expected, self_test=self_test, fused=fused, pack=tokens_per_batch)
+        self._pooled = self._does.firsts if pooling == "cls" else self._does.means
         self.cache = EmbeddingCache(cache, self.key, self.width) if cache else None
 
     @property
     def key(self) -> str:
         """Everything but the sequence that decides the numbers."""
-        return f"{self.checkpoint.sha256} {self.precision} {POOLING} {self.engine} {ENGINE_VERSION} {self.device}"
+        return f"{self.checkpoint.sha256} {self.precision} {self.pooling} {self.engine} {ENGINE_VERSION} {self.device}"
 
     def embed(self, sequences: Sequence[str], *, progress: bool = False) -> Embedded:
-        """Mean of the last hidden states over each sequence's residues.
+        """One vector for each sequence: of its last hidden states, by the pooling that was asked for.
 
         Args:
             progress: a line on stderr, live on a terminal.
@@ -135,7 +139,7 @@ class Embedder:
         kept = 0
         shown = _Progress(len(wanted), live=progress)
         for batch in self.batches(wanted):
-            found = self._means(batch)
+            found = self._pooled(batch)
             if not np.isfinite(found).all():
                 raise DataError(f"{self.precision} overflows on this model; take fp32.")
             fresh.update(zip(batch, found, strict=True))
@@ -148,6 +152,25 @@ class Embedder:
         for row, sequence in enumerate(cleaned):
             vectors[row] = known[sequence] if sequence in known else fresh[sequence]
         return Embedded(vectors, time.perf_counter() - begun, len(wanted), sum(map(len, wanted)))
+
+    def residues(self, sequences: Sequence[str], *, progress: bool = False) -> list[npt.NDArray[np.float32]]:
+        """The last hidden states of every residue, [residues, width] of each sequence.
+
+        Args:
+            progress: as in `embed`.
+
+        Raises:
+            DataError: a sequence is not one, with its row.
+        """
+        cleaned = clean(sequences, self.limit)
+        wanted = sorted(dict.fromkeys(cleaned), key=lambda s: (len(s), s))
+        found: dict[str, npt.NDArray[np.float32]] = {}
+        shown = _Progress(len(wanted), live=progress)
+        for batch in self.batches(wanted):
+            found.update(zip(batch, self._does.residues(batch), strict=True))
+            shown.at(len(found))
+        shown.done()
+        return [found[sequence] for sequence in cleaned]
 
     def _keep(self, fresh: dict[str, npt.NDArray[np.float32]], kept: int) -> int:
         """Put what is not in the cache yet there; how many that is."""
@@ -179,7 +202,7 @@ class Embedder:
 
     def _choose(
         self, expected: npt.NDArray[np.float32] | None, *, self_test: bool, fused: bool, pack: int | None
-    ) -> tuple[str, Callable[[list[str]], npt.NDArray[np.float32]]]:
+    ) -> tuple[str, Packed | StockModel]:
         """The fastest engine that agrees with the stock model."""
         names = [name for name in choice.usual(self.device) if fused or name == "plain"]
         if not self_test:
@@ -188,7 +211,8 @@ class Embedder:
         expected = stock.means(TEST_SEQUENCES) if stock else expected
         assert expected is not None
         if self.device == "cpu" and fused:
-            names, fastest = choice.measured(self.checkpoint, DTYPES[self.precision], stock)
+            judge = stock if self.precision == "fp32" else None  # it computes in nothing else
+            names, fastest = choice.measured(self.checkpoint, DTYPES[self.precision], judge)
             self.tokens_per_batch = pack or fastest or self.tokens_per_batch
         right = self.precision == "fp32" or self._is_exact(expected)  # half precision would hide what is wrong
         for name in names:
@@ -196,17 +220,17 @@ class Embedder:
                 break
             why = "does not agree with the stock model here"
             try:
-                means = self._engine(name)
-                if right and agrees(means(list(TEST_SEQUENCES)), expected, self.precision, self.device):
-                    return name, means
+                engine = self._engine(name)
+                if right and agrees(engine.means(TEST_SEQUENCES), expected, self.precision, self.device):
+                    return name, engine
             except (RuntimeError, ImportError, TypeError, AttributeError) as error:
                 why = f"does not run here ({str(error)[:200]})"
             sys.stderr.write(f"The {name} engine {why}; a slower one is taken.\n")
         if stock is None:
             raise DataError("No engine computes on this machine what the stock model did where this was packaged.")
-        return "stock", stock.means
+        return "stock", stock
 
-    def _engine(self, name: str) -> Callable[[list[str]], npt.NDArray[np.float32]]:
+    def _engine(self, name: str) -> Packed:
         encoder = PackedEncoder(
             self.checkpoint,
             self.device,
@@ -214,12 +238,12 @@ class Embedder:
             fused=name == "packed",
             filled=None if self.device == "cpu" else self.tokens_per_batch,
         )
-        return partial(packed_means, encoder, self.checkpoint.vocabulary)
+        return Packed(encoder, self.checkpoint.vocabulary)
 
     def _is_exact(self, expected: npt.NDArray[np.float32]) -> bool:
         """Whether the packed engine says what the stock model says where it does not round."""
         exact = PackedEncoder(self.checkpoint, "cpu", torch.float32, fused=False)
-        return agrees(packed_means(exact, self.checkpoint.vocabulary, list(TEST_SEQUENCES)), expected, "fp32")
+        return agrees(Packed(exact, self.checkpoint.vocabulary).means(TEST_SEQUENCES), expected, "fp32")
 
 
 def agrees(
@@ -239,10 +263,28 @@ def agrees(
     return bool((np.linalg.norm(found - expected, axis=1) <= RELATIVE * spread).all())
 
 
-def packed_means(engine: PackedEncoder, vocabulary: Vocabulary, batch: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Means of one pack of clean sequences that are sorted by length, [n, width]."""
-    tokens = encode(batch, vocabulary)
-    return np.asarray(engine.means(tokens.ids, tokens.lengths).cpu().numpy(), dtype=np.float32)
+@dataclass(frozen=True)
+class Packed:
+    """A packed encoder that is given text: one pack of clean sequences, sorted by length."""
+
+    encoder: PackedEncoder
+    vocabulary: Vocabulary
+
+    def means(self, batch: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Mean over the residues of each, [n, width]."""
+        tokens = encode(batch, self.vocabulary)
+        return np.asarray(self.encoder.means(tokens.ids, tokens.lengths).cpu().numpy(), dtype=np.float32)
+
+    def firsts(self, batch: Sequence[str]) -> npt.NDArray[np.float32]:
+        """What stands at the token that begins each, [n, width]."""
+        tokens = encode(batch, self.vocabulary)
+        return np.asarray(self.encoder.firsts(tokens.ids, tokens.lengths).cpu().numpy(), dtype=np.float32)
+
+    def residues(self, batch: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Every residue of each, [residues, width]."""
+        tokens = encode(batch, self.vocabulary)
+        states = self.encoder.residues(tokens.ids, tokens.lengths).float().cpu().numpy()
+        return [part[1:-1].copy() for part in np.split(states, np.cumsum(tokens.lengths)[:-1])]
 
 
 class _Progress:

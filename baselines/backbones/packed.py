@@ -192,6 +192,11 @@ class PackedEncoder:
                 x = layer.norm_inner(layer.down(layer.up(x), x))
         return x if self.norm_after is None else self.norm_after(x)
 
+    def firsts(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
+        """What stands at the token that begins each sequence: [n, width] float32."""
+        begins = torch.from_numpy(np.cumsum(lengths) - lengths).to(self.device)
+        return self.residues(ids, lengths)[begins].float()
+
     def means(self, ids: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> torch.Tensor:
         """Mean over the residues of each sequence, without what begins and ends it: [n, width] float32."""
         states = self.residues(ids, lengths)

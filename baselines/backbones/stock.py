@@ -67,10 +67,22 @@ class StockModel:
         finally:
             self.model.encoder.layer = whole
 
-    @torch.inference_mode()
     def means(self, sequences: Sequence[str], batch: int = 8) -> npt.NDArray[np.float32]:
         """Mean over residues of clean sequences, in file order, padded to the longest of each batch: [n, width]."""
-        found = []
+        found = [s[1:-1].mean(0).cpu().numpy() for s in self._each(sequences, batch)]
+        return np.stack(found)
+
+    def firsts(self, sequences: Sequence[str]) -> npt.NDArray[np.float32]:
+        """What stands at the token that begins each sequence: [n, width]."""
+        return np.stack([s[0].cpu().numpy() for s in self._each(sequences)])
+
+    def residues(self, sequences: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Every residue of each sequence, [residues, width]."""
+        return [s[1:-1].cpu().numpy() for s in self._each(sequences)]
+
+    @torch.inference_mode()
+    def _each(self, sequences: Sequence[str], batch: int = 8) -> Iterator[torch.Tensor]:
+        """Last hidden states of each sequence with what begins and ends it, [residues + 2, width] float32."""
         for at in range(0, len(sequences), batch):
             some = sequences[at : at + batch]
             longest = max(map(len, some)) + 2
@@ -80,5 +92,5 @@ class StockModel:
                 ids[row, : len(tokens)] = torch.from_numpy(tokens.astype(np.int64))
             ids = ids.to(self.device)
             states = self.model(input_ids=ids, attention_mask=(ids != self.padding).long()).last_hidden_state
-            found += [states[row, 1 : len(s) + 1].float().mean(0).cpu().numpy() for row, s in enumerate(some)]
-        return np.stack(found)
+            for row, sequence in enumerate(some):
+                yield states[row, : len(sequence) + 2].float()

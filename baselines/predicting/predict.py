@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from baselines.errors import DataError
 from baselines.predicting import store, tables
 from baselines.predicting.features import Features
 
 WEIGHTS, SELF_TEST = "weights", "selftest.npy"
+RESIDUES_OF = 4096
+"""Sequences whose residues are kept in memory at once."""
 
 
 def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", progress: bool = False) -> int:
@@ -32,13 +36,24 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
     ids, sequences = table.ids(), table.sequences()
     scores = np.empty(0)
     if ids:
-        x = features.matrix(sequences, table.light(), progress=progress)
-        scores = trained.model.predict_proba(x)[:, 1].clip(0.0, 1.0)
+        scores = _scores(trained, features, sequences, table.light(), progress=progress)
     with target.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["sequence_id", "prediction", "score"])
         writer.writerows((name, int(s >= 0.5), repr(float(s))) for name, s in zip(ids, scores, strict=True))
     return len(ids)
+
+
+def _scores(
+    trained: store.Trained, features: Features, sequences: Sequence[str], light: Sequence[str], *, progress: bool
+) -> npt.NDArray[np.float64]:
+    """A probability for each sequence; where all residues must be at hand, of some sequences at a time."""
+    at_once = RESIDUES_OF if features.pooling == "attention" else len(sequences)
+    found = []
+    for at in range(0, len(sequences), at_once):
+        x = features.seen(sequences[at : at + at_once], light[at : at + at_once], progress=progress)
+        found.append(trained.model.predict_proba(x)[:, 1])
+    return np.concatenate(found).clip(0.0, 1.0)
 
 
 def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:

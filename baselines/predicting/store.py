@@ -1,4 +1,5 @@
-"""A trained model on disk: `model.skops` and `metadata.json`; no pickle, the same bytes for the same model.
+"""A trained model on disk: `model.skops` or `model.safetensors`, and `metadata.json`; no pickle, the same bytes for the
+same model.
 
 skops writes a pipeline as a zip of arrays and a description in JSON. Reading one makes objects of the types that it
 names, so only those that our own heads are made of are allowed.
@@ -15,7 +16,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sklearn
 import skops.io
@@ -24,7 +25,10 @@ from sklearn.pipeline import Pipeline
 from baselines.errors import DataError
 from baselines.predicting.features import Features
 
-MODEL, METADATA = "model.skops", "metadata.json"
+if TYPE_CHECKING:
+    from baselines.predicting.attention import Attention
+
+MODEL, WEIGHTS, METADATA = "model.skops", "model.safetensors", "metadata.json"
 SCHEMA_VERSION = "1"
 ALLOWED = {
     "sklearn.calibration._CalibratedClassifier",
@@ -40,17 +44,22 @@ ALLOWED = {
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A fitted pipeline and everything that is known of it."""
+    """A fitted model, a pipeline of scikit-learn or an `Attention`, and everything that is known of it."""
 
-    model: Pipeline
+    model: Any
     metadata: dict[str, Any]
 
 
-def parameters(model: Pipeline) -> dict[str, Any]:
-    """Every parameter of a pipeline's classifier as plain JSON, nested ones by their path."""
+def classifier(model: Pipeline | Attention) -> Any:
+    """What classifies in a model: the last step of a pipeline, or the model itself."""
+    return model[-1] if isinstance(model, Pipeline) else model
+
+
+def parameters(model: Pipeline | Attention) -> dict[str, Any]:
+    """Every parameter of a model's classifier as plain JSON, nested ones by their path."""
     return {
         name: value if isinstance(value, bool | int | str | None) or _finite(value) else str(value)
-        for name, value in sorted(model[-1].get_params(deep=True).items())
+        for name, value in sorted(classifier(model).get_params(deep=True).items())
         if not isinstance(value, list)
     }
 
@@ -59,12 +68,17 @@ def _finite(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
-def save(folder: Path, model: Pipeline, metadata: dict[str, Any]) -> None:
+def file_of(metadata: Mapping[str, Any]) -> str:
+    """The name of the file that a model is in."""
+    return WEIGHTS if metadata.get("classifier", {}).get("class") == "Attention" else MODEL
+
+
+def save(folder: Path, model: Pipeline | Attention, metadata: dict[str, Any]) -> None:
     """Write both files; metadata go last, so that a model without them is one that is not finished."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METADATA).unlink(missing_ok=True)
-    content = _canonical(skops.io.dumps(model))
-    (folder / MODEL).write_bytes(content)
+    content = _canonical(skops.io.dumps(model)) if isinstance(model, Pipeline) else model.to_bytes()
+    (folder / file_of(metadata)).write_bytes(content)
     whole = {
         **metadata,
         "schema_version": SCHEMA_VERSION,
@@ -98,31 +112,43 @@ def load(folder: Path) -> Trained:
     Raises:
         DataError: a file is missing, is not what the metadata say, or names types that no head of ours is made of.
     """
-    metadata, path = read_metadata(folder), folder / MODEL
+    metadata = read_metadata(folder)
+    path = folder / file_of(metadata or {})
     if metadata is None or not path.is_file():
-        raise DataError(f"{folder} needs {MODEL} and {METADATA}; train a model with apb-zoo train.")
+        raise DataError(f"{folder} needs {path.name} and {METADATA}; train a model with apb-zoo train.")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != metadata.get("model_sha256"):
         raise DataError(f"{path} (sha256 {found}) is not the model of its metadata.")
     if sklearn.__version__.split(".")[:2] != str(metadata.get("sklearn")).split(".")[:2]:
         raise DataError(f"{path} was written by scikit-learn {metadata.get('sklearn')}, here is {sklearn.__version__}.")
+    known = metadata.get("classifier", {})
+    model = _attention(path, known) if path.name == WEIGHTS else _pipeline(path, content, known)
+    if parameters(model) != known.get("parameters"):
+        raise DataError(f"{path} holds no {known.get('type')} with the parameters that its metadata name.")
+    width = (min if path.name == WEIGHTS else sum)(part["width"] for part in metadata["backbone"])
+    if model.n_features_in_ != width:
+        raise DataError(f"{path} takes {model.n_features_in_} features, its metadata name {width}.")
+    return Trained(model, metadata)
+
+
+def _attention(path: Path, known: Mapping[str, Any]) -> Attention:
+    from baselines.predicting.attention import Attention  # torch: not for models on plain descriptors
+
+    return Attention.read(path, known.get("parameters") or {})
+
+
+def _pipeline(path: Path, content: bytes, known: Mapping[str, Any]) -> Pipeline:
     try:
         if strange := sorted(set(skops.io.get_untrusted_types(data=content)) - ALLOWED):
             raise DataError(f"{path} names types that are not allowed: {', '.join(strange)[:200]}")
         model = skops.io.loads(content, trusted=sorted(ALLOWED))
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path} is no model in skops' format: {error!r}"[:300]) from error
-    expected = metadata.get("classifier", {}).get("class")
+    expected = known.get("class")
     if not isinstance(model, Pipeline) or type(model[-1]).__name__ != expected:
         raise DataError(f"{path} holds no {expected}, which its metadata name.")
-    known = metadata["classifier"]
-    if parameters(model) != known.get("parameters"):
-        raise DataError(f"{path} holds no {known.get('type')} with the parameters that its metadata name.")
-    width = sum(part["width"] for part in metadata["backbone"])
-    if model.n_features_in_ != width:
-        raise DataError(f"{path} takes {model.n_features_in_} features, its metadata name {width}.")
-    return Trained(model, metadata)
+    return model
 
 
 def require_backbone(trained: Trained, features: Features) -> None:
@@ -149,8 +175,9 @@ def features_of(trained: Trained, backbone: str = "", **options: Any) -> Feature
     """
     parts = trained.metadata["backbone"]
     precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
+    pooling: Any = next((p["pooling"] for p in parts if "pooling" in p), "mean")
     spec = backbone or "+".join(p["name"] for p in parts)
-    features = Features(spec, precision=precision, emulated=True, **options)
+    features = Features(spec, precision=precision, pooling=pooling, emulated=True, **options)
     require_backbone(trained, features)
     return features
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from baselines.backbones.checkpoint import Checkpoint
-from baselines.backbones.embedder import DTYPES, Embedder, Precision, packed_means
+from baselines.backbones.embedder import DTYPES, Embedder, Packed, Precision
 from baselines.backbones.packed import PackedEncoder
 from baselines.backbones.stock import StockModel
 from baselines.errors import DataError
@@ -154,7 +154,7 @@ class Bench:
         found = embedder.embed(some).vectors
         exact = PackedEncoder(embedder.checkpoint, self.device, torch.float32, fused=False)
         ordered = sorted(some, key=len)
-        by_text = dict(zip(ordered, packed_means(exact, embedder.checkpoint.vocabulary, ordered), strict=True))
+        by_text = dict(zip(ordered, Packed(exact, embedder.checkpoint.vocabulary).means(ordered), strict=True))
         expected = np.stack([by_text[text] for text in some])
         shared = expected.mean(0) if len(some) > 1 else 0.0
         a, b = found - shared, expected - shared

@@ -21,15 +21,20 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from baselines.errors import DataError
-from baselines.predicting.features import folder_name
+from baselines.predicting.features import folder_name, shown
 
 
 @dataclass
 class Model:
-    """Features: a backbone's name or folder, or two joined by `+`."""
+    """Features: a backbone's name or folder, or two joined by `+`.
+
+    Attributes:
+        pooling: how residues become one vector: `mean`, `cls`, or `attention` with the head that learns it.
+    """
 
     backbone: str = MISSING
     precision: str = "fp32"
+    pooling: str = "mean"
 
 
 @dataclass
@@ -137,6 +142,20 @@ class CrossStacking(Classifier):
 
 
 @dataclass
+class AttentionHead(Classifier):
+    """Pools residues by itself; attributes as `predicting.attention.DEFAULTS` names them."""
+
+    type: str = "attention"
+    hidden: int = 64
+    heads: int = 4
+    dropout: float = 0.2
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    epochs: int = 40
+    patience: int = 5
+
+
+@dataclass
 class Data:
     """A training CSV, and what a trained model is tested on.
 
@@ -164,7 +183,7 @@ class Config:
     jobs: int = 1
 
 
-HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking, CrossStacking)
+HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking, CrossStacking, AttentionHead)
 
 
 def _register() -> None:
@@ -239,10 +258,17 @@ def _one(overrides: Sequence[str], searched: Sequence[str]) -> Config:
     for key, value, known in (
         ("classifier.type", config.classifier.type, [kind.type for kind in HEADS]),
         ("model.precision", config.model.precision, ["fp32", "bf16", "fp16"]),
+        ("model.pooling", config.model.pooling, ["mean", "cls", "attention"]),
         ("device", config.device, ["auto", "cpu", "cuda"]),
     ):
         if value not in known:
             raise DataError(f"{key} is '{value}'. Known are: {', '.join(known)}.")
+    if config.classifier.type == "attention":
+        if config.model.pooling == "cls":
+            raise DataError("model.pooling is 'cls', but the classifier attention pools by itself: leave it out.")
+        config.model.pooling = "attention"
+    elif config.model.pooling == "attention":
+        raise DataError("model.pooling=attention is learned by classifier=attention; others take mean or cls.")
     if config.jobs < 1:
         raise DataError(f"jobs is {config.jobs}; at least one is needed.")
     return config
@@ -257,7 +283,7 @@ def name(config: Config) -> str:
     """What its backbone is called in folders and tables."""
     backbone = config.model.backbone
     parts = [backbone] if Path(backbone).is_dir() else backbone.split("+")
-    return "+".join(folder_name(part) for part in parts)
+    return shown([folder_name(part) for part in parts], config.model.pooling)
 
 
 def as_json(config: Config) -> dict[str, Any]:

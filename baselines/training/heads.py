@@ -18,12 +18,13 @@ from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, Stacking
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from baselines.errors import DataError
+from baselines.predicting.attention import Attention
 from baselines.training.composition_logreg import logreg
 
 
@@ -114,9 +115,11 @@ HEADS: dict[str, Callable[..., ClassifierMixin]] = {
     "cross_stacking": _cross_stacking,
 }
 """What makes a fresh, unfitted classifier from a seed and the parameters of its configuration."""
+ATTENTION = "attention"
+"""The head that sees residues in place of features."""
 CALIBRATED, STACKED, BAGGED = 3, 5, 10
 """Rows of a class that three folds of calibration need, three folds around those, and samples with replacement."""
-FEWEST = {"logreg": 1, "bagged": BAGGED, "voting": CALIBRATED, "stacking": STACKED}
+FEWEST = {"logreg": 1, ATTENTION: 1, "bagged": BAGGED, "voting": CALIBRATED, "stacking": STACKED}
 
 
 def fewest(head: str) -> int:
@@ -130,14 +133,16 @@ def require_known(names: Sequence[str]) -> None:
     Raises:
         DataError: with the names that there are.
     """
-    if unknown := [name for name in names if name not in HEADS]:
-        raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join(HEADS)}.")
+    if unknown := [name for name in names if name not in (*HEADS, ATTENTION)]:
+        raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join((*HEADS, ATTENTION))}.")
 
 
-def pipeline(head: str, seed: int, parameters: Mapping[str, Any] | None = None) -> Pipeline:
-    """A fresh head behind standardised features.
+def fresh(head: str, seed: int, parameters: Mapping[str, Any] | None = None) -> Any:
+    """An unfitted head: an `Attention` that pools residues by itself, or a pipeline behind standardised features.
 
     Args:
         parameters: those of its configuration, by name; default the head's own.
     """
+    if head == ATTENTION:
+        return Attention(seed, **(parameters or {}))
     return make_pipeline(StandardScaler(), HEADS[head](seed, **(parameters or {})))

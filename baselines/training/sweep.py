@@ -20,13 +20,13 @@ import pandas as pd
 from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
-from baselines.predicting.features import DESCRIPTORS, Features, Matrix
+from baselines.predicting.features import DESCRIPTORS, Features, Residues
 from baselines.training import comparison, configuration, folds
 from baselines.training.composition_logreg import composition_logreg, save
 from baselines.training.configuration import Config
 from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
 from baselines.training.test import test
-from baselines.training.train import is_current, summary, train
+from baselines.training.train import Seen, is_current, summary, train
 
 Say = Callable[[str], None]
 
@@ -36,16 +36,16 @@ class Embedded:
     """What all heads on one backbone share: features of the training set and of everything that is tested on.
 
     Attributes:
-        x: [n, d] of the training set.
+        x: [n, d] of the training set, or its residues.
         groups: [n] clusters of its sequences.
         tests: each with its features.
     """
 
     features: Features
     data: TrainingSet
-    x: Matrix
+    x: Seen
     groups: npt.NDArray[np.int64]
-    tests: tuple[tuple[Dataset, Matrix], ...]
+    tests: tuple[tuple[Dataset, Seen], ...]
 
     @classmethod
     def of(cls, config: Config) -> Embedded:
@@ -58,15 +58,17 @@ class Embedded:
         datasets = [read_dataset(Path(path)) for path in config.data.test]
         require_distinct("datasets", [d.name for d in datasets])
         precision: Any = config.model.precision
+        pooling: Any = config.model.pooling
         cache = Path(config.cache) if config.cache else None
-        features = Features(config.model.backbone, precision=precision, device=config.device, cache=cache)
-        return cls(
-            features,
-            data,
-            features.matrix(data.sequences, data.light, progress=True),
-            folds.clusters(clean(data.sequences)),
-            tuple((d, features.matrix(d.sequences, d.light, progress=True)) for d in datasets),
+        features = Features(
+            config.model.backbone, precision=precision, pooling=pooling, device=config.device, cache=cache
         )
+        groups = folds.clusters(clean(data.sequences))
+        x = features.seen(data.sequences, data.light, progress=True)
+        if isinstance(x, Residues):
+            x = Residues(x.rows, groups)
+        tests = tuple((d, features.seen(d.sequences, d.light, progress=True)) for d in datasets)
+        return cls(features, data, x, groups, tests)
 
 
 @dataclass
@@ -139,7 +141,7 @@ Done = tuple[str, dict[str, Any]] | DataError
 
 def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Config, Done]]:
     """Every head, in order; in several processes where `jobs` says so."""
-    if configs[0].jobs == 1:
+    if min(configs[0].jobs, len(configs)) == 1:
         for config in configs:
             yield config, one(config, embedded)
         return

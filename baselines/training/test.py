@@ -15,22 +15,22 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
-from baselines.predicting.features import Matrix, folder_name
+from baselines.predicting.features import Matrix, Residues, folder_name, shown_in
 from baselines.predicting.store import Trained
 from baselines.training.data import Dataset
 
 
-def test(trained: Trained, x: Matrix, data: Dataset, out: Path) -> dict[str, Any]:
+def test(trained: Trained, x: Matrix | Residues, data: Dataset, out: Path) -> dict[str, Any]:
     """Score a dataset and write predictions with ids, metrics and, with labels, the confusion matrix.
 
     Args:
-        x: features of the dataset, [n, d].
+        x: features of the dataset, [n, d], or its residues.
 
     Returns:
         How many rows, and every metric that the dataset allows; None for what is undefined.
     """
     known = trained.metadata
-    name = "+".join(folder_name(part["name"]) for part in known["backbone"])
+    name = shown_in(known["backbone"])
     folder = out / "benchmarks" / name / _head(known) / data.name
     folder.mkdir(parents=True, exist_ok=True)
     score = trained.model.predict_proba(x)[:, 1]

@@ -20,16 +20,17 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
-from baselines.predicting.features import Features, Matrix
+from baselines.predicting.features import Features, Matrix, Residues
 from baselines.training import folds, heads, intervals, tuning
 from baselines.training.data import TrainingSet
 
 SEED = 20261121
+Seen = Matrix | Residues
 
 
 def cross_validate(
     head: str,
-    x: Matrix,
+    x: Seen,
     y: npt.NDArray[np.int64],
     groups: npt.NDArray[np.int64] | None,
     seed: int,
@@ -38,18 +39,18 @@ def cross_validate(
     """Mean and standard deviation over folds of accuracy, F1 and ROC-AUC.
 
     Args:
-        x: [n, d] features.
+        x: [n, d] features, or residues.
         y: [n] 0/1.
         groups: [n] clusters that stay on one side; None for plain stratified folds.
         parameters: as in `heads.pipeline`.
     """
     splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
-    split = splitter(folds.FOLDS, shuffle=True, random_state=seed).split(x, y, groups)
+    split = splitter(folds.FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups)
     rows, needed = [], heads.fewest(head)
     for train, test in split:
         if min(np.bincount(y[train], minlength=2)) < needed or not len(test):
             continue  # one large cluster can leave a fold without enough of a class, or without rows
-        model = heads.pipeline(head, seed, parameters).fit(x[train], y[train])
+        model = heads.fresh(head, seed, parameters).fit(x[train], y[train])
         score = model.predict_proba(x[test])[:, 1]
         hard = (score >= 0.5).astype(int)
         area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
@@ -73,7 +74,7 @@ def cross_validate(
 
 def leave_families_out(
     head: str,
-    x: Matrix,
+    x: Seen,
     y: npt.NDArray[np.int64],
     families: Sequence[str],
     seed: int,
@@ -87,15 +88,15 @@ def leave_families_out(
     """
     found = {}
     for family in sorted(set(families)):
-        inside = np.array([f == family for f in families])
-        of_family: dict[str, Any] = {"n": int(inside.sum()), "positives": int(y[inside].sum()), "roc_auc": None}
-        rest = np.bincount(y[~inside], minlength=2)
+        inside, outside = (np.flatnonzero([(f == family) == here for f in families]) for here in (True, False))
+        of_family: dict[str, Any] = {"n": len(inside), "positives": int(y[inside].sum()), "roc_auc": None}
+        rest = np.bincount(y[outside], minlength=2)
         if len(np.unique(y[inside])) < 2:
             of_family["reason"] = "all of its rows are of one class"
         elif min(rest) < heads.fewest(head):
             of_family["reason"] = "the others lack rows of a class to train on"
         else:
-            model = heads.pipeline(head, seed, parameters).fit(x[~inside], y[~inside])
+            model = heads.fresh(head, seed, parameters).fit(x[outside], y[outside])
             score = model.predict_proba(x[inside])[:, 1]
             area = intervals.roc_auc(y[inside], score)
             assert area is not None
@@ -106,7 +107,7 @@ def leave_families_out(
 
 def train(
     features: Features,
-    x: Matrix,
+    x: Seen,
     data: TrainingSet,
     head: str,
     out: Path,
@@ -121,7 +122,7 @@ def train(
     """Cross-validate a head, fit it on everything, and store it; the same seed gives the same bytes.
 
     Args:
-        x: features of the training set, [n, d].
+        x: features of the training set, [n, d], or its residues.
         groups: clusters of the training sequences; computed where not given.
         parameters: of the head, by name.
         name: of its folder; default the head's.
@@ -134,16 +135,16 @@ def train(
     y = np.array(data.labels, dtype=np.int64)
     groups = folds.clusters(clean(data.sequences)) if groups is None else groups
     folds.require_enough(y, groups)
-    chosen = tuning.choose(head, x, y, groups, seed) if tune else {}
+    chosen = tuning.choose(head, x, y, groups, seed) if tune and not isinstance(x, Residues) else {}
     settled = {**(parameters or {}), **({"C": float(next(iter(chosen)))} if chosen else {})}
-    model = heads.pipeline(head, seed, settled).fit(x, y)
+    model = heads.fresh(head, seed, settled).fit(x, y)
     known = {
         "model_name": f"{features.name}-{name or head}",
         "backbone": features.describe(),
         "classifier": {
             "type": head,
             **({"name": name} if name else {}),
-            "class": type(model[-1]).__name__,
+            "class": type(store.classifier(model)).__name__,
             "parameters": store.parameters(model),
         },
         "training": {
@@ -230,7 +231,7 @@ def is_current(
         if ("tuned" in found) != tune:
             return False
         settled = {**(parameters or {}), **({"C": found["tuned"]["C"]} if tune else {})}
-        same_head = found["classifier"]["parameters"] == store.parameters(heads.pipeline(head, seed, settled))
+        same_head = found["classifier"]["parameters"] == store.parameters(heads.fresh(head, seed, settled))
         trained_on = (found["training"]["sha256"], found["training"].get("families"))
         same_data = trained_on == (data.sha256, _digest(data.families)) and found["seed"] == seed
         same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == folds.FOLDS

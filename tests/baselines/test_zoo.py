@@ -141,7 +141,7 @@ def test_a_head_can_be_fitted_on_as_few_rows_as_it_says(head: str) -> None:
     fewest = heads.fewest(head)
     rng = np.random.default_rng(0)
     y = np.array([1] * fewest + [0] * 40)
-    heads.pipeline(head, 1).fit(rng.normal(size=(len(y), 4)), y)
+    heads.fresh(head, 1).fit(rng.normal(size=(len(y), 4)), y)
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
 
 def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
-        (("classifier=oracle",), "Available options in 'classifier': bagged calibrated cross_stacking logreg"),
+        (("classifier=oracle",), "Available options in 'classifier': attention bagged calibrated cross_stacking logreg"),
         (("model=esm99",), "Available options in 'model': antiberty"),
         (("model=checkpoint", "model.backbone=esm99"), "Known are esm1v"),
         (("model=checkpoint", "model.backbone=a+b+c"), "no two joined"),
@@ -409,7 +409,7 @@ def test_each_family_is_left_out_and_one_of_a_single_class_has_no_area(data: Pat
     assert "trained without gut (4 rows, 4 positive): no ROC-AUC" in done.output
     x = Features("composition").matrix([r["sequence"] for r in rows])
     y, out = np.array([int(r["label"]) for r in rows]), np.array([family[r["sequence_id"]] == "flu" for r in rows])
-    score = heads.pipeline("logreg", 1).fit(x[~out], y[~out]).predict_proba(x[out])[:, 1]
+    score = heads.fresh("logreg", 1).fit(x[~out], y[~out]).predict_proba(x[out])[:, 1]
     assert found["flu"]["roc_auc"] == pytest.approx(roc_auc_score(y[out], score), abs=1e-6)
     assert found["flu"]["low"] < found["flu"]["roc_auc"] < found["flu"]["high"]
     assert "kept" in run("train", "-m", *there).output
