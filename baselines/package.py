@@ -121,7 +121,8 @@ def lay_out_esm(
     from baselines.predicting import store
 
     trained = store.load(model)
-    embedder = store.features_of(trained, weights, device="cpu").embedder()
+    own = (model / backbone).is_dir() and weights == backbone  # fine-tuned: its adapter lies beside the head
+    embedder = store.features_of(trained, "" if own else weights, device="cpu").embedder()
     if trained.metadata["classifier"]["type"] != head:
         raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
     named = trained.metadata["backbone"][0]["name"]

@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -89,9 +91,14 @@ class Shape:
 class Checkpoint:
     """A folder with `config.json` and weights; a BERT or RoBERTa also has its `vocab.txt`.
 
+    Attributes:
+        tuned: how it was fine-tuned; empty where it was not.
+
     Raises:
         DataError: it is not a checkpoint of these families that can be read safely.
     """
+
+    tuned: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, folder: Path, name: str, revision: str = "local") -> None:
         self.folder = folder
@@ -241,6 +248,10 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
         DataError: it cannot be had.
     """
     if Path(name).is_dir():
+        from baselines.backbones import adapted  # it makes checkpoints of these
+
+        if adapted.is_adapted(Path(name)):
+            return adapted.Adapted(find(adapted.read_tuned(Path(name))["base"]), Path(name))
         return Checkpoint(Path(name), Path(name).resolve().name)
     if name in wheels.CONTAINS:
         package = wheels.PACKAGES[wheels.CONTAINS[name]]

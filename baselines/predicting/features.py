@@ -216,6 +216,7 @@ class Features:
             "name": folder_name(part) if light else e.checkpoint.name,
             **light,
             "revision": e.checkpoint.revision,
+            **({"finetuned": e.checkpoint.tuned} if e.checkpoint.tuned else {}),
             "sha256": e.checkpoint.sha256,
             "precision": e.precision,
             "pooling": self.pooling,

@@ -48,6 +48,7 @@ class Trained:
 
     model: Any
     metadata: dict[str, Any]
+    folder: Path
 
 
 def classifier(model: Pipeline | Attention) -> Any:
@@ -129,7 +130,7 @@ def load(folder: Path) -> Trained:
     width = (min if path.name == WEIGHTS else sum)(part["width"] for part in metadata["backbone"])
     if model.n_features_in_ != width:
         raise DataError(f"{path} takes {model.n_features_in_} features, its metadata name {width}.")
-    return Trained(model, metadata)
+    return Trained(model, metadata, folder)
 
 
 def _attention(path: Path, known: Mapping[str, Any]) -> Attention:
@@ -167,7 +168,8 @@ def features_of(trained: Trained, backbone: str = "", **options: Any) -> Feature
     """The features that a model was trained on, in the precision that its metadata name.
 
     Args:
-        backbone: where its weights are; default by the name in the metadata.
+        backbone: where its weights are; default beside the model where it was fine-tuned, else by the name in the
+            metadata.
         options: for `Features`.
 
     Raises:
@@ -176,7 +178,8 @@ def features_of(trained: Trained, backbone: str = "", **options: Any) -> Feature
     parts = trained.metadata["backbone"]
     precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
     pooling: Any = next((p["pooling"] for p in parts if "pooling" in p), "mean")
-    spec = backbone or "+".join(p["name"] for p in parts)
+    own = trained.folder / str(parts[0]["name"])
+    spec = backbone or (str(own) if own.is_dir() else "+".join(p["name"] for p in parts))
     features = Features(spec, precision=precision, pooling=pooling, emulated=True, **options)
     require_backbone(trained, features)
     return features

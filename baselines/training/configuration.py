@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,173 +17,13 @@ from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import MISSING, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from baselines.errors import DataError
 from baselines.predicting.features import folder_name, shown
-
-
-@dataclass
-class Model:
-    """Features: a backbone's name or folder, or two joined by `+`.
-
-    Attributes:
-        pooling: how residues become one vector: `mean`, `cls`, or `attention` with the head that learns it.
-    """
-
-    backbone: str = MISSING
-    precision: str = "fp32"
-    pooling: str = "mean"
-
-
-@dataclass
-class Classifier:
-    """A head.
-
-    Attributes:
-        type: by its name in `heads.HEADS`.
-        name: of folders and tables; default the type.
-    """
-
-    type: str = MISSING
-    name: str | None = None
-
-
-@dataclass
-class Logreg(Classifier):
-    """Attributes:
-    C: inverse of the regularisation's strength.
-    tune: choose C by cluster on the training set instead.
-    """
-
-    type: str = "logreg"
-    C: float = 0.1
-    tune: bool = False
-
-
-@dataclass
-class Calibrated(Classifier):
-    """Logistic regression, calibrated on held-out folds."""
-
-    type: str = "calibrated"
-    C: float = 0.1
-
-
-@dataclass
-class Bagged(Classifier):
-    """The mean of logistic regressions, each on a sample with replacement."""
-
-    type: str = "bagged"
-    n_estimators: int = 25
-    C: float = 0.1
-
-
-@dataclass
-class Svm(Classifier):
-    """Attributes as those of `Logreg`."""
-
-    type: str = "svm"
-    C: float = 1.0
-    tune: bool = False
-
-
-@dataclass
-class Mlp(Classifier):
-    """Attributes:
-    hidden: width of the hidden layer.
-    alpha: strength of the L2 penalty.
-    """
-
-    type: str = "mlp"
-    hidden: int = 128
-    alpha: float = 1e-2
-
-
-@dataclass
-class RandomForest(Classifier):
-    """Attributes named as scikit-learn names them."""
-
-    type: str = "random_forest"
-    n_estimators: int = 200
-    min_samples_leaf: int = 2
-
-
-@dataclass
-class Xgboost(Classifier):
-    """Attributes named as xgboost names them."""
-
-    type: str = "xgboost"
-    n_estimators: int = 150
-    max_depth: int = 4
-    learning_rate: float = 0.06
-
-
-@dataclass
-class Voting(Classifier):
-    """Logistic regression, SVM and trees, averaged."""
-
-    type: str = "voting"
-
-
-@dataclass
-class Stacking(Classifier):
-    """The same, weighed by a logistic regression on held-out folds."""
-
-    type: str = "stacking"
-
-
-@dataclass
-class CrossStacking(Classifier):
-    """A logistic regression on each of two joined backbones, weighed by another on held-out folds."""
-
-    type: str = "cross_stacking"
-    C: float = 0.1
-
-
-@dataclass
-class AttentionHead(Classifier):
-    """Pools residues by itself; attributes as `predicting.attention.DEFAULTS` names them."""
-
-    type: str = "attention"
-    hidden: int = 64
-    heads: int = 4
-    dropout: float = 0.2
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-    epochs: int = 40
-    patience: int = 5
-
-
-@dataclass
-class Data:
-    """A training CSV, and what a trained model is tested on.
-
-    Attributes:
-        origin: a CSV with sequence_id,family, for cross-validation that leaves each family out.
-        test: CSVs or folders with sequences.csv and labels.csv.
-    """
-
-    train: str = MISSING
-    origin: str | None = None
-    test: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Config:
-    """One training run."""
-
-    model: Model = field(default_factory=Model)
-    classifier: Classifier = field(default_factory=Classifier)
-    data: Data = field(default_factory=Data)
-    out: str = "models"
-    seed: int = 20261121
-    device: str = "auto"
-    cache: str | None = None
-    jobs: int = 1
-
-
-HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking, CrossStacking, AttentionHead)
+from baselines.training import schema
+from baselines.training.schema import HEADS, Config, Data, Model
 
 
 def _register() -> None:
@@ -255,23 +95,17 @@ def _one(overrides: Sequence[str], searched: Sequence[str]) -> Config:
     except (HydraException, OmegaConfBaseException) as error:
         raise DataError(_told(error, overrides)) from error
     assert isinstance(config, Config)
-    for key, value, known in (
-        ("classifier.type", config.classifier.type, [kind.type for kind in HEADS]),
-        ("model.precision", config.model.precision, ["fp32", "bf16", "fp16"]),
-        ("model.pooling", config.model.pooling, ["mean", "cls", "attention"]),
-        ("device", config.device, ["auto", "cpu", "cuda"]),
-    ):
-        if value not in known:
-            raise DataError(f"{key} is '{value}'. Known are: {', '.join(known)}.")
-    if config.classifier.type == "attention":
-        if config.model.pooling == "cls":
-            raise DataError("model.pooling is 'cls', but the classifier attention pools by itself: leave it out.")
-        config.model.pooling = "attention"
-    elif config.model.pooling == "attention":
-        raise DataError("model.pooling=attention is learned by classifier=attention; others take mean or cls.")
-    if config.jobs < 1:
-        raise DataError(f"jobs is {config.jobs}; at least one is needed.")
+    schema.check(config)
     return config
+
+
+def device(config: Config) -> str:
+    """Where it is computed: `cpu` or `cuda`."""
+    if config.device != "auto":
+        return config.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def head_name(config: Config) -> str:
@@ -283,7 +117,8 @@ def name(config: Config) -> str:
     """What its backbone is called in folders and tables."""
     backbone = config.model.backbone
     parts = [backbone] if Path(backbone).is_dir() else backbone.split("+")
-    return shown([folder_name(part) for part in parts], config.model.pooling)
+    tuned = "" if config.model.finetune.method == "none" else f"_{config.model.finetune.method}"
+    return shown([f"{folder_name(part)}{tuned}" for part in parts], config.model.pooling)
 
 
 def as_json(config: Config) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,13 @@ import pandas as pd
 from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
-from baselines.predicting.features import DESCRIPTORS, Features, Residues
+from baselines.predicting.features import DESCRIPTORS, Features, Matrix, Residues
 from baselines.training import comparison, configuration, folds
 from baselines.training.composition_logreg import composition_logreg, save
-from baselines.training.configuration import Config
 from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
+from baselines.training.schema import Config
 from baselines.training.test import test
-from baselines.training.train import Seen, is_current, summary, train
+from baselines.training.train import Seen, fold_count, is_current, summary, train
 
 Say = Callable[[str], None]
 
@@ -39,13 +41,15 @@ class Embedded:
         x: [n, d] of the training set, or its residues.
         groups: [n] clusters of its sequences.
         tests: each with its features.
+        adapter: of a fine-tuned backbone.
     """
 
     features: Features
     data: TrainingSet
     x: Seen
     groups: npt.NDArray[np.int64]
-    tests: tuple[tuple[Dataset, Seen], ...]
+    tests: tuple[tuple[Dataset, Matrix | Residues], ...]
+    adapter: Path | None = None
 
     @classmethod
     def of(cls, config: Config) -> Embedded:
@@ -55,20 +59,49 @@ class Embedded:
             DataError: a file or a backbone is not what it should be.
         """
         data = training_set(config)
+        if config.model.finetune.method != "none":
+            return cls._finetuned(config, data)
         datasets = [read_dataset(Path(path)) for path in config.data.test]
         require_distinct("datasets", [d.name for d in datasets])
         precision: Any = config.model.precision
         pooling: Any = config.model.pooling
-        cache = Path(config.cache) if config.cache else None
+        kept = Path(config.cache) if config.cache else None
         features = Features(
-            config.model.backbone, precision=precision, pooling=pooling, device=config.device, cache=cache
+            config.model.backbone, precision=precision, pooling=pooling, device=config.device, cache=kept
         )
         groups = folds.clusters(clean(data.sequences))
         x = features.seen(data.sequences, data.light, progress=True)
         if isinstance(x, Residues):
             x = Residues(x.rows, groups)
-        tests = tuple((d, features.seen(d.sequences, d.light, progress=True)) for d in datasets)
-        return cls(features, data, x, groups, tests)
+        return cls(features, data, x, groups, _seen(datasets, features))
+
+    @classmethod
+    def _finetuned(cls, config: Config, data: TrainingSet) -> Embedded:
+        """On a backbone that is fine-tuned first, or was: `<out>/adapters/<model>/`."""
+        from baselines.backbones import adapted
+        from baselines.backbones.checkpoint import find
+        from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
+
+        datasets = [read_dataset(Path(path)) for path in config.data.test]
+        require_distinct("datasets", [d.name for d in datasets])
+        base, device = config.model.backbone, configuration.device(config)
+        checkpoint, settings = find(base), Settings(**asdict(config.model.finetune))
+        y = np.array(data.labels, dtype=np.int64)
+        made = made_from(base, checkpoint, settings, config.seed, data.sha256, device)
+        tuner = cache(partial(FineTuner, checkpoint, data.sequences, settings, seed=config.seed, device=device))
+        folder = Path(config.out) / "adapters" / configuration.name(config)
+        if not adapted.is_adapted(folder) or adapted.read_tuned(folder) != made:
+            tuner().trained(np.arange(len(y)), y).save(folder, made)
+        precision: Any = config.model.precision
+        kept = Path(config.cache) if config.cache else None
+        features = Features(str(folder), precision=precision, device=config.device, cache=kept)
+        whole = features.matrix(data.sequences, progress=True)
+        groups = folds.clusters(clean(data.sequences))
+        return cls(features, data, FineTuned(tuner, y, whole), groups, _seen(datasets, features), folder)
+
+
+def _seen(datasets: Sequence[Dataset], features: Features) -> tuple[tuple[Dataset, Matrix | Residues], ...]:
+    return tuple((d, features.seen(d.sequences, d.light, progress=True)) for d in datasets)
 
 
 @dataclass
@@ -162,7 +195,10 @@ def one(config: Config, embedded: Embedded) -> Done:
         parameters["widths"] = [part["width"] for part in embedded.features.describe()]
     features, folder = embedded.features, Path(config.out) / "checkpoints" / embedded.features.name / named
     try:
-        kept = is_current(folder, features, embedded.data, head, config.seed, parameters=parameters, tune=tune)
+        count = fold_count(embedded.x)
+        kept = is_current(
+            folder, features, embedded.data, head, config.seed, parameters=parameters, tune=tune, count=count
+        )
         if not kept:
             train(
                 features,
@@ -177,6 +213,8 @@ def one(config: Config, embedded: Embedded) -> Done:
                 configuration=configuration.as_json(config),
                 name="" if named == head else named,
             )
+            if embedded.adapter:
+                shutil.copytree(embedded.adapter, folder / embedded.adapter.name, dirs_exist_ok=True)
             (folder / "config.yaml").write_text(configuration.as_yaml(config), encoding="utf-8")
         trained = store.load(folder)
         store.require_backbone(trained, features)

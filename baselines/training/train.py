@@ -23,9 +23,22 @@ from baselines.predicting import store
 from baselines.predicting.features import Features, Matrix, Residues
 from baselines.training import folds, heads, intervals, tuning
 from baselines.training.data import TrainingSet
+from baselines.training.finetuning import FineTuned
 
 SEED = 20261121
-Seen = Matrix | Residues
+TUNED_FOLDS = 5
+"""Where a backbone is fine-tuned for each fold anew."""
+Seen = Matrix | Residues | FineTuned
+
+
+def fold_count(x: Seen) -> int:
+    """Of a cross-validation."""
+    return TUNED_FOLDS if isinstance(x, FineTuned) else folds.FOLDS
+
+
+def _learned_from(x: Seen, rows: npt.NDArray[np.int64]) -> Any:
+    """What a head sees that may learn from these rows only."""
+    return x.on(rows) if isinstance(x, FineTuned) else x
 
 
 def cross_validate(
@@ -39,19 +52,20 @@ def cross_validate(
     """Mean and standard deviation over folds of accuracy, F1 and ROC-AUC.
 
     Args:
-        x: [n, d] features, or residues.
+        x: [n, d] features, or residues, or what is fine-tuned for each fold.
         y: [n] 0/1.
         groups: [n] clusters that stay on one side; None for plain stratified folds.
         parameters: as in `heads.pipeline`.
     """
     splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
-    split = splitter(folds.FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups)
+    split = splitter(fold_count(x), shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups)
     rows, needed = [], heads.fewest(head)
     for train, test in split:
         if min(np.bincount(y[train], minlength=2)) < needed or not len(test):
             continue  # one large cluster can leave a fold without enough of a class, or without rows
-        model = heads.fresh(head, seed, parameters).fit(x[train], y[train])
-        score = model.predict_proba(x[test])[:, 1]
+        seen = _learned_from(x, train)
+        model = heads.fresh(head, seed, parameters).fit(seen[train], y[train])
+        score = model.predict_proba(seen[test])[:, 1]
         hard = (score >= 0.5).astype(int)
         area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
         rows.append((accuracy_score(y[test], hard), f1_score(y[test], hard, zero_division=0), area))
@@ -96,8 +110,9 @@ def leave_families_out(
         elif min(rest) < heads.fewest(head):
             of_family["reason"] = "the others lack rows of a class to train on"
         else:
-            model = heads.fresh(head, seed, parameters).fit(x[outside], y[outside])
-            score = model.predict_proba(x[inside])[:, 1]
+            seen = _learned_from(x, outside)
+            model = heads.fresh(head, seed, parameters).fit(seen[outside], y[outside])
+            score = model.predict_proba(seen[inside])[:, 1]
             area = intervals.roc_auc(y[inside], score)
             assert area is not None
             of_family |= dict(zip(("roc_auc", "low", "high"), (round(v, 6) for v in area), strict=True))
@@ -135,9 +150,9 @@ def train(
     y = np.array(data.labels, dtype=np.int64)
     groups = folds.clusters(clean(data.sequences)) if groups is None else groups
     folds.require_enough(y, groups)
-    chosen = tuning.choose(head, x, y, groups, seed) if tune and not isinstance(x, Residues) else {}
+    chosen = tuning.choose(head, x, y, groups, seed) if tune and isinstance(x, np.ndarray) else {}
     settled = {**(parameters or {}), **({"C": float(next(iter(chosen)))} if chosen else {})}
-    model = heads.fresh(head, seed, settled).fit(x, y)
+    model = heads.fresh(head, seed, settled).fit(_learned_from(x, np.arange(len(y))), y)
     known = {
         "model_name": f"{features.name}-{name or head}",
         "backbone": features.describe(),
@@ -156,7 +171,7 @@ def train(
             "families": _digest(data.families),
         },
         "cross_validation": {
-            "folds": folds.FOLDS,
+            "folds": fold_count(x),
             "stratified": cross_validate(head, x, y, None, seed, settled),
             "by_cluster": cross_validate(head, x, y, groups, seed, settled),
             **(
@@ -224,8 +239,13 @@ def is_current(
     *,
     parameters: Mapping[str, Any] | None = None,
     tune: bool = False,
+    count: int = folds.FOLDS,
 ) -> bool:
-    """Whether a finished model is there that was trained on just this."""
+    """Whether a finished model is there that was trained on just this.
+
+    Args:
+        count: folds of its cross-validation.
+    """
     try:
         found = store.load(folder).metadata
         if ("tuned" in found) != tune:
@@ -234,7 +254,7 @@ def is_current(
         same_head = found["classifier"]["parameters"] == store.parameters(heads.fresh(head, seed, settled))
         trained_on = (found["training"]["sha256"], found["training"].get("families"))
         same_data = trained_on == (data.sha256, _digest(data.families)) and found["seed"] == seed
-        same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == folds.FOLDS
+        same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == count
         return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())
     except (DataError, KeyError, TypeError):
         return False

@@ -327,7 +327,10 @@ def test_a_damaged_model_is_trained_again(data: Path, tmp_path: Path) -> None:
 
 def test_unknown_names_are_told(data: Path, tmp_path: Path) -> None:
     for arguments, told in (
-        (("classifier=oracle",), "Available options in 'classifier': attention bagged calibrated cross_stacking logreg"),
+        (
+            ("classifier=oracle",),
+            "Available options in 'classifier': attention bagged calibrated cross_stacking",
+        ),
         (("model=esm99",), "Available options in 'model': antiberty"),
         (("model=checkpoint", "model.backbone=esm99"), "Known are esm1v"),
         (("model=checkpoint", "model.backbone=a+b+c"), "no two joined"),
