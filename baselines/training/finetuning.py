@@ -202,12 +202,15 @@ class _Top(torch.nn.Module):
         place = torch.arange(x.shape[1], device=x.device)
         inside = place < lengths[:, None]
         mask = inside[:, None, None, :].expand(-1, 1, x.shape[1], -1)
+        turned: dict[str, Any] = {}
+        if (rotary := getattr(self.whole, "rotary_embeddings", None)) is not None:  # before, each layer had its own
+            turned["position_embeddings"] = rotary(x, place.expand(len(x), -1))
         encoder = self.whole.encoder
         every = encoder.layer
         encoder.layer = self.top
         try:
             with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
-                states = encoder(x, attention_mask=mask).last_hidden_state.float()
+                states = encoder(x, attention_mask=mask, **turned).last_hidden_state.float()
         finally:
             encoder.layer = every
         residues = inside & (place > 0) & (place < lengths[:, None] - 1)

@@ -1,0 +1,155 @@
+"""Fine-tuned backbones: what is trained, what is written, and that the merged engine says what was trained."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+
+from baselines.backbones import adapted
+from baselines.backbones.checkpoint import Checkpoint, find
+from baselines.backbones.embedder import Embedder
+from baselines.backbones.stock import StockModel
+from baselines.errors import DataError
+from baselines.training import configuration
+from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
+from tests.support import esm
+
+TEXTS = [letters[:k] + "WWWW" * (j % 2) + letters[k:] for j, letters in enumerate(esm.sequences(*[25, 31] * 12))
+         for k in (9,)]  # fmt: skip
+LABELS = np.array([j % 2 for j in range(len(TEXTS))])
+EVERY = np.arange(len(TEXTS))
+FAST = {"layers": 1, "epochs": 4, "batch": 8, "rank": 4, "alpha": 8, "learning_rate": 5e-3}
+
+
+@pytest.fixture(scope="module", params=esm.FAMILIES)
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return esm.make(tmp_path_factory.mktemp(request.param) / "small", request.param)
+
+
+def tuner(base: Path, method: str, **settings: float) -> FineTuner:
+    return FineTuner(Checkpoint(base, "small"), TEXTS, Settings(method=method, **{**FAST, **settings}), seed=3)  # type: ignore[arg-type]
+
+
+def saved(base: Path, method: str, folder: Path) -> tuple[Path, np.ndarray]:
+    made = tuner(base, method)
+    found = made.trained(EVERY, LABELS)
+    found.save(folder, made_from(str(base), made.checkpoint, made.settings, 3, "0" * 64, "cpu"))
+    return folder, found.matrix()
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_the_merged_engine_says_what_was_trained(base: Path, tmp_path: Path, method: str) -> None:
+    folder, trained = saved(base, method, tmp_path / "tuned")
+    embedder = Embedder(str(folder))
+    assert embedder.engine == "packed" and embedder.checkpoint.name == "tuned"
+    np.testing.assert_allclose(embedder.embed(TEXTS).vectors, trained, atol=2e-5)
+    assert np.abs(Embedder(str(base)).embed(TEXTS).vectors - trained).max() > 1e-2
+    assert embedder.checkpoint.sha256 != find(str(base)).sha256
+
+
+def test_the_adapter_is_pefts_own(base: Path, tmp_path: Path) -> None:
+    folder, trained = saved(base, "lora", tmp_path / "tuned")
+    stock = StockModel(find(str(base)))
+    stock.model = PeftModel.from_pretrained(stock.model, folder).merge_and_unload()
+    np.testing.assert_allclose(stock.means(TEXTS), trained, atol=2e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_only_the_last_layers_change_and_the_same_seed_repeats(base: Path, tmp_path: Path, method: str) -> None:
+    folder, first = saved(base, method, tmp_path / "one")
+    again, second = saved(base, method, tmp_path / "two")
+    np.testing.assert_array_equal(first, second)
+    for name in (adapted.ADAPTER, adapted.TUNED):
+        assert (folder / name).read_bytes() == (again / name).read_bytes()
+    before, after = find(str(base)).tensors(), find(str(folder)).tensors()
+    changed = {name for name in before if not torch.equal(before[name].float(), after[name].float())}
+    assert changed and all(name.startswith("encoder.layer.2.") for name in changed)
+
+
+def test_rows_that_are_held_out_teach_nothing(base: Path) -> None:
+    made = tuner(base, "lora")
+    learned = EVERY[:16]
+    found = made.trained(learned, LABELS).matrix()
+    turned = LABELS.copy()
+    turned[16:] = 1 - turned[16:]
+    np.testing.assert_array_equal(found, made.trained(learned, turned).matrix())
+    x = FineTuned(lambda: made, LABELS, found)
+    assert x.on(EVERY) is found
+    assert x.on(learned) is x.on(learned)
+
+
+def test_it_learns(base: Path) -> None:
+    x = tuner(base, "full", epochs=20, layers=2).trained(EVERY, LABELS).matrix()
+    ones, zeros = x[LABELS == 1], x[LABELS == 0]
+    apart = np.linalg.norm(ones.mean(0) - zeros.mean(0)) / np.sqrt(ones.var(0).sum() + zeros.var(0).sum())
+    plain = Embedder(str(base)).embed(TEXTS).vectors
+    ones, zeros = plain[LABELS == 1], plain[LABELS == 0]
+    assert apart > 1.5 * np.linalg.norm(ones.mean(0) - zeros.mean(0)) / np.sqrt(ones.var(0).sum() + zeros.var(0).sum())
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path("/tmp/apb-evil-adapter").touch, ())  # type: ignore[return-value]  # noqa: S108
+
+
+@pytest.mark.parametrize("name", [adapted.ADAPTER, adapted.ADAPTER_CONFIG, adapted.TUNED])
+def test_a_pickle_in_place_of_any_file_is_refused_and_not_run(base: Path, tmp_path: Path, name: str) -> None:
+    folder, _ = saved(base, "lora", tmp_path / "tuned")
+    (folder / name).write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(DataError):
+        Embedder(str(folder))
+    assert not Path("/tmp/apb-evil-adapter").exists()  # noqa: S108
+
+
+def test_an_adapter_that_does_not_fit_is_refused(base: Path, tmp_path: Path) -> None:
+    folder, _ = saved(base, "lora", tmp_path / "tuned")
+
+    def broken(**changed: object) -> Path:
+        copy = Path(shutil.copytree(folder, tmp_path / f"copy{len(list(tmp_path.iterdir()))}"))
+        for key, value in changed.items():
+            path = copy / (adapted.TUNED if key == "base_sha256" else adapted.ADAPTER_CONFIG)
+            path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+        return copy
+
+    for changed, told in (
+        ({"base_sha256": "0" * 64}, "not these"),
+        ({"use_dora": True}, "use_dora"),
+        ({"r": 0}, "LoRA"),
+    ):
+        with pytest.raises(DataError, match=told):
+            Embedder(str(broken(**changed)))
+    tensors = load_file(folder / adapted.ADAPTER)
+    odd = broken()
+    name = next(iter(tensors))
+    for other in (
+        {k: v for k, v in tensors.items() if k != name},
+        {**{k: v for k, v in tensors.items() if k != name}, name: tensors[name][:, :3].contiguous()},
+        {k.replace("layer.2", "layer.9"): v for k, v in tensors.items()},
+    ):
+        save_file(other, odd / adapted.ADAPTER)
+        with pytest.raises(DataError, match="adapter"):
+            Embedder(str(odd))
+
+
+def test_what_cannot_be_tuned_is_told(base: Path) -> None:
+    with pytest.raises(DataError, match=r"finetune\.layers is 3"):
+        tuner(base, "lora", layers=3)
+    given = ["model=antiberty_lora", "data=file", "data.train=x.csv"]
+    assert configuration.name(configuration.composed(given)) == "antiberty_lora"
+    for wrong, told in (
+        ("classifier=attention", "pooled by the mean"),
+        ("model.pooling=cls", "pooled by the mean"),
+        ("classifier.tune=true", "has learned"),
+        ("model.finetune.method=qlora", "Known are: none, lora, full"),
+        ("model.finetune.rnk=3", "rnk"),
+    ):
+        with pytest.raises(DataError, match=told):
+            configuration.composed([*given, wrong])
