@@ -23,6 +23,7 @@ import yaml
 
 if TYPE_CHECKING:
     from baselines.backbones.checkpoint import Checkpoint
+    from baselines.predicting.features import Features
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE / "images"
@@ -119,15 +120,18 @@ def lay_out_esm(
     """
     from baselines.backbones.checkpoint import known_names
     from baselines.predicting import store
+    from baselines.predicting.features import DESCRIPTORS, sees_light, shown_in
 
     trained = store.load(model)
     own = (model / backbone).is_dir() and weights == backbone  # fine-tuned: its adapter lies beside the head
-    embedder = store.features_of(trained, "" if own else weights, device="cpu").embedder()
+    features = store.features_of(trained, "" if own else weights, device="cpu")
     if trained.metadata["classifier"]["type"] != head:
         raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
-    named = trained.metadata["backbone"][0]["name"]
-    if backbone in known_names() and named != backbone:
+    named = shown_in(trained.metadata["backbone"])
+    if set(backbone.split("+")) <= {*known_names(), DESCRIPTORS} and named != backbone:
         raise PackageError(f"{model} was trained on {named}, not on {backbone}.")
+    if any(sees_light(part) for part in features.parts):
+        raise PackageError(f"{named} sees light chains; such a model cannot be packaged yet.")
     settings = _esm_config(backbone, head, gpu=gpu)
     context = folder / str(settings["name"])
     if context.exists():
@@ -135,7 +139,7 @@ def lay_out_esm(
     context.mkdir(parents=True)
     shutil.copyfile(IMAGES / "esm" / "Dockerfile", context / "Dockerfile")
     copy_code(context / "app" / "baselines")
-    weight_gb = _copy_model(model, embedder.checkpoint, context / "model")
+    weight_gb = _copy_model(model, features, context / "model")
     settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
@@ -153,11 +157,31 @@ def copy_code(target: Path) -> None:
             shutil.copyfile(HERE / name, target / name)
 
 
-def _copy_model(model: Path, checkpoint: Checkpoint, target: Path) -> float:
-    """The trained head, the backbone's weights in float32, and what the stock model says of the self-test's sequences.
+def _copy_model(model: Path, features: Features, target: Path) -> float:
+    """The trained head, and the weights of every backbone.
 
     Returns:
         The size of the weights in GB.
+    """
+    from baselines.predicting import store
+    from baselines.predicting.features import DESCRIPTORS
+    from baselines.predicting.predict import WEIGHTS
+
+    (target / WEIGHTS).mkdir(parents=True)
+    for name in (store.file_of(store.read_metadata(model) or {}), store.METADATA):
+        shutil.copyfile(model / name, target / name)
+    backbones = [features.embedder(part).checkpoint for part in features.parts if part != DESCRIPTORS]
+    size = sum(_copy_weights(checkpoint, target / WEIGHTS / checkpoint.name) for checkpoint in backbones)
+    for path in target.rglob("*"):  # the container's user is somebody else
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return size
+
+
+def _copy_weights(checkpoint: Checkpoint, target: Path) -> float:
+    """A backbone's weights in float32, merged if it was fine-tuned, and what the stock model says of the self-test.
+
+    Returns:
+        Their size in GB.
     """
     import numpy as np
     from safetensors.torch import save_file
@@ -165,20 +189,15 @@ def _copy_model(model: Path, checkpoint: Checkpoint, target: Path) -> float:
     from baselines.backbones.embedder import TEST_SEQUENCES
     from baselines.backbones.stock import StockModel
     from baselines.backbones.tokens import clean
-    from baselines.predicting import store
-    from baselines.predicting.predict import SELF_TEST, WEIGHTS
+    from baselines.predicting.features import SELF_TEST
 
-    (target / WEIGHTS).mkdir(parents=True)
-    for name in (store.file_of(store.read_metadata(model) or {}), store.METADATA):
-        shutil.copyfile(model / name, target / name)
+    target.mkdir()
     for name in ("config.json", "vocab.txt"):
         if (checkpoint.folder / name).is_file():
-            shutil.copyfile(checkpoint.folder / name, target / WEIGHTS / name)
+            shutil.copyfile(checkpoint.folder / name, target / name)
     tensors = {name: tensor.float().contiguous() for name, tensor in checkpoint.tensors().items()}
-    save_file(tensors, target / WEIGHTS / "model.safetensors")
+    save_file(tensors, target / "model.safetensors")
     np.save(target / SELF_TEST, StockModel(checkpoint).means(clean(TEST_SEQUENCES)))
-    for path in target.rglob("*"):  # the container's user is somebody else
-        path.chmod(0o755 if path.is_dir() else 0o644)
     return sum(tensor.numel() for tensor in tensors.values()) * 4 / 1e9
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from baselines.backbones.embedder import Embedder, Pooling, Precision
 
 DESCRIPTORS = "composition"
+SELF_TEST = "selftest.npy"
+"""In an image, beside a backbone's weights: what the stock model, which is not there, said of the self-test."""
 LIGHT = "_light"
 Matrix = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -173,36 +175,34 @@ class Features:
                 raise DataError(f"{part} sees light chains: a column light_sequence is needed.")
         return [light if sees_light(part) else sequences for part in self.parts]
 
+    def parameters(self) -> int:
+        """Weights of all backbones."""
+        names = [part for part in self.parts if part != DESCRIPTORS]
+        return sum(t.numel() for name in names for t in self.embedder(name).checkpoint.tensors().values())
+
     def describe(self) -> list[dict[str, Any]]:
         """What the numbers follow from, for metadata; told by another process where it has been embedded there."""
         return self.described or [self._describe(part) for part in self.parts]
-
-    def embedder(self) -> Embedder:
-        """The embedder of features that are one backbone and nothing else.
-
-        Raises:
-            DataError: there is none, or there are two.
-        """
-        if len(self.parts) != 1 or self.parts[0] == DESCRIPTORS:
-            raise DataError(f"'{'+'.join(self.parts)}' is not one backbone.")
-        return self._embedder(self.parts[0])
 
     def _part(self, part: str, sequences: Sequence[str], *, progress: bool) -> Matrix:
         if part == DESCRIPTORS:
             described = [features(s) for s in clean(sequences)]
             return np.array(described, dtype=np.float64).reshape(-1, len(FEATURES))
-        return self._embedder(part).embed(sequences, progress=progress).vectors.astype(np.float64)
+        return self.embedder(part).embed(sequences, progress=progress).vectors.astype(np.float64)
 
     def _residues(self, part: str, sequences: Sequence[str], *, progress: bool) -> list[npt.NDArray[np.float32]]:
         if part == DESCRIPTORS:
             return [np.array(_described(s), dtype=np.float32) for s in clean(sequences)]
-        return self._embedder(part).residues(sequences, progress=progress)
+        return self.embedder(part).residues(sequences, progress=progress)
 
-    def _embedder(self, part: str) -> Embedder:
+    def embedder(self, part: str) -> Embedder:
+        """The embedder of a part that is a backbone."""
         if part not in self.embedders:
             from baselines.backbones.embedder import Embedder  # torch: not for the plain descriptors
 
-            self.embedders[part] = Embedder(_weights(part), **self.options)
+            told = Path(part) / SELF_TEST
+            expected = np.load(told, allow_pickle=False) if told.is_file() else None
+            self.embedders[part] = Embedder(_weights(part), expected=expected, **self.options)
         return self.embedders[part]
 
     def _describe(self, part: str) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class Features:
             if self.pooling == "attention":
                 return {"name": DESCRIPTORS, "pooling": self.pooling, "width": len(_described("A")[0])}
             return {"name": DESCRIPTORS, "features": list(FEATURES), "width": len(FEATURES)}
-        e = self._embedder(part)
+        e = self.embedder(part)
         light = {"chain": "light"} if sees_light(part) else {}
         return {
             "name": folder_name(part) if light else e.checkpoint.name,

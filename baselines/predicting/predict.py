@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from baselines.errors import DataError
 from baselines.predicting import store, tables
-from baselines.predicting.features import Features
+from baselines.predicting.features import DESCRIPTORS, Features
 
-WEIGHTS, SELF_TEST = "weights", "selftest.npy"
+WEIGHTS = "weights"
 RESIDUES_OF = 4096
 """Sequences whose residues are kept in memory at once."""
 
@@ -23,7 +23,7 @@ def predict(folder: Path, source: Path, target: Path, *, backbone: str = "", pro
     """Score a CSV with `sequence_id,sequence`, or FASTA, and write `sequence_id,prediction,score`; returns how many.
 
     Args:
-        folder: of a trained model; in an image also with the backbone's weights and its self-test.
+        folder: of a trained model; in an image also with `weights/<backbone>/`, and in it the backbone's self-test.
         backbone: where its weights are; default by the name in the metadata.
 
     Raises:
@@ -59,8 +59,9 @@ def _scores(
 def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:
     """Of the weights beside the model, which were held against the stock model when they were packaged, or by name."""
     if (folder / WEIGHTS).is_dir():
-        expected = np.load(folder / SELF_TEST, allow_pickle=False)
-        return store.features_of(trained, str(folder / WEIGHTS), expected=expected)
+        names = [str(part["name"]) for part in trained.metadata["backbone"]]
+        here = [name if name == DESCRIPTORS else str(folder / WEIGHTS / name) for name in names]
+        return store.features_of(trained, "+".join(here))
     return store.features_of(trained, backbone)
 
 

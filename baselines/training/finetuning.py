@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -183,7 +184,9 @@ class _Top(torch.nn.Module):
                 layers_to_transform=list(range(self.first, count)),
                 layers_pattern="layer",
             )
-            self.peft: Any = get_peft_model(whole, config)
+            with warnings.catch_warnings():  # PEFT asks transformers in a way that is to go
+                warnings.simplefilter("ignore", FutureWarning)
+                self.peft: Any = get_peft_model(whole, config)
         else:
             for layer in whole.encoder.layer[self.first :]:
                 for parameter in layer.parameters():

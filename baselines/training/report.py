@@ -64,6 +64,7 @@ def text(out: Path, board: Path | None = None) -> str:
         "",
         *_validation(models),
         *_families(models),
+        *_costs(out, models),
     ]
     for name in sets:
         parts += _test_set(out, name, models, board)
@@ -82,14 +83,15 @@ def _validation(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [
         f"## Cross-validation on {first['n']} antibodies of {first['set']}",
         "",
-        "ROC-AUC over ten folds, mean and standard deviation; by cluster, near copies stay on one side.",
+        "ROC-AUC over folds, mean and standard deviation; by cluster, near copies stay on one side.",
         "",
-        "| model | stratified | by cluster |",
-        "|---|---:|---:|",
+        "| model | folds | stratified | by cluster |",
+        "|---|---:|---:|---:|",
     ]
     for name, known in models.items():
         areas = [known["cross_validation"][kind]["roc_auc"] for kind in ("stratified", "by_cluster")]
-        lines.append(f"| {name} | " + " | ".join(f"{a['mean']:.3f} ± {a['sd']:.3f}" for a in areas) + " |")
+        count = known["cross_validation"]["folds"]
+        lines.append(f"| {name} | {count} | " + " | ".join(f"{a['mean']:.3f} ± {a['sd']:.3f}" for a in areas) + " |")
     return [*lines, ""]
 
 
@@ -110,6 +112,25 @@ def _families(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for name, found in by_model.items():
         lines.append(f"| {name} | " + " | ".join(_area(found.get(family, {})) for family in families) + " |")
     return [*lines, ""]
+
+
+def _costs(out: Path, models: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "## What each took",
+        "",
+        "Of one run on one machine; training counts all folds, memory is the whole process's so far.",
+        "",
+        "| model | weights of the backbone | features per 1,000 antibodies, s | training, s | memory, MB |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name in models:
+        path = out / "checkpoints" / name.replace(" ", "/", 1) / "cost.json"
+        if path.is_file():
+            c = json.loads(path.read_text(encoding="utf-8"))
+            pace = 1000 * c["features_seconds"] / c["sequences"]
+            took = f"{pace:.1f} | {c['training_seconds']:.0f} | {c['peak_memory_mb']:,.0f}"
+            lines.append(f"| {name} | {c['parameters']:,} | {took} |")
+    return [*lines, ""] if len(lines) > 6 else []
 
 
 def _area(of_family: Mapping[str, Any]) -> str:

@@ -1,14 +1,18 @@
 """Many configurations, compared: each sequence is embedded once, what is finished is kept, a failure stops no other.
 
-<out>/comparison.csv, comparison.md, comparison.svg, beside what `train` and `test` write of each model
+<out>/comparison.csv, comparison.md, comparison.svg, beside what `train` and `test` write of each model; what it took is
+in its folder's `cost.json`.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
+import resource
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -30,6 +34,7 @@ from baselines.training.schema import Config
 from baselines.training.test import test
 from baselines.training.train import Seen, fold_count, is_current, summary, train
 
+COST = "cost.json"
 Say = Callable[[str], None]
 
 
@@ -41,6 +46,7 @@ class Embedded:
         x: [n, d] of the training set, or its residues.
         groups: [n] clusters of its sequences.
         tests: each with its features.
+        cost: weights of the backbone, and seconds for the features of the training set.
         adapter: of a fine-tuned backbone.
     """
 
@@ -49,6 +55,7 @@ class Embedded:
     x: Seen
     groups: npt.NDArray[np.int64]
     tests: tuple[tuple[Dataset, Matrix | Residues], ...]
+    cost: Mapping[str, float]
     adapter: Path | None = None
 
     @classmethod
@@ -70,10 +77,12 @@ class Embedded:
             config.model.backbone, precision=precision, pooling=pooling, device=config.device, cache=kept
         )
         groups = folds.clusters(clean(data.sequences))
+        begun = time.perf_counter()
         x = features.seen(data.sequences, data.light, progress=True)
+        cost = {"parameters": features.parameters(), "features_seconds": time.perf_counter() - begun}
         if isinstance(x, Residues):
             x = Residues(x.rows, groups)
-        return cls(features, data, x, groups, _seen(datasets, features))
+        return cls(features, data, x, groups, _seen(datasets, features), cost)
 
     @classmethod
     def _finetuned(cls, config: Config, data: TrainingSet) -> Embedded:
@@ -95,9 +104,11 @@ class Embedded:
         precision: Any = config.model.precision
         kept = Path(config.cache) if config.cache else None
         features = Features(str(folder), precision=precision, device=config.device, cache=kept)
+        begun = time.perf_counter()
         whole = features.matrix(data.sequences, progress=True)
+        cost = {"parameters": features.parameters(), "features_seconds": time.perf_counter() - begun}
         groups = folds.clusters(clean(data.sequences))
-        return cls(features, data, FineTuned(tuner, y, whole), groups, _seen(datasets, features), folder)
+        return cls(features, data, FineTuned(tuner, y, whole), groups, _seen(datasets, features), cost, folder)
 
 
 def _seen(datasets: Sequence[Dataset], features: Features) -> tuple[tuple[Dataset, Matrix | Residues], ...]:
@@ -200,6 +211,7 @@ def one(config: Config, embedded: Embedded) -> Done:
             folder, features, embedded.data, head, config.seed, parameters=parameters, tune=tune, count=count
         )
         if not kept:
+            begun = time.perf_counter()
             train(
                 features,
                 embedded.x,
@@ -213,6 +225,7 @@ def one(config: Config, embedded: Embedded) -> Done:
                 configuration=configuration.as_json(config),
                 name="" if named == head else named,
             )
+            _write_cost(folder, embedded, time.perf_counter() - begun)
             if embedded.adapter:
                 shutil.copytree(embedded.adapter, folder / embedded.adapter.name, dirs_exist_ok=True)
             (folder / "config.yaml").write_text(configuration.as_yaml(config), encoding="utf-8")
@@ -225,6 +238,18 @@ def one(config: Config, embedded: Embedded) -> Done:
     except DataError as error:
         return error
     return ("kept" if kept else "trained"), row
+
+
+def _write_cost(folder: Path, embedded: Embedded, seconds: float) -> None:
+    """What a model took, apart from its metadata, which are the same wherever it is trained."""
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    found = {
+        **embedded.cost,
+        "sequences": len(embedded.data.labels),
+        "training_seconds": seconds,
+        "peak_memory_mb": memory,
+    }
+    (folder / COST).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def settings(config: Config) -> tuple[str, dict[str, Any], bool]:
