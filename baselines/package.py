@@ -130,6 +130,9 @@ def lay_out_esm(
     named = shown_in(trained.metadata["backbone"])
     if set(backbone.split("+")) <= {*known_names(), DESCRIPTORS} and named != backbone:
         raise PackageError(f"{model} was trained on {named}, not on {backbone}.")
+    parts = [part["name"] for part in trained.metadata["backbone"]]
+    if len(set(parts)) < len(parts):
+        raise PackageError(f"Both backbones are called {parts[0]}; rename the folder of one, and train again.")
     if any(sees_light(part) for part in features.parts):
         raise PackageError(f"{named} sees light chains; such a model cannot be packaged yet.")
     settings = _esm_config(backbone, head, gpu=gpu)

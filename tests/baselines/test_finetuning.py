@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
+from baselines import package
 from baselines.backbones import adapted
 from baselines.backbones.checkpoint import Checkpoint, find
 from baselines.backbones.embedder import Embedder
 from baselines.backbones.stock import StockModel
 from baselines.errors import DataError
-from baselines.training import configuration
+from baselines.predicting import store
+from baselines.predicting.predict import predict
+from baselines.training import configuration, sweep
 from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
 from tests.support import esm
 
@@ -153,3 +159,37 @@ def test_what_cannot_be_tuned_is_told(base: Path) -> None:
     ):
         with pytest.raises(DataError, match=told):
             configuration.composed([*given, wrong])
+
+
+@pytest.mark.parametrize("kind", ["lora", "attention", "pair"])
+def test_an_image_s_files_score_as_the_model_does_with_neither_peft_nor_transformers(tmp_path: Path, kind: str) -> None:
+    first, second = (esm.make(tmp_path / name, name, seed=k) for k, name in enumerate(esm.FAMILIES))
+    train, sequences = tmp_path / "train.csv", tmp_path / "sequences.csv"
+    varied = [(k, t[:5] + "ACDE"[k % 4] * (k % 5 + 2) + t[5:], LABELS[k % 24]) for k, t in enumerate(TEXTS * 2)]
+    train.write_text("sequence_id,sequence,label\n" + "".join(f"s{k},{text},{y}\n" for k, text, y in varied))
+    sequences.write_text("sequence_id,sequence\n" + "".join(f"s{k},{text}\n" for k, text, _ in varied))
+    asked = {
+        "lora": [f"model.backbone={first}", "model.finetune.method=lora", "model.finetune.epochs=1"],
+        "attention": [f"model.backbone={first}", "classifier=attention", "classifier.epochs=2"],
+        "pair": [f"model.backbone={first}+{second}", "classifier=cross_stacking"],
+    }[kind]
+    given = ["model=checkpoint", "data=file", f"data.train={train}", f"out={tmp_path / 'out'}", *asked]
+    config = configuration.composed(given)
+    list(sweep.alone(config, say=lambda _: None))
+    folder = next((tmp_path / "out" / "checkpoints").glob("*/*"))
+    backbone = "" if kind == "lora" else config.model.backbone
+    predict(folder, sequences, tmp_path / "here.csv", backbone=backbone)
+    image = tmp_path / "image"
+    package._copy_model(folder, store.features_of(store.load(folder), backbone), image / "model")
+    package.copy_code(image / "app" / "baselines")
+    named = {"MODEL": image / "model", "INPUT": sequences, "OUTPUT": tmp_path / "image.csv"}
+    without = "import sys; sys.modules.update(transformers=None, peft=None);"
+    alone = f"{without} from baselines.predicting import predict; predict.main()"
+    subprocess.run(
+        [sys.executable, "-c", alone], cwd=image / "app", check=True,
+        env={"PYTHONPATH": ".", "PATH": "/usr/bin", **{name: str(path) for name, path in named.items()}},
+    )  # fmt: skip
+    here, there = (pd.read_csv(tmp_path / name) for name in ("here.csv", "image.csv"))
+    assert here["sequence_id"].equals(there["sequence_id"])
+    np.testing.assert_allclose(here["score"], there["score"], atol=1e-5)
+    assert here["score"].nunique() > 10
