@@ -1,6 +1,6 @@
 """A checkpoint in the Hugging Face format: found, hashed and read, without running anything that is in it.
 
-ESM-1v and ESM-2, and the plain BERT and RoBERTa that antibody models are made of.
+ESM-1v, ESM-2 and ESM-C, and the plain BERT and RoBERTa that antibody models are made of.
 
 Weights are read as safetensors; an old `pytorch_model.bin` only through torch's own reader of plain tensors, which
 refuses everything else that a pickle could hold. No code of a checkpoint is ever imported.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +27,12 @@ from baselines.backbones.tokens import ESM, Vocabulary
 from baselines.errors import DataError
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "vocab.txt", "tokenizer_config.json")
-Family = Literal["esm", "bert", "roberta"]
-"""How a model computes: the last two have learned positions, norms behind what they norm, and none at the end."""
+Family = Literal["esm", "esmc", "bert", "roberta"]
+"""How a model computes: ESM-C has gates and normed queries and keys; the last two have learned positions, norms behind
+what they norm, and none at the end."""
+SIZES = {"esm": 33, "esmc": 64}
+"""Tokens of the families that share one vocabulary; ESM-C leaves the others empty."""
+USED = ("embeddings.", "encoder.", "embed_tokens.", "layers.", "norm.")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 LEGACY = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
@@ -53,6 +58,8 @@ BACKBONES = {
     # ESM-2 650M trained on: its embeddings are its own
     "fastesm2_650": Backbone("Synthyra/FastESM2_650", "main"),
     "esm2_3b": Backbone("facebook/esm2_t36_3B_UR50D", "476b639933c8baad5ad09a60ac1a87f987b656fc"),
+    "esmc_300m": Backbone("biohub/ESMC-300M", "main"),
+    "esmc_600m": Backbone("biohub/ESMC-600M", "main"),
 }
 
 
@@ -108,25 +115,26 @@ class Checkpoint:
             self.config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             c = self.config
             rope = c.get("rope_parameters") or {}
+            family = _family(c)
             self.shape = Shape(
                 layers=int(c["num_hidden_layers"]),
                 width=int(c["hidden_size"]),
                 heads=int(c["num_attention_heads"]),
                 inner=int(c["intermediate_size"]),
-                rotary=c.get("position_embedding_type", "absolute") == "rotary",
+                rotary=family == "esmc" or c.get("position_embedding_type", "absolute") == "rotary",
                 positions=int(c["max_position_embeddings"]),
                 norm_before=bool(c.get("emb_layer_norm_before")),
                 token_dropout=bool(c.get("token_dropout")),
-                epsilon=float(c["layer_norm_eps"]),
+                epsilon=1e-5 if family == "esmc" else float(c["layer_norm_eps"]),
                 rope_theta=float(c.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
                 padding=int(c.get("pad_token_id", 1)),
-                family=_family(c),
+                family=family,
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{folder} has no config.json of an ESM, BERT or RoBERTa model: {error!r}") from error
-        self.vocabulary = ESM if self.shape.family == "esm" else self._vocabulary()
-        if self.shape.family == "esm" and c.get("vocab_size") != 33:
-            raise DataError(f"{folder} has {c.get('vocab_size')} tokens; ESM-1v and ESM-2 have 33.")
+        self.vocabulary = ESM if family in SIZES else self._vocabulary()
+        if family in SIZES and c.get("vocab_size") != SIZES[family]:
+            raise DataError(f"{folder} has {c.get('vocab_size')} tokens; models of this family have {SIZES[family]}.")
 
     def _vocabulary(self) -> Vocabulary:
         path = self.folder / "vocab.txt"
@@ -186,14 +194,14 @@ class Checkpoint:
         for path in self.files:
             found.update(_legacy(path) if path.suffix == ".bin" else _safetensors(path, layers))
         plain = {_modern(name): value for name, value in found.items()}
-        used = {n: v for n, v in plain.items() if n.startswith(("embeddings.", "encoder."))}
+        used = {n: v for n, v in plain.items() if n.startswith(USED)}
         return {n: v for n, v in used.items() if v.is_floating_point()}  # not the stored row of position numbers
 
 
 def _modern(name: str) -> str:
     """Older checkpoints, and those that transformers itself writes, call a norm's weight gamma and its bias beta."""
     plain = name
-    for prefix in ("esm.", "bert.", "roberta."):
+    for prefix in ("esm.", "esmc.", "bert.", "roberta."):
         plain = plain.removeprefix(prefix)
     return plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
@@ -204,7 +212,14 @@ def _family(config: dict[str, Any]) -> Family:
     Raises:
         ValueError: a BERT that computes in another way than the plain one.
     """
-    found: Family = {"bert": "bert", "roberta": "roberta"}.get(config.get("model_type", ""), "esm")  # type: ignore[assignment]
+    named = config.get("model_type", "")
+    if named == "esmc":
+        gated = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
+        odd = [k for k, v in gated.items() if config.get(k, v) != v]
+        if odd or (config.get("rope_parameters") or {}).get("rope_type", "default") != "default":
+            raise ValueError(f"an ESM-C of another kind: {', '.join(odd) or 'its rotary positions'}")
+        return "esmc"
+    found: Family = {"bert": "bert", "roberta": "roberta"}.get(named, "esm")  # type: ignore[assignment]
     plain = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
     if found != "esm" and (odd := [k for k, v in plain.items() if config.get(k, v) != v]):
         raise ValueError(f"{found} with {', '.join(f'{k} {config[k]}' for k in odd)}")
@@ -222,7 +237,7 @@ def _safetensors(path: Path, layers: int | None) -> dict[str, torch.Tensor]:
 
 def _layer(name: str) -> int:
     """Which layer a tensor is of; -1 if of none."""
-    behind = name.partition("encoder.layer.")[2].partition(".")[0]
+    behind = re.sub(r"^.*?\blayers?\.", "", name).partition(".")[0]
     return int(behind) if behind.isdecimal() else -1
 
 

@@ -1,4 +1,4 @@
-"""The forward pass of ESM, BERT and RoBERTa on packed sequences: no padding, no mask, one product for all residues.
+"""The forward pass of ESM, ESM-C, BERT and RoBERTa on packed sequences: no padding, no mask, one product for all.
 
 The residues of many sequences lie end to end in one [tokens, width] matrix. Everything but attention works on that
 matrix as it is; attention works on runs of equally long sequences. Weights are folded once: query, key and value into
@@ -38,6 +38,7 @@ class _Layer:
     norm_inner: Linear
     up: Linear
     down: Added
+    norm_qk: tuple[Linear, Linear] | None = None
 
 
 class PackedEncoder:
@@ -77,44 +78,51 @@ class PackedEncoder:
             return tensors[name].to(torch.float32)
 
         s = self.shape
-        if s.width % s.heads or (s.rotary and (s.width // s.heads) % 2):
-            raise DataError(f"{checkpoint.folder}: a width of {s.width} does not fit {s.heads} heads.")
-        self.head = s.width // s.heads
-        self.esm = s.family == "esm"
+        self.head = _head(checkpoint)
+        self.norms_first = s.family in {"esm", "esmc"}
         scale = TOKEN_DROPOUT_SCALE if s.token_dropout else 1.0
-        words = take("embeddings.word_embeddings.weight") * scale
-        if not self.esm:  # there is one sequence, whose tokens are all of the first type
+        words = take("embed_tokens.weight" if s.family == "esmc" else "embeddings.word_embeddings.weight") * scale
+        if not self.norms_first:  # there is one sequence, whose tokens are all of the first type
             words = words + take("embeddings.token_type_embeddings.weight")[0]
         self.words = words.to(self.device, dtype)
         self.positions = None if s.rotary else take("embeddings.position_embeddings.weight").to(self.device, dtype)
         self._waiting: torch.Tensor | None = None
         self.norm_before = self.norm_after = None
-        if not self.esm:
+        if not self.norms_first:
             self.norm_before = self._norm(take, "embeddings.LayerNorm")
         elif s.norm_before:
             self.norm_before = self._norm(take, "embeddings.layer_norm")
-        stored = [n for n in tensors if n.endswith("inv_freq")]
-        self.frequencies = (
-            tensors[stored[0]].to(torch.float32)
-            if stored
-            else 1.0 / s.rope_theta ** (torch.arange(0, self.head, 2, dtype=torch.float32) / self.head)
-        )
+        self.frequencies = self._frequencies(tensors)
         try:
-            self.layers = [self._layer(take, f"encoder.layer.{k}.") for k in range(layers or s.layers)]
+            made = self._esmc_layer if s.family == "esmc" else self._layer
+            self.layers = [made(take, k) for k in range(layers or s.layers)]
         except torch.OutOfMemoryError as error:
             raise DataError(f"{checkpoint.name} does not fit into the memory of {device}.") from error
         except RuntimeError as error:
             raise DataError(f"{checkpoint.folder}: a tensor does not have the shape of its layer: {error}") from error
-        if self.esm:
+        if s.family == "esmc":
+            self.norm_after = self._plain_norm(take("norm.weight"))
+        elif s.family == "esm":
             self.norm_after = self._norm(take, "encoder.emb_layer_norm_after")
         self._turns: dict[int, torch.Tensor] = {}
+
+    def _frequencies(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Of rotary positions, [head / 2]: those that are stored, else from the base."""
+        stored = [n for n in tensors if n.endswith("inv_freq")]
+        if stored:
+            return tensors[stored[0]].to(torch.float32)
+        return 1.0 / self.shape.rope_theta ** (torch.arange(0, self.head, 2, dtype=torch.float32) / self.head)
 
     def _norm(self, take: Callable[[str], torch.Tensor], name: str) -> Linear:
         """A norm, with the biases that wait for it; where it replaces what it norms, none waits any more."""
         found = self.do.norm(take(f"{name}.weight"), take(f"{name}.bias"), self.shape.epsilon, self._waiting)
-        if not self.esm:
+        if not self.norms_first:
             self._waiting = None
         return found
+
+    def _plain_norm(self, weight: torch.Tensor) -> Linear:
+        """A norm without a bias, and none that waits for it."""
+        return self.do.norm(weight, torch.zeros_like(weight), self.shape.epsilon, None)
 
     def _added(self, take: Callable[[str], torch.Tensor], name: str) -> Added:
         bias = take(f"{name}.bias")
@@ -122,7 +130,34 @@ class PackedEncoder:
             self._waiting = bias if self._waiting is None else self._waiting + bias
         return self.do.added(take(f"{name}.weight"), bias)
 
-    def _layer(self, take: Callable[[str], torch.Tensor], at: str) -> _Layer:
+    def _esmc_layer(self, take: Callable[[str], torch.Tensor], k: int) -> _Layer:
+        """No biases; the query's scale is in its norm, and what a branch is divided by in its last weights."""
+        at, branch = f"layers.{k}.", (self.shape.layers / 36) ** 0.5
+        query, key, value = (take(f"{at}self_attn.{name}_proj.weight") for name in "qkv")
+        norms = [self._paired(take(f"{at}self_attn.{name}_norm.weight")) for name in "qk"]
+        qkv = self._unbiased(torch.cat([self._paired(query), self._paired(key), value]))
+        gates = self._unbiased(torch.cat([take(f"{at}mlp.gate_proj.weight"), take(f"{at}mlp.up_proj.weight")]))
+
+        def up(x: torch.Tensor) -> torch.Tensor:
+            gate, inner = gates(x).chunk(2, -1)
+            return F.silu(gate) * inner
+
+        out, down = (take(f"{at}{name}_proj.weight") / branch for name in ("self_attn.o", "mlp.down"))
+        return _Layer(
+            self._norm(take, f"{at}input_layernorm"),
+            qkv,
+            self.do.added(out, out.new_zeros(len(out))),
+            self._norm(take, f"{at}post_attention_layernorm"),
+            up,
+            self.do.added(down, down.new_zeros(len(down))),
+            (self._plain_norm(norms[0] * self.head**-0.5), self._plain_norm(norms[1])),
+        )
+
+    def _unbiased(self, weight: torch.Tensor) -> Linear:
+        return self.do.linear(weight, weight.new_zeros(len(weight)))
+
+    def _layer(self, take: Callable[[str], torch.Tensor], k: int) -> _Layer:
+        at = f"encoder.layer.{k}."
         scale = self.head**-0.5
         stacked = []
         for kind in ("weight", "bias"):
@@ -133,7 +168,7 @@ class PackedEncoder:
             stacked.append(torch.cat([query, key, value]))
         qkv = self.do.linear(*stacked)
         up = self.do.linear(take(f"{at}intermediate.dense.weight"), take(f"{at}intermediate.dense.bias"), gelu=True)
-        if self.esm:  # a norm stands before what it is for
+        if self.norms_first:  # a norm stands before what it is for
             norm = self._norm(take, f"{at}attention.LayerNorm")
             out = self._added(take, f"{at}attention.output.dense")
             norm_inner = self._norm(take, f"{at}LayerNorm")
@@ -181,11 +216,14 @@ class PackedEncoder:
         turn = self._turn(longest) if self.shape.rotary else None
         ends = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(self.device)
         for layer in self.layers:
-            qkv = layer.qkv(layer.norm(x) if self.esm else x).view(len(x), 3, self.shape.heads, self.head)
+            qkv = layer.qkv(layer.norm(x) if self.norms_first else x).view(len(x), 3, self.shape.heads, self.head)
+            if layer.norm_qk is not None:
+                for part, norm in enumerate(layer.norm_qk):
+                    qkv[:, part] = norm(qkv[:, part].reshape(len(x), -1)).view(len(x), self.shape.heads, self.head)
             if turn is not None:
                 self.do.rotate(qkv, places, turn)
             x = layer.out(self.do.attention(qkv, runs, ends, longest), x)
-            if self.esm:
+            if self.norms_first:
                 x = layer.down(layer.up(layer.norm_inner(x)), x)
             else:
                 x = layer.norm(x)
@@ -213,6 +251,18 @@ class PackedEncoder:
             angles = torch.outer(torch.arange(size, dtype=torch.float32), self.frequencies)
             self._turns[size] = torch.polar(torch.ones_like(angles), angles).to(self.device)
         return self._turns[size]
+
+
+def _head(checkpoint: Checkpoint) -> int:
+    """The width of one attention head.
+
+    Raises:
+        DataError: the model's width cannot be divided so.
+    """
+    s = checkpoint.shape
+    if s.width % s.heads or (s.rotary and (s.width // s.heads) % 2):
+        raise DataError(f"{checkpoint.folder}: a width of {s.width} does not fit {s.heads} heads.")
+    return s.width // s.heads
 
 
 def _runs(lengths: npt.NDArray[np.int64]) -> list[Run]:

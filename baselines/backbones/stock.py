@@ -43,16 +43,19 @@ class StockModel:
         except ImportError as error:
             raise DataError("transformers is not installed: pip install '.[baselines]'") from error
         known = {k: v for k, v in checkpoint.config.items() if k not in ("model_type", "auto_map", "architectures")}
-        name = {"esm": "Esm", "bert": "Bert", "roberta": "Roberta"}[checkpoint.shape.family]
+        name = {"esm": "Esm", "esmc": "Esmc", "bert": "Bert", "roberta": "Roberta"}[checkpoint.shape.family]
+        if not hasattr(transformers, f"{name}Model"):
+            raise DataError(f"transformers {transformers.__version__} has no {name}Model; a newer one is needed.")
         config = getattr(transformers, f"{name}Config")(**{**known, "attn_implementation": attention})
-        model: Any = getattr(transformers, f"{name}Model")(config, add_pooling_layer=False)
+        without = {} if name == "Esmc" else {"add_pooling_layer": False}
+        model: Any = getattr(transformers, f"{name}Model")(config, **without)
         # no contact head and no rotary table here: the first is not used, the second follows from the configuration
         missing, _ = model.load_state_dict(checkpoint.tensors(), strict=False)
         if lost := [n for n in missing if not n.startswith("contact_head") and not n.endswith(BUFFERS)]:
             raise DataError(f"{checkpoint.folder} lacks {', '.join(lost[:3])}.")
         self.model = model.eval().to(device, dtype)
         if compiled:  # one layer is compiled once for all of them; the whole model would take minutes
-            for layer in self.model.encoder.layer:
+            for layer in getattr(*self._layers_at()):
                 layer.compile(dynamic=True)
         self.device = torch.device(device)
         self.vocabulary, self.padding = checkpoint.vocabulary, checkpoint.shape.padding
@@ -60,12 +63,17 @@ class StockModel:
     @contextmanager
     def shortened(self, layers: int) -> Iterator[None]:
         """With its first layers only."""
-        whole = self.model.encoder.layer
-        self.model.encoder.layer = whole[:layers]
+        holder, name = self._layers_at()
+        whole = getattr(holder, name)
+        setattr(holder, name, whole[:layers])
         try:
             yield
         finally:
-            self.model.encoder.layer = whole
+            setattr(holder, name, whole)
+
+    def _layers_at(self) -> tuple[Any, str]:
+        """What holds the model's layers, and its attribute for them."""
+        return (self.model.encoder, "layer") if hasattr(self.model, "encoder") else (self.model, "layers")
 
     def means(self, sequences: Sequence[str], batch: int = 8) -> npt.NDArray[np.float32]:
         """Mean over residues of clean sequences, in file order, padded to the longest of each batch: [n, width]."""

@@ -20,7 +20,8 @@ from baselines.backbones.products import has_onednn
 def operations(shape: Shape, lengths: Sequence[int]) -> float:
     """Floating-point operations of sequences by their residues."""
     tokens = np.array(lengths, dtype=np.float64) + 2
-    return float(shape.layers * (24 * tokens * shape.width**2 + 4 * tokens**2 * shape.width).sum())
+    inner = (6 if shape.family == "esmc" else 4) * shape.inner  # gates are a third product
+    return float(shape.layers * (tokens * shape.width * (8 * shape.width + inner) + 4 * tokens**2 * shape.width).sum())
 
 
 def peak_rate(device: str, dtype: torch.dtype, shape: Shape | None = None, seconds: float = 2.0) -> float:

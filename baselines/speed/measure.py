@@ -1,7 +1,8 @@
 """How fast backbones embed: side by side in one run, with every wait of the device counted.
 
 Padding, batches and tokenisation are counted as they come. Floating-point operations of a sequence of T tokens are
-layers * (24 T d^2 + 4 T^2 d), and the share of the peak is against the fastest matrix product measured in the same run.
+layers * (T d (8 d + 4 inner) + 4 T^2 d), and the share of the peak is against the fastest matrix product measured in
+the same run.
 """
 
 from __future__ import annotations

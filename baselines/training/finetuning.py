@@ -71,6 +71,8 @@ class FineTuner:
     def __init__(
         self, checkpoint: Checkpoint, sequences: Sequence[str], settings: Settings, *, seed: int, device: str = "cpu"
     ) -> None:
+        if checkpoint.shape.family == "esmc":
+            raise DataError(f"{checkpoint.name} is an ESM-C; fine-tuning is there for ESM, BERT and RoBERTa.")
         if not 0 < settings.layers < checkpoint.shape.layers:
             raise DataError(f"finetune.layers is {settings.layers}; {checkpoint.name} has {checkpoint.shape.layers}.")
         self.checkpoint, self.settings, self.seed, self.device = checkpoint, settings, seed, device

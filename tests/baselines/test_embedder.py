@@ -81,6 +81,22 @@ def test_embeddings_equal_the_stock_models(embedder: Embedder, stock: StockModel
     np.testing.assert_allclose(again, expected[order], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("tokens", [200, 4096])
+def test_esm_c_has_gates_and_normed_queries(tmp_path: Path, tokens: int) -> None:
+    folder = esm.make_esmc(tmp_path / "model")
+    texts = esm.sequences(*MIXES["heavy chains"], 300, 1, 25)
+    stock = StockModel(Checkpoint(folder, "small"))
+    embedder = Embedder(str(folder), tokens_per_batch=tokens)
+    assert embedder.engine == "packed" and embedder.limit is None
+    np.testing.assert_allclose(embedder.embed(texts).vectors, stock.means(texts), rtol=0, atol=1e-5)
+    with stock.shortened(1):
+        assert np.abs(stock.means(texts) - embedder.embed(texts).vectors).max() > 1e-2
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "gelu"}))
+    with pytest.raises(DataError, match="ESM-C of another kind: hidden_act"):
+        Embedder(str(folder))
+
+
 def test_padding_of_the_stock_loop_changes_nothing(embedder: Embedder, stock: StockModel) -> None:
     texts = esm.sequences(*MIXES["mixed"])
     np.testing.assert_allclose(embedder.embed(texts).vectors, stock.means(texts, batch=8), rtol=0, atol=1e-5)

@@ -28,6 +28,22 @@ def make(folder: Path, family: str, *, width: int = 64, layers: int = 3, heads: 
     return folder
 
 
+def make_esmc(folder: Path, *, width: int = 64, layers: int = 3, heads: int = 4, seed: int = 0) -> Path:
+    """Save a random ESM-C with its language-model head."""
+    from transformers import EsmcConfig, EsmcForMaskedLM
+
+    torch.manual_seed(seed)
+    config = EsmcConfig(
+        hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=3 * width + 8
+    )
+    model = EsmcForMaskedLM(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            torch.nn.init.normal_(parameter, mean=1.0 if "norm.weight" in name else 0.0, std=0.2)
+    model.save_pretrained(folder)
+    return folder
+
+
 def sequences(*lengths: int, seed: int = 0) -> list[str]:
     """Random proteins of these lengths."""
     rng = random.Random(seed)
