@@ -19,7 +19,14 @@ from scripts import results
 from scripts.demo import ROOT, apb, reference_images, training_file
 from scripts.machine import base_image, engine, say
 
-LANGUAGE_MODELS = (("antiberty", "logreg"), ("antiberty", "svm"), ("sapiens", "logreg"))
+LANGUAGE_MODELS = {
+    ("antiberty", "logreg"): ("model=antiberty", "classifier.tune=true"),
+    ("antiberty", "svm"): ("model=antiberty", "classifier.tune=true"),
+    ("sapiens", "logreg"): ("model=sapiens", "classifier.tune=true"),
+    ("sapiens+antiberty", "cross_stacking"): ("model=pair", "model.backbone=sapiens+antiberty"),
+}
+"""Backbone and head, and how they are trained. Of fine-tuned backbones, attention heads and stacks over two backbones it is
+the best by cross-validation on clusters: docs/model-zoo.md."""
 ARCHIVED = [
     ("esm1v-logreg", "jain", "reference/jain_esm1v.csv", ""),
     ("esm1v-logreg", "shehata", "reference/shehata_esm1v.csv", ""),
@@ -76,13 +83,14 @@ def main() -> None:
 
 def _language_model(backbone: str, head: str, training: Path, work: Path, base: str) -> None:
     """Train a head on a language model's embeddings, and build its image; the same files give the same image."""
-    if not (weights.store() / backbone / "config.json").is_file():
-        zoo("fetch-weights", backbone)
+    for part in backbone.split("+"):
+        if not (weights.store() / part / "config.json").is_file():
+            zoo("fetch-weights", part)
     model = work / "models" / "checkpoints" / backbone / head
     known = (store.read_metadata(model) or {}).get("training", {})
     if known.get("sha256") != hashlib.sha256(training.read_bytes()).hexdigest():
         named = (f"data.train={training}", f"out={work / 'models'}", f"cache={work / 'embeddings'}")
-        zoo("train", f"model={backbone}", f"classifier={head}", "classifier.tune=true", *named)
+        zoo("train", f"classifier={head}", *LANGUAGE_MODELS[backbone, head], *named)
     made = ("--base-image", base, "--context", str(work / "images"), "--submissions", str(ROOT / "submissions"))
     zoo("package", backbone, head, "--model", str(model), *made)
 
