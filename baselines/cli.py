@@ -112,11 +112,16 @@ def train(overrides: tuple[str, ...], own: Path | None, multirun: bool) -> None:
         raise click.UsageError(
             f"There is no option {flags[0]}. Write model=, classifier=, data.train=, data.test=[...]."
         )
-    _require_extra()
-    from baselines.training import configuration
+    try:
+        from baselines.training import configuration
+    except ImportError as error:
+        raise DataError(f"{MISSING} ({error})") from error
+    configs = configuration.sweep(overrides, own) if multirun else [configuration.composed(overrides, own)]
+    for config in configs:
+        configuration.require_files(config)
+    _require_extra()  # after what is quickly told: it takes seconds
     from baselines.training import sweep as sweeps
 
-    configs = configuration.sweep(overrides, own) if multirun else [configuration.composed(overrides, own)]
     if multirun:
         done = sweeps.sweep(configs, say=click.echo)
         if len(done.table):

@@ -146,7 +146,9 @@ def lay_out_esm(
     settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-    _wheels(context / "wheels", [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])], gpu=gpu, index=torch_index)
+    needs = [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])]
+    needs += ["anarcii"] if features.pooling == "regions" else []
+    _wheels(context / "wheels", needs, gpu=gpu, index=torch_index)
     return context
 
 

@@ -25,8 +25,8 @@ LANGUAGE_MODELS = {
     ("sapiens", "logreg"): ("model=sapiens", "classifier.tune=true"),
     ("sapiens+antiberty", "cross_stacking"): ("model=pair", "model.backbone=sapiens+antiberty"),
 }
-"""Backbone and head, and how they are trained. Of fine-tuned backbones, attention heads and stacks over two backbones it is
-the best by cross-validation on clusters: docs/model-zoo.md."""
+"""Backbone and head, and how they are trained; the last is the best by clusters of fine-tuned backbones, attention
+heads and stacks over two backbones (docs/model-zoo.md)."""
 ARCHIVED = [
     ("esm1v-logreg", "jain", "reference/jain_esm1v.csv", ""),
     ("esm1v-logreg", "shehata", "reference/shehata_esm1v.csv", ""),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from baselines.backbones import checkpoint as checkpoints
-from baselines.backbones import choice, processor
+from baselines.backbones import choice, processor, regions
 from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.packed import PackedEncoder
 from baselines.backbones.stock import StockModel
@@ -30,8 +30,9 @@ Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 EXACT, RELATIVE = 1e-5, 0.1
 """Largest differences of a self-test: in fp32 in units of the largest value, else relative to the vectors' spread."""
-Pooling = Literal["mean", "cls", "attention"]
-"""How residues become one vector: their mean, what stands at the first token, or not at all, for a head to do it."""
+Pooling = Literal["mean", "cls", "regions", "attention"]
+"""How residues become one vector: their mean, what stands at the first token, the mean of each CDR and of the framework
+side by side, or not at all, for a head to do it."""
 ENGINE_VERSION = 1
 """Changes when the engine's numbers could; what is in caches is then computed again."""
 KEPT_AT_ONCE = 2048
@@ -113,8 +114,8 @@ class Embedder:
         self.tokens_per_batch = tokens_per_batch or self._budget()
         self.pooling = pooling
         self.engine, self._does = self._choose(expected, self_test=self_test, fused=fused, pack=tokens_per_batch)
-        self._pooled = self._does.firsts if pooling == "cls" else self._does.means
-        self.cache = EmbeddingCache(cache, self.key, self.width) if cache else None
+        self.pooled_width = self.width * (len(regions.REGIONS) if pooling == "regions" else 1)
+        self.cache = EmbeddingCache(cache, self.key, self.pooled_width) if cache else None
 
     @property
     def key(self) -> str:
@@ -138,8 +139,9 @@ class Embedder:
         fresh: dict[str, npt.NDArray[np.float32]] = {}
         kept = 0
         shown = _Progress(len(wanted), live=progress)
+        labels = dict(zip(wanted, regions.of(wanted), strict=True)) if self.pooling == "regions" and wanted else {}
         for batch in self.batches(wanted):
-            found = self._pooled(batch)
+            found = self._pooled(batch, labels)
             if not np.isfinite(found).all():
                 raise DataError(f"{self.precision} overflows on this model; take fp32.")
             fresh.update(zip(batch, found, strict=True))
@@ -148,10 +150,16 @@ class Embedder:
                 kept += self._keep(fresh, kept)
         self._keep(fresh, kept)
         shown.done()
-        vectors = np.empty((len(cleaned), self.width), dtype=np.float32)
+        vectors = np.empty((len(cleaned), self.pooled_width), dtype=np.float32)
         for row, sequence in enumerate(cleaned):
             vectors[row] = known[sequence] if sequence in known else fresh[sequence]
         return Embedded(vectors, time.perf_counter() - begun, len(wanted), sum(map(len, wanted)))
+
+    def _pooled(self, batch: list[str], labels: Mapping[str, regions.Labels]) -> npt.NDArray[np.float32]:
+        if self.pooling == "regions":
+            parts = zip(batch, self._does.residues(batch), strict=True)
+            return np.stack([regions.means(of_one, labels[text]) for text, of_one in parts])
+        return self._does.firsts(batch) if self.pooling == "cls" else self._does.means(batch)
 
     def residues(self, sequences: Sequence[str], *, progress: bool = False) -> list[npt.NDArray[np.float32]]:
         """The last hidden states of every residue, [residues, width] of each sequence.

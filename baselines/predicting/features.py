@@ -220,5 +220,5 @@ class Features:
             "sha256": e.checkpoint.sha256,
             "precision": e.precision,
             "pooling": self.pooling,
-            "width": e.width,
+            "width": e.pooled_width if self.pooling != "attention" else e.width,
         }

@@ -99,6 +99,19 @@ def _one(overrides: Sequence[str], searched: Sequence[str]) -> Config:
     return config
 
 
+def require_files(config: Config) -> None:
+    """Refuse data that are not there, before anything is loaded that takes time.
+
+    Raises:
+        DataError: with the key that names them.
+    """
+    named = [("data.train", config.data.train), ("data.origin", config.data.origin)]
+    for key, path in [*named, *(("data.test", test) for test in config.data.test)]:
+        if path is not None and not Path(path).exists():
+            hint = " apb-zoo fetch boughter writes it." if path == "data/boughter_vh.csv" else ""
+            raise DataError(f"{key} names {path}, which is not there.{hint}")
+
+
 def device(config: Config) -> str:
     """Where it is computed: `cpu` or `cuda`."""
     if config.device != "auto":

@@ -33,7 +33,7 @@ class Model:
     """Features: a backbone's name or folder, or two joined by `+`.
 
     Attributes:
-        pooling: how residues become one vector: `mean`, `cls`, or `attention` with the head that learns it.
+        pooling: how residues become one vector: `mean`, `cls`, `regions`, or `attention` with the head that learns it.
     """
 
     backbone: str = MISSING
@@ -201,7 +201,7 @@ def check(config: Config) -> None:
         ("classifier.type", config.classifier.type, [kind.type for kind in HEADS]),
         ("model.precision", config.model.precision, ["fp32", "bf16", "fp16"]),
         ("model.finetune.method", config.model.finetune.method, ["none", "lora", "full"]),
-        ("model.pooling", config.model.pooling, ["mean", "cls", "attention"]),
+        ("model.pooling", config.model.pooling, ["mean", "cls", "regions", "attention"]),
         ("device", config.device, ["auto", "cpu", "cuda"]),
     ):
         if value not in known:
@@ -218,8 +218,11 @@ def _check_pooling(config: Config) -> None:
         if getattr(config.classifier, "tune", False):
             raise DataError("classifier.tune looks at features of all rows, which a fine-tuned backbone has learned.")
     if config.classifier.type == "attention":
-        if config.model.pooling == "cls":
-            raise DataError("model.pooling is 'cls', but the classifier attention pools by itself: leave it out.")
+        pooling = config.model.pooling
+        if pooling not in {"mean", "attention"}:
+            raise DataError(
+                f"model.pooling is '{pooling}', but the classifier attention pools by itself: leave it out."
+            )
         config.model.pooling = "attention"
     elif config.model.pooling == "attention":
-        raise DataError("model.pooling=attention is learned by classifier=attention; others take mean or cls.")
+        raise DataError("model.pooling=attention is learned by classifier=attention; others take mean, cls or regions.")

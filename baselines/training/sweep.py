@@ -9,8 +9,10 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import os
 import resource
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -192,10 +194,22 @@ def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Confi
     features = embedded.features
     features.described = features.describe()
     features.embedders.clear()  # a model need not go to other processes: its vectors do
-    with ProcessPoolExecutor(configs[0].jobs, multiprocessing.get_context("spawn")) as pool:
+    own = (_end_with_parent, (os.getpid(),))
+    with ProcessPoolExecutor(configs[0].jobs, multiprocessing.get_context("spawn"), *own) as pool:
         tasks = [pool.submit(one, config, embedded) for config in configs]
         for config, task in zip(configs, tasks, strict=True):
             yield config, task.result()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Have a process of the pool end when the one that started it is gone: it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def one(config: Config, embedded: Embedded) -> Done:

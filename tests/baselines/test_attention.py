@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.backbones import regions
 from baselines.backbones.checkpoint import Checkpoint
 from baselines.backbones.embedder import Embedder
 from baselines.backbones.stock import StockModel
@@ -120,9 +121,31 @@ def test_pooling_and_head_must_fit() -> None:
         configuration.composed([*given, "model.pooling=attention"])
     with pytest.raises(DataError, match="pools by itself"):
         configuration.composed([*given, "classifier=attention", "model.pooling=cls"])
-    with pytest.raises(DataError, match="Known are: mean, cls, attention"):
+    with pytest.raises(DataError, match="Known are: mean, cls, regions, attention"):
         configuration.composed([*given, "model.pooling=max"])
     assert configuration.name(configuration.composed([*given, "model.pooling=cls"])) == "antiberty_cls"
+
+
+HEAVY = "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAKDRLSITIRPRYYGLDVWGQGTTVTVSS"
+LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQSISSYLNWYQQKPGKAPKLLIYAASSLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYCQQSYSTPLTFGGGTKVEIK"
+
+
+def test_regions_are_imgts_cdrs(tmp_path: Path) -> None:
+    heavy, light, none = regions.of([HEAVY, LIGHT, "ACDEF"])
+    found = ["".join(a for a, k in zip(HEAVY, heavy, strict=True) if k == region) for region in range(4)]
+    assert found[:3] == ["GFTFSSYA", "ISGSGGST", "AKDRLSITIRPRYYGLDV"]
+    assert "".join(a for a, k in zip(LIGHT, light, strict=True) if k == 2) == "QQSYSTPLT"
+    assert (none == -1).all()
+    states = np.arange(len(HEAVY), dtype=np.float32)[:, None].repeat(2, 1)
+    pooled = regions.means(states, heavy)
+    np.testing.assert_allclose(pooled[::2], [states[heavy == k].mean() for k in range(4)])
+    np.testing.assert_allclose(regions.means(states[:5], none), np.full(8, 2.0))
+    embedder = Embedder(str(esm.make(tmp_path / "model", "esm2")), pooling="regions", cache=tmp_path / "kept")
+    vectors = embedder.embed([HEAVY, LIGHT, HEAVY]).vectors
+    assert vectors.shape == (3, 4 * embedder.width)
+    (of_heavy,) = embedder.residues([HEAVY])
+    np.testing.assert_allclose(vectors[2], regions.means(of_heavy, heavy), atol=1e-6)
+    assert embedder.embed([LIGHT]).computed == 0
 
 
 @pytest.mark.parametrize("family", esm.FAMILIES)

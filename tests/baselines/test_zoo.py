@@ -12,6 +12,7 @@ from pathlib import Path
 
 import docker
 import numpy as np
+import psutil
 import pytest
 import skops.io
 import yaml
@@ -439,12 +440,15 @@ def test_a_stack_over_two_backbones_gives_each_its_own_columns(data: Path, tmp_p
 
 
 def test_a_sweep_that_was_killed_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
-    arguments = ("train", "-m", "classifier=logreg,svm,mlp", f"data.train={data}", f"out={tmp_path}")
+    arguments = ("train", "-m", "classifier=logreg,svm,mlp", "jobs=2", f"data.train={data}", f"out={tmp_path}")
     first = tmp_path / "checkpoints" / "composition" / "logreg" / store.METADATA
     with subprocess.Popen([BIN / "apb-zoo", *arguments], stdout=subprocess.DEVNULL) as process:
         while not first.is_file() and process.poll() is None:
             time.sleep(0.02)
+        workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
+    assert workers
+    assert psutil.wait_procs(workers, timeout=20)[1] == []  # nobody waits for work that will not come
     assert not (tmp_path / "comparison.csv").exists()
     before = first.stat().st_mtime_ns
     done = run(*arguments)
