@@ -116,6 +116,8 @@ class Features:
         self.parts = [spec] if Path(spec).is_dir() else spec.split("+")
         if len(self.parts) > 2 or "" in self.parts:
             raise DataError(f"'{spec}' is no backbone and no two joined by +.")
+        if pooling in {"cls", "regions"} and DESCRIPTORS in self.parts:
+            raise DataError(f"{DESCRIPTORS} has no pooling '{pooling}': it describes whole sequences.")
         self.pooling = pooling
         self.options = {"cache": cache, "precision": precision, "pooling": pooling, **options}
         self.embedders: dict[str, Embedder] = {}

@@ -220,9 +220,7 @@ def _check_pooling(config: Config) -> None:
     if config.classifier.type == "attention":
         pooling = config.model.pooling
         if pooling not in {"mean", "attention"}:
-            raise DataError(
-                f"model.pooling is '{pooling}', but the classifier attention pools by itself: leave it out."
-            )
+            raise DataError(f"model.pooling is '{pooling}', but classifier=attention pools by itself: leave it out.")
         config.model.pooling = "attention"
     elif config.model.pooling == "attention":
         raise DataError("model.pooling=attention is learned by classifier=attention; others take mean, cls or regions.")

@@ -124,9 +124,14 @@ def test_pooling_and_head_must_fit() -> None:
     with pytest.raises(DataError, match="Known are: mean, cls, regions, attention"):
         configuration.composed([*given, "model.pooling=max"])
     assert configuration.name(configuration.composed([*given, "model.pooling=cls"])) == "antiberty_cls"
+    with pytest.raises(DataError, match="describes whole sequences"):
+        Features("composition", pooling="regions")
 
 
-HEAVY = "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYCAKDRLSITIRPRYYGLDVWGQGTTVTVSS"
+HEAVY = (
+    "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYC"
+    "AKDRLSITIRPRYYGLDVWGQGTTVTVSS"
+)
 LIGHT = "DIQMTQSPSSLSASVGDRVTITCRASQSISSYLNWYQQKPGKAPKLLIYAASSLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYCQQSYSTPLTFGGGTKVEIK"
 
 
