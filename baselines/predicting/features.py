@@ -76,6 +76,15 @@ def folder_name(name: str) -> str:
     return plain
 
 
+def part_name(part: str) -> str:
+    """A part of the features as one segment of a path: of a light chain's, its backbone's name and `_light`.
+
+    Raises:
+        DataError: it is none.
+    """
+    return folder_name(Path(part).name if sees_light(part) else part)
+
+
 def _described(sequence: str) -> list[list[float]]:
     """Each residue as which of the twenty amino acids it is, its charge and its hydropathy; zeros for other letters."""
     return [
@@ -99,23 +108,25 @@ class Features:
     """Sequences to one matrix.
 
     Args:
-        spec: `composition`, a backbone's name or path, or two of these joined by `+`.
+        spec: `composition`, a backbone's name or path, or two of these, joined by `+` or in a list.
         pooling: how residues become one vector; with `attention` the head does it, and is given `residues`.
         options: for `Embedder`.
     """
 
     def __init__(
         self,
-        spec: str,
+        spec: str | Sequence[str],
         *,
         cache: Path | None = None,
         precision: Precision = "fp32",
         pooling: Pooling = "mean",
         **options: Any,
     ) -> None:
-        self.parts = [spec] if Path(spec).is_dir() else spec.split("+")
+        if isinstance(spec, str):
+            spec = [spec] if Path(spec).is_dir() else spec.split("+")
+        self.parts = list(spec)
         if len(self.parts) > 2 or "" in self.parts:
-            raise DataError(f"'{spec}' is no backbone and no two joined by +.")
+            raise DataError(f"'{'+'.join(spec)}' is no backbone and no two joined by +.")
         if pooling in {"cls", "regions"} and DESCRIPTORS in self.parts:
             raise DataError(f"{DESCRIPTORS} has no pooling '{pooling}': it describes whole sequences.")
         self.pooling = pooling
@@ -126,7 +137,7 @@ class Features:
     @property
     def name(self) -> str:
         """The parts by their names, as folders and tables show them."""
-        return shown([folder_name(part) for part in self.parts], self.pooling)
+        return shown([part_name(part) for part in self.parts], self.pooling)
 
     def matrix(self, sequences: Sequence[str], light: Sequence[str] = (), *, progress: bool = False) -> Matrix:
         """[n, width] in the order of the sequences.
@@ -215,7 +226,7 @@ class Features:
         e = self.embedder(part)
         light = {"chain": "light"} if sees_light(part) else {}
         return {
-            "name": folder_name(part) if light else e.checkpoint.name,
+            "name": part_name(part) if light else e.checkpoint.name,
             **light,
             "revision": e.checkpoint.revision,
             **({"finetuned": e.checkpoint.tuned} if e.checkpoint.tuned else {}),

@@ -61,7 +61,7 @@ def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:
     if (folder / WEIGHTS).is_dir():
         names = [str(part["name"]) for part in trained.metadata["backbone"]]
         here = [name if name == DESCRIPTORS else str(folder / WEIGHTS / name) for name in names]
-        return store.features_of(trained, "+".join(here))
+        return store.features_of(trained, here)
     return store.features_of(trained, backbone)
 
 

@@ -23,7 +23,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 
 from baselines.errors import DataError
-from baselines.predicting.features import Features
+from baselines.predicting.features import LIGHT, Features
 
 if TYPE_CHECKING:
     from baselines.predicting.attention import Attention
@@ -164,7 +164,7 @@ def require_backbone(trained: Trained, features: Features) -> None:
         raise DataError(f"The model was trained on {_short(wanted)}, not on {_short(found)}.")
 
 
-def features_of(trained: Trained, backbone: str = "", **options: Any) -> Features:
+def features_of(trained: Trained, backbone: str | Sequence[str] = "", **options: Any) -> Features:
     """The features that a model was trained on, in the precision that its metadata name.
 
     Args:
@@ -178,8 +178,9 @@ def features_of(trained: Trained, backbone: str = "", **options: Any) -> Feature
     parts = trained.metadata["backbone"]
     precision: Any = next((p["precision"] for p in parts if "precision" in p), "fp32")
     pooling: Any = next((p["pooling"] for p in parts if "pooling" in p), "mean")
-    own = trained.folder / str(parts[0]["name"])
-    spec = backbone or (str(own) if own.is_dir() else "+".join(p["name"] for p in parts))
+    own = trained.folder / str(parts[0]["name"])  # fine-tuned: of both chains it is one
+    here = [f"{own}{LIGHT}" if p.get("chain") == "light" else str(own) for p in parts] if own.is_dir() else None
+    spec = backbone or here or [p["name"] for p in parts]
     features = Features(spec, precision=precision, pooling=pooling, emulated=True, **options)
     require_backbone(trained, features)
     return features

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from baselines.errors import DataError
-from baselines.predicting.features import folder_name, shown
+from baselines.predicting.features import LIGHT, folder_name, part_name, sees_light, shown
 from baselines.training import schema
 from baselines.training.schema import HEADS, Config, Data, Model
 
@@ -131,7 +131,10 @@ def name(config: Config) -> str:
     backbone = config.model.backbone
     parts = [backbone] if Path(backbone).is_dir() else backbone.split("+")
     tuned = "" if config.model.finetune.method == "none" else f"_{config.model.finetune.method}"
-    return shown([f"{folder_name(part)}{tuned}" for part in parts], config.model.pooling)
+    names = [part_name(part) for part in parts]
+    if tuned:  # of both chains it is one backbone that was
+        names = [f"{n.removesuffix(LIGHT)}{tuned}{LIGHT}" if sees_light(n) else f"{n}{tuned}" for n in names]
+    return shown(names, config.model.pooling)
 
 
 def as_json(config: Config) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class FineTuner:
     """A backbone whose last layers can be trained on some rows and asked about all.
 
     Args:
+        light: light chains beside the sequences, which go through the same layers; default none.
         device: `cpu` or `cuda`; on the second, products are in bf16.
 
     Raises:
@@ -69,15 +70,23 @@ class FineTuner:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, sequences: Sequence[str], settings: Settings, *, seed: int, device: str = "cpu"
+        self,
+        checkpoint: Checkpoint,
+        sequences: Sequence[str],
+        settings: Settings,
+        *,
+        seed: int,
+        device: str = "cpu",
+        light: Sequence[str] = (),
     ) -> None:
         if checkpoint.shape.family == "esmc":
             raise DataError(f"{checkpoint.name} is an ESM-C; fine-tuning is there for ESM, BERT and RoBERTa.")
         if not 0 < settings.layers < checkpoint.shape.layers:
             raise DataError(f"finetune.layers is {settings.layers}; {checkpoint.name} has {checkpoint.shape.layers}.")
         self.checkpoint, self.settings, self.seed, self.device = checkpoint, settings, seed, device
-        self.rows = clean(sequences, checkpoint.shape.limit)
-        self.below = self._below()
+        self.chains = [clean(c, checkpoint.shape.limit) for c in (sequences, light) if c]
+        self.rows = self.chains[0]
+        self.below = [self._below(chain) for chain in self.chains]
 
     def trained(self, rows: Ints, labels: npt.NDArray[np.int64]) -> Tuned:
         """The last layers, trained on these rows alone; the same seed gives the same on one device.
@@ -92,7 +101,7 @@ class FineTuner:
             model = _Top(self.checkpoint, s, self.device)
             self._require_same(model)
             pooled = torch.from_numpy(self._pooled(model, rows)).to(self.device)
-            classify = torch.nn.Linear(self.checkpoint.shape.width, 1).to(self.device)
+            classify = torch.nn.Linear(pooled.shape[1], 1).to(self.device)
             mean, scale = pooled.mean(0), pooled.std(0).clamp_min(1e-6)
             parameters = [*model.trainable(), *classify.parameters()]
             optimizer = torch.optim.AdamW(parameters, lr=s.learning_rate, betas=BETAS, weight_decay=DECAY)
@@ -104,43 +113,48 @@ class FineTuner:
                 model.train()
                 for some in _batches(rows, [len(r) for r in self.rows], s.batch, shuffled):
                     optimizer.zero_grad()
-                    logits = classify((model.means([self.below[k] for k in some]) - mean) / scale).squeeze(1)
+                    logits = classify((self._means(model, some) - mean) / scale).squeeze(1)
                     F.binary_cross_entropy_with_logits(logits, truth[some]).backward()
                     torch.nn.utils.clip_grad_norm_(parameters, CLIP)
                     optimizer.step()
                     schedule.step()
         return Tuned(model, self)
 
-    def _below(self) -> list[torch.Tensor]:
+    def _means(self, model: _Top, rows: Sequence[int]) -> torch.Tensor:
+        """Means over the residues of these rows, [n, width], or of both chains side by side."""
+        return torch.cat([model.means([chain[k] for k in rows]) for chain in self.below], 1)
+
+    def _below(self, chain: Sequence[str]) -> list[torch.Tensor]:
         """What goes into the last layers of each sequence, [tokens, width]."""
         kept = self.checkpoint.shape.layers - self.settings.layers
         encoder = PackedEncoder(self.checkpoint, self.device, torch.float32, fused=self.device == "cpu", layers=kept)
         encoder.norm_after = None
         found: dict[str, torch.Tensor] = {}
-        ordered = sorted(dict.fromkeys(self.rows), key=lambda s: (len(s), s))
+        ordered = sorted(dict.fromkeys(chain), key=lambda s: (len(s), s))
         count = max(1, PACK // (max(map(len, ordered)) + 2))
         for at in range(0, len(ordered), count):
             some = ordered[at : at + count]
             tokens = encode(some, self.checkpoint.vocabulary)
             states = encoder.residues(tokens.ids, tokens.lengths)
             found.update(zip(some, (part.clone() for part in states.split(tokens.lengths.tolist())), strict=True))
-        return [found[text] for text in self.rows]
+        return [found[text] for text in chain]
 
     def _pooled(self, model: _Top, rows: Ints) -> npt.NDArray[np.float32]:
-        """Means over the residues of these rows, [n, width]."""
+        """The same without training, [n, width]."""
         model.eval()
         order = sorted(rows.tolist(), key=lambda k: (len(self.rows[k]), k))
         found: dict[int, npt.NDArray[np.float32]] = {}
         with torch.inference_mode():
             for at in range(0, len(order), self.settings.batch):
                 some = order[at : at + self.settings.batch]
-                found.update(zip(some, model.means([self.below[k] for k in some]).float().cpu().numpy(), strict=True))
+                found.update(zip(some, self._means(model, some).float().cpu().numpy(), strict=True))
         return np.stack([found[k] for k in rows.tolist()])
 
     def _require_same(self, model: _Top) -> None:
         """Hold the layers below and the untrained ones above, together, against the whole stock model."""
         some = np.arange(min(4, len(self.rows)))
-        expected = StockModel(self.checkpoint, self.device).means([self.rows[k] for k in some])
+        stock = StockModel(self.checkpoint, self.device)
+        expected = np.hstack([stock.means([chain[k] for k in some]) for chain in self.chains])
         difference = float(np.abs(self._pooled(model, some) - expected).max())
         if difference > CLOSE * max(1.0, float(np.abs(expected).max())) * (1 if self.device == "cpu" else 30):
             raise DataError(f"{self.checkpoint.name} cannot be split before its last layers: off by {difference:.1e}.")

@@ -25,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from baselines.backbones import wheels
 from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
-from baselines.predicting.features import DESCRIPTORS, Features, Matrix, Residues
+from baselines.predicting.features import DESCRIPTORS, LIGHT, Features, Matrix, Residues, sees_light
 from baselines.training import comparison, configuration, folds
 from baselines.training.composition_logreg import composition_logreg, save
 from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
@@ -95,22 +96,43 @@ class Embedded:
 
         datasets = [read_dataset(Path(path)) for path in config.data.test]
         require_distinct("datasets", [d.name for d in datasets])
-        base, device = config.model.backbone, configuration.device(config)
+        base, paired, device = *_base(config.model.backbone), configuration.device(config)
+        if paired and not data.light:
+            raise DataError(f"{config.model.backbone} sees light chains: a column light_sequence is needed.")
+        light = data.light if paired else ()
         checkpoint, settings = find(base), Settings(**asdict(config.model.finetune))
         y = np.array(data.labels, dtype=np.int64)
         made = made_from(base, checkpoint, settings, config.seed, data.sha256, device)
-        tuner = cache(partial(FineTuner, checkpoint, data.sequences, settings, seed=config.seed, device=device))
-        folder = Path(config.out) / "adapters" / configuration.name(config)
+        made["paired"] = paired
+        tuner = cache(
+            partial(FineTuner, checkpoint, data.sequences, settings, seed=config.seed, device=device, light=light)
+        )
+        folder = Path(config.out) / "adapters" / configuration.name(config) / configuration.name(config).split("+")[0]
         if not adapted.is_adapted(folder) or adapted.read_tuned(folder) != made:
             tuner().trained(np.arange(len(y)), y).save(folder, made)
         precision: Any = config.model.precision
         kept = Path(config.cache) if config.cache else None
-        features = Features(str(folder), precision=precision, device=config.device, cache=kept)
+        parts = [str(folder), *([f"{folder}{LIGHT}"] if paired else [])]
+        features = Features(parts, precision=precision, device=config.device, cache=kept)
         begun = time.perf_counter()
-        whole = features.matrix(data.sequences, progress=True)
+        whole = features.matrix(data.sequences, light, progress=True)
         cost = {"parameters": features.parameters(), "features_seconds": time.perf_counter() - begun}
         groups = folds.clusters(clean(data.sequences))
         return cls(features, data, FineTuned(tuner, y, whole), groups, _seen(datasets, features), cost, folder)
+
+
+def _base(backbone: str) -> tuple[str, bool]:
+    """The one backbone that is fine-tuned, and whether it sees light chains too.
+
+    Raises:
+        DataError: there are two, or none that could be.
+    """
+    parts = [backbone] if Path(backbone).is_dir() else backbone.split("+")
+    if DESCRIPTORS in parts or parts[1:] not in ([], [f"{parts[0]}{LIGHT}"]) or sees_light(parts[0]):
+        raise DataError(f"'{backbone}' cannot be fine-tuned: one backbone can, alone or with its own {LIGHT}.")
+    if parts[1:] and parts[1] in wheels.CONTAINS:
+        raise DataError(f"{parts[1]} has weights of its own; fine-tuning takes one backbone for both chains.")
+    return parts[0], len(parts) > 1
 
 
 def _seen(datasets: Sequence[Dataset], features: Features) -> tuple[tuple[Dataset, Matrix | Residues], ...]:

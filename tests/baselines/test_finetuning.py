@@ -101,6 +101,26 @@ def test_it_learns(base: Path) -> None:
     assert apart > 1.5 * np.linalg.norm(ones.mean(0) - zeros.mean(0)) / np.sqrt(ones.var(0).sum() + zeros.var(0).sum())
 
 
+def test_both_chains_go_through_one_backbone(base: Path, tmp_path: Path) -> None:
+    train, target = tmp_path / "train.csv", tmp_path / "out.csv"
+    heavy = [t[:5] + "ACDE"[k % 4] * (k % 5 + 2) + t[5:] for k, t in enumerate(TEXTS * 2)]
+    rows = [f"s{k},{text},{text[::-1]},{LABELS[k % 24]}" for k, text in enumerate(heavy)]
+    train.write_text("\n".join(["sequence_id,sequence,light_sequence,label", *rows, ""]))
+    given = ["model=checkpoint", f"model.backbone={base}+{base}_light", "model.finetune.method=lora", "data=file"]
+    given += [f"data.train={train}", f"out={tmp_path / 'out'}", "model.finetune.epochs=1"]
+    config = configuration.composed(given)
+    list(sweep.alone(config, say=lambda _: None))
+    folder = tmp_path / "out" / "checkpoints" / "small_lora+small_lora_light" / "logreg"
+    trained = store.load(folder)
+    assert [p.get("chain") for p in trained.metadata["backbone"]] == [None, "light"]
+    assert predict(folder, train, target) == len(heavy)
+    before = pd.read_csv(target)["score"]
+    rows = [f"s{k},{text},{text}" for k, text in enumerate(heavy)]
+    train.write_text("\n".join(["sequence_id,sequence,light_sequence", *rows, ""]))
+    predict(folder, train, target)
+    assert (pd.read_csv(target)["score"] - before).abs().max() > 1e-3
+
+
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (Path("/tmp/apb-evil-adapter").touch, ())  # type: ignore[return-value]  # noqa: S108
