@@ -105,7 +105,8 @@ def train(overrides: tuple[str, ...], own: Path | None, multirun: bool) -> None:
     """Cross-validate and train a head; writes <out>/checkpoints/<backbone>/<head>/, nothing in it can run.
 
     Hydra composes what is trained: model=, classifier= and data= choose a file of the group, and any value can be
-    given: classifier.C=0.01, classifier.tune=true, data.train=, data.test=[...], out=, cache=, seed=, device=, jobs=.
+    given: classifier.C=0.01, classifier.tune=true, data.train=, data.test=[...], out=, cache=, seed=, device=.
+    Heads are trained one after the other, or by sweep=processes or sweep=slurm, sweep.jobs of them at a time.
     Folds are made twice: stratified, and so that near copies stay on one side. What is finished is kept.
     """
     if flags := [o for o in overrides if o.startswith("-")]:

@@ -175,6 +175,27 @@ class Data:
 
 
 @dataclass
+class Sweep:
+    """How the heads of a sweep are trained.
+
+    Attributes:
+        launcher: `serial`, `processes` or `slurm`.
+        jobs: at most so many at a time.
+        partition, walltime, cpus, memory_gb, directives: of SLURM's jobs.
+        shared_folder: seen by every node under this path, as the data and `out` must be: keys and logs go there.
+    """
+
+    launcher: str = "serial"
+    jobs: int = 1
+    partition: str | None = None
+    walltime: str = "02:00:00"
+    cpus: int = 2
+    memory_gb: int = 8
+    directives: list[str] = field(default_factory=list)
+    shared_folder: str | None = None
+
+
+@dataclass
 class Config:
     """One training run."""
 
@@ -185,7 +206,7 @@ class Config:
     seed: int = 20261121
     device: str = "auto"
     cache: str | None = None
-    jobs: int = 1
+    sweep: Sweep = field(default_factory=Sweep)
 
 
 HEADS = (Logreg, Calibrated, Bagged, Svm, Mlp, RandomForest, Xgboost, Voting, Stacking, CrossStacking, AttentionHead)
@@ -202,12 +223,13 @@ def check(config: Config) -> None:
         ("model.precision", config.model.precision, ["fp32", "bf16", "fp16"]),
         ("model.finetune.method", config.model.finetune.method, ["none", "lora", "full"]),
         ("model.pooling", config.model.pooling, ["mean", "cls", "regions", "attention"]),
+        ("sweep.launcher", config.sweep.launcher, ["serial", "processes", "slurm"]),
         ("device", config.device, ["auto", "cpu", "cuda"]),
     ):
         if value not in known:
             raise DataError(f"{key} is '{value}'. Known are: {', '.join(known)}.")
-    if config.jobs < 1:
-        raise DataError(f"jobs is {config.jobs}; at least one is needed.")
+    if config.sweep.jobs < 1:
+        raise DataError(f"sweep.jobs is {config.sweep.jobs}; at least one is needed.")
     _check_pooling(config)
 
 

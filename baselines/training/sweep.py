@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
-import os
 import resource
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -30,9 +26,10 @@ from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
 from baselines.predicting.features import DESCRIPTORS, LIGHT, Features, Matrix, Residues, sees_light
-from baselines.training import comparison, configuration, folds
+from baselines.training import comparison, configuration, folds, launch
 from baselines.training.composition_logreg import composition_logreg, save
 from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
+from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
 from baselines.training.schema import Config
 from baselines.training.test import test
 from baselines.training.train import Seen, fold_count, is_current, summary, train
@@ -92,7 +89,6 @@ class Embedded:
         """On a backbone that is fine-tuned first, or was: `<out>/adapters/<model>/`."""
         from baselines.backbones import adapted
         from baselines.backbones.checkpoint import find
-        from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
 
         datasets = [read_dataset(Path(path)) for path in config.data.test]
         require_distinct("datasets", [d.name for d in datasets])
@@ -208,30 +204,19 @@ Done = tuple[str, dict[str, Any]] | DataError
 
 
 def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Config, Done]]:
-    """Every head, in order; in several processes where `jobs` says so."""
-    if min(configs[0].jobs, len(configs)) == 1:
+    """Every head, in order, by the launcher; those on a fine-tuned backbone here, since they share what it learned."""
+    launcher = configs[0].sweep
+    if launcher.launcher == "serial" or min(launcher.jobs, len(configs)) == 1 or isinstance(embedded.x, FineTuned):
         for config in configs:
             yield config, one(config, embedded)
         return
     features = embedded.features
     features.described = features.describe()
     features.embedders.clear()  # a model need not go to other processes: its vectors do
-    own = (_end_with_parent, (os.getpid(),))
-    with ProcessPoolExecutor(configs[0].jobs, multiprocessing.get_context("spawn"), *own) as pool:
-        tasks = [pool.submit(one, config, embedded) for config in configs]
+    with launch.launched(launcher) as submit:
+        tasks = [submit(one, config, embedded) for config in configs]
         for config, task in zip(configs, tasks, strict=True):
             yield config, task.result()
-
-
-def _end_with_parent(parent: int) -> None:
-    """Have a process of the pool end when the one that started it is gone: it would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def one(config: Config, embedded: Embedded) -> Done:

@@ -384,7 +384,7 @@ def test_a_failure_stops_no_other_and_several_processes_give_the_same(data: Path
         out = tmp_path / str(jobs)
         done = run(
             "train", "-m", "model=checkpoint", "model.backbone=nowhere,composition", "classifier=logreg,mlp",
-            f"data.train={data}", f"data.test=[{data}]", f"out={out}", f"jobs={jobs}",
+            f"data.train={data}", f"data.test=[{data}]", f"out={out}", "sweep=processes", f"sweep.jobs={jobs}",
         )  # fmt: skip
         assert isinstance(done.exception, DataError)
         assert str(done.exception) == "2 of 4 failed: nowhere logreg, nowhere mlp."
@@ -440,7 +440,7 @@ def test_a_stack_over_two_backbones_gives_each_its_own_columns(data: Path, tmp_p
 
 
 def test_a_sweep_that_was_killed_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
-    arguments = ("train", "-m", "classifier=logreg,svm,mlp", "jobs=2", f"data.train={data}", f"out={tmp_path}")
+    arguments = ("train", "-m", "classifier=logreg,svm,mlp", "sweep=processes", f"data.train={data}", f"out={tmp_path}")
     first = tmp_path / "checkpoints" / "composition" / "logreg" / store.METADATA
     with subprocess.Popen([BIN / "apb-zoo", *arguments], stdout=subprocess.DEVNULL) as process:
         while not first.is_file() and process.poll() is None:
