@@ -123,7 +123,8 @@ def device(config: Config) -> str:
 
 def head_name(config: Config) -> str:
     """What its head is called in folders and tables."""
-    return folder_name(config.classifier.name or config.classifier.type)
+    ordered = "_ordinal" if config.data.flags else ""
+    return folder_name(config.classifier.name or f"{config.classifier.type}{ordered}")
 
 
 def name(config: Config) -> str:

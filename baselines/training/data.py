@@ -7,7 +7,7 @@ import io
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,7 @@ class TrainingSet:
         notes: what its owner should know before training on it.
         light: light chains, where it has them.
         families: where each antibody comes from, such as a donor group or a species; empty where that is not known.
+        flags: ordered labels to learn from in place of the two classes; empty where there are none.
     """
 
     name: str
@@ -106,6 +107,7 @@ class TrainingSet:
     notes: tuple[str, ...] = ()
     light: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    flags: tuple[int, ...] = ()
 
     def told(self) -> list[str]:
         """The first notes, and how many more there are."""
@@ -113,11 +115,12 @@ class TrainingSet:
         return [f"note: {note}" for note in [*self.notes[:SHOWN], *more]]
 
 
-def read_training_set(path: Path, origin: Path | None = None) -> TrainingSet:
+def read_training_set(path: Path, origin: Path | None = None, flags: str | None = None) -> TrainingSet:
     """A CSV with `sequence,label`; its name is `boughter` where the hash is that set's, else `other`.
 
     Args:
         origin: a CSV with `sequence_id,family` for each of its rows; default its own column `family`, if any.
+        flags: the column of ordered labels, there or here, if they are to be learned from.
 
     Raises:
         DataError: it is not that; a value that is no class is not made one.
@@ -131,7 +134,30 @@ def read_training_set(path: Path, origin: Path | None = None) -> TrainingSet:
     name = next((n for n, source in SOURCES.items() if source.sha256 == digest), "other")
     name = "synthetic" if any(i.startswith("synthetic_") for i in ids) else name
     notes = tuple(tables.contradictions(sequences, labels))
-    return TrainingSet(name, sequences, labels, digest, notes, table.light(), _families(table, origin))
+    families, ordered = _families(table, origin), _flags(table, labels, origin, flags)
+    return TrainingSet(name, sequences, labels, digest, notes, table.light(), families, ordered)
+
+
+def _flags(table: tables.Table, labels: Sequence[int], origin: Path | None, column: str | None) -> tuple[int, ...]:
+    """Ordered labels, which must go the way of the classes.
+
+    Raises:
+        DataError: they are not there, are no whole numbers, or one of label 0 is as high as one of label 1.
+    """
+    if column is None:
+        return ()
+    known = tables.read(origin) if origin else table
+    known.require("sequence_id", column)
+    by_id = dict(zip(known.ids(), known.columns[column], strict=True))
+    found = []
+    for row, name in enumerate(table.ids()):
+        if not re.fullmatch(r"\d{1,6}", by_id.get(name, "")):
+            raise table.fault(row, f"{column} is {by_id.get(name, 'not there')!r}; it must be a whole number.")
+        found.append(int(by_id[name]))
+    of_class = [[f for f, y in zip(found, labels, strict=True) if y == label] for label in (0, 1)]
+    if max(of_class[0]) >= min(of_class[1]):
+        raise DataError(f"{column} is as high for a row of label 0 as for one of label 1: it does not order them.")
+    return tuple(found)
 
 
 def _families(table: tables.Table, origin: Path | None) -> tuple[str, ...]:

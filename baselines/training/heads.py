@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -19,8 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import LabelEncoder, StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 from xgboost import XGBClassifier
 
 from baselines.errors import DataError
@@ -137,12 +139,56 @@ def require_known(names: Sequence[str]) -> None:
         raise DataError(f"There is no head {', '.join(unknown)}. Known are: {', '.join((*HEADS, ATTENTION))}.")
 
 
-def fresh(head: str, seed: int, parameters: Mapping[str, Any] | None = None) -> Any:
+def fresh(head: str, seed: int, parameters: Mapping[str, Any] | None = None, levels: Sequence[int] = ()) -> Any:
     """An unfitted head: an `Attention` that pools residues by itself, or a pipeline behind standardised features.
 
     Args:
         parameters: those of its configuration, by name; default the head's own.
+        levels: of ordered labels; one head for each says how probable it is to reach it.
+
+    Raises:
+        DataError: the head has no place for ordered labels.
     """
     if head == ATTENTION:
+        if levels:
+            raise DataError(f"The classifier {ATTENTION} learns from two classes, not from flags.")
         return Attention(seed, **(parameters or {}))
+    if levels:
+        members = [(f"at_least_{level}", HEADS[head](seed, **(parameters or {}))) for level in levels]
+        return make_pipeline(StandardScaler(), VotingClassifier(members, voting="soft"))
     return make_pipeline(StandardScaler(), HEADS[head](seed, **(parameters or {})))
+
+
+def fitted(model: Any, x: Any, y: npt.NDArray[np.int64], levels: Sequence[int] = ()) -> Any:
+    """A fresh head, fitted.
+
+    Of ordered labels, each member learns whether its level is reached (Frank and Hall 2001, ECML 145); their mean,
+    which ranks by the expected level, is the score.
+
+    Args:
+        x: [n, d] features, or residues.
+        y: [n] 0/1, or ordered labels where there are levels.
+    """
+    if not levels:
+        return model.fit(x, y)
+    scaler, members = model
+    scaled = scaler.fit_transform(x)
+    reached = [(y >= level).astype(np.int64) for level in levels]
+    fits = [one.fit(scaled, of_level) for (_, one), of_level in zip(members.estimators, reached, strict=True)]
+    members.estimators_, members.le_ = fits, LabelEncoder().fit([0, 1])
+    members.classes_ = members.le_.classes_
+    members.named_estimators_ = Bunch(**dict(zip((name for name, _ in members.estimators), fits, strict=True)))
+    return model
+
+
+def levels_of(head: str, flags: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    """What there is to reach: values with enough rows on both sides for a head to learn from.
+
+    Raises:
+        DataError: there is none.
+    """
+    values, needed = np.unique(flags)[1:], fewest(head)
+    found = tuple(int(v) for v in values if needed <= int((flags >= v).sum()) <= len(flags) - needed)
+    if not found:
+        raise DataError(f"No value of the flags has {needed} rows below it and {needed} that reach it.")
+    return found

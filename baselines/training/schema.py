@@ -165,12 +165,15 @@ class Data:
     """A training CSV, and what a trained model is tested on.
 
     Attributes:
+        flags: a column of the origin, or of the training CSV, with ordered labels to learn from, such as how many of
+            several antigens are bound; models are still judged by the label.
         origin: a CSV with sequence_id,family, for cross-validation that leaves each family out.
         test: CSVs or folders with sequences.csv and labels.csv.
     """
 
     train: str = MISSING
     origin: str | None = None
+    flags: str | None = None
     test: list[str] = field(default_factory=list)
 
 

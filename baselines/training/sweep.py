@@ -293,7 +293,8 @@ def training_set(config: Config) -> TrainingSet:
     Raises:
         DataError: a file is not what it should be.
     """
-    return read_training_set(Path(config.data.train), Path(config.data.origin) if config.data.origin else None)
+    origin = Path(config.data.origin) if config.data.origin else None
+    return read_training_set(Path(config.data.train), origin, config.data.flags)
 
 
 def require_distinct(kind: str, names: list[str]) -> None:

@@ -41,6 +41,22 @@ def _learned_from(x: Seen, rows: npt.NDArray[np.int64]) -> Any:
     return x.on(rows) if isinstance(x, FineTuned) else x
 
 
+def _fitted(
+    head: str,
+    seed: int,
+    parameters: Mapping[str, Any] | None,
+    x: Any,
+    y: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    flags: npt.NDArray[np.int64] | None,
+) -> Any:
+    """A head that has learned from x and y of these rows, or from their flags."""
+    if flags is None:
+        return heads.fitted(heads.fresh(head, seed, parameters), x, y)
+    levels = heads.levels_of(head, flags[rows])
+    return heads.fitted(heads.fresh(head, seed, parameters, levels), x, flags[rows], levels)
+
+
 def cross_validate(
     head: str,
     x: Seen,
@@ -48,6 +64,7 @@ def cross_validate(
     groups: npt.NDArray[np.int64] | None,
     seed: int,
     parameters: Mapping[str, Any] | None = None,
+    flags: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Mean and standard deviation over folds of accuracy, F1 and ROC-AUC.
 
@@ -55,7 +72,8 @@ def cross_validate(
         x: [n, d] features, or residues, or what is fine-tuned for each fold.
         y: [n] 0/1.
         groups: [n] clusters that stay on one side; None for plain stratified folds.
-        parameters: as in `heads.pipeline`.
+        parameters: as in `heads.fresh`.
+        flags: [n] ordered labels to learn from, if any; it is judged by `y` all the same.
     """
     splitter = StratifiedGroupKFold if groups is not None else StratifiedKFold
     split = splitter(fold_count(x), shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups)
@@ -64,7 +82,7 @@ def cross_validate(
         if min(np.bincount(y[train], minlength=2)) < needed or not len(test):
             continue  # one large cluster can leave a fold without enough of a class, or without rows
         seen = _learned_from(x, train)
-        model = heads.fresh(head, seed, parameters).fit(seen[train], y[train])
+        model = _fitted(head, seed, parameters, seen[train], y[train], train, flags)
         score = model.predict_proba(seen[test])[:, 1]
         hard = (score >= 0.5).astype(int)
         area = roc_auc_score(y[test], score) if len(np.unique(y[test])) == 2 else np.nan
@@ -93,12 +111,13 @@ def leave_families_out(
     families: Sequence[str],
     seed: int,
     parameters: Mapping[str, Any] | None = None,
+    flags: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Each family as predicted by a head that was trained on all others: rows, positives, ROC-AUC and its interval.
 
     Args:
         families: [n] where each row comes from.
-        parameters: as in `heads.pipeline`.
+        parameters, flags: as in `cross_validate`.
     """
     found = {}
     for family in sorted(set(families)):
@@ -111,7 +130,7 @@ def leave_families_out(
             of_family["reason"] = "the others lack rows of a class to train on"
         else:
             seen = _learned_from(x, outside)
-            model = heads.fresh(head, seed, parameters).fit(seen[outside], y[outside])
+            model = _fitted(head, seed, parameters, seen[outside], y[outside], outside, flags)
             score = model.predict_proba(seen[inside])[:, 1]
             area = intervals.roc_auc(y[inside], score)
             assert area is not None
@@ -152,7 +171,9 @@ def train(
     folds.require_enough(y, groups)
     chosen = tuning.choose(head, x, y, groups, seed) if tune and isinstance(x, np.ndarray) else {}
     settled = {**(parameters or {}), **({"C": float(next(iter(chosen)))} if chosen else {})}
-    model = heads.fresh(head, seed, settled).fit(_learned_from(x, np.arange(len(y))), y)
+    flags = np.array(data.flags, dtype=np.int64) if data.flags else None
+    every = np.arange(len(y))
+    model = _fitted(head, seed, settled, _learned_from(x, every), y, every, flags)
     known = {
         "model_name": f"{features.name}-{name or head}",
         "backbone": features.describe(),
@@ -169,13 +190,14 @@ def train(
             "positives": int(y.sum()),
             "clusters": int(groups.max()) + 1,
             "families": _digest(data.families),
+            **({"flags": _digest([str(f) for f in data.flags])} if data.flags else {}),
         },
         "cross_validation": {
             "folds": fold_count(x),
-            "stratified": cross_validate(head, x, y, None, seed, settled),
-            "by_cluster": cross_validate(head, x, y, groups, seed, settled),
+            "stratified": cross_validate(head, x, y, None, seed, settled, flags),
+            "by_cluster": cross_validate(head, x, y, groups, seed, settled, flags),
             **(
-                {"by_family": leave_families_out(head, x, y, data.families, seed, settled)}
+                {"by_family": leave_families_out(head, x, y, data.families, seed, settled, flags)}
                 if len(set(data.families)) > 1
                 else {}
             ),
@@ -251,9 +273,11 @@ def is_current(
         if ("tuned" in found) != tune:
             return False
         settled = {**(parameters or {}), **({"C": found["tuned"]["C"]} if tune else {})}
-        same_head = found["classifier"]["parameters"] == store.parameters(heads.fresh(head, seed, settled))
-        trained_on = (found["training"]["sha256"], found["training"].get("families"))
-        same_data = trained_on == (data.sha256, _digest(data.families)) and found["seed"] == seed
+        levels = heads.levels_of(head, np.array(data.flags)) if data.flags else ()
+        same_head = found["classifier"]["parameters"] == store.parameters(heads.fresh(head, seed, settled, levels))
+        trained_on = tuple(found["training"].get(key) for key in ("sha256", "families", "flags"))
+        wanted = (data.sha256, _digest(data.families), _digest([str(f) for f in data.flags]))
+        same_data = trained_on == wanted and found["seed"] == seed
         same_tools = found["versions"] == _versions() and found["cross_validation"]["folds"] == count
         return bool(same_head and same_data and same_tools and found["backbone"] == features.describe())
     except (DataError, KeyError, TypeError):

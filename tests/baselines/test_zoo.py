@@ -12,6 +12,7 @@ from pathlib import Path
 
 import docker
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import skops.io
@@ -519,6 +520,34 @@ def test_sequences_for_the_benchmark_come_from_fasta_or_csv(tmp_path: Path) -> N
     assert {len(s) for s in loads.mixed(9)} == {100, 300, 500}
     assert measure.stock_padding(["A" * 100] * 8) == 0
     assert 0.3 < measure.stock_padding(loads.mixed(96)) < 0.5
+
+
+def test_flags_are_learned_level_by_level_and_judged_by_the_label(data: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(data)
+    rng = np.random.default_rng(0)
+    table["family"] = "one"
+    table["elisa_flags"] = np.where(table["label"] == 1, rng.integers(4, 8, len(table)), 0)
+    origin = tmp_path / "origin.csv"
+    table[["sequence_id", "family", "elisa_flags"]].to_csv(origin, index=False)
+    given = ("train", "-m", "data=boughter_flags", f"data.train={data}", f"data.origin={origin}", f"out={tmp_path}/out")
+    for told in ("trained", "kept"):
+        done = run(*given, "classifier=logreg")
+        assert done.exit_code == 0 and f"composition logreg_ordinal: {told}" in done.output, done.output
+    folder = tmp_path / "out" / "checkpoints" / "composition" / "logreg_ordinal"
+    trained = store.load(folder)
+    assert [name for name, _ in trained.model[-1].estimators] == [f"at_least_{k}" for k in (4, 5, 6, 7)]
+    x = Features("composition").matrix(table["sequence"].tolist())
+    steps = [
+        LogisticRegression(C=0.1, max_iter=5000).fit(trained.model[0].transform(x), table["elisa_flags"] >= k)
+        for k in (4, 5, 6, 7)
+    ]
+    expected = np.mean([step.predict_proba(trained.model[0].transform(x))[:, 1] for step in steps], axis=0)
+    np.testing.assert_allclose(trained.model.predict_proba(x)[:, 1], expected, atol=1e-3)
+    for changed, told in ((9, "does not order them"), (-1, "must be a whole number")):
+        table.loc[table.index[table["label"] == 0][0], "elisa_flags"] = changed
+        table[["sequence_id", "family", "elisa_flags"]].to_csv(origin, index=False)
+        done = run(*given)
+        assert isinstance(done.exception, DataError) and told in done.output + str(done.exception)
 
 
 # --- an image --------------------------------------------------------------------------------------------------------
