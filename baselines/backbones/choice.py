@@ -62,7 +62,10 @@ def measured(checkpoint: Checkpoint, dtype: torch.dtype, stock: StockModel | Non
         for _ in range(ROUNDS):
             for key, run in runs.items():
                 begun = time.perf_counter()
-                run()
+                try:
+                    run()
+                except (RuntimeError, TypeError, AttributeError):
+                    continue  # why it does not run is told where it is tried
                 best[key] = min(best[key], time.perf_counter() - begun)
     fastest = {name: min(seconds for (one, _), seconds in best.items() if one == name) for name in names}
     order = [names[0]]

@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import EsmModel
 
+from baselines.backbones import choice, processor
 from baselines.backbones import embedder as embedders
-from baselines.backbones import processor
 from baselines.backbones.cache import EmbeddingCache
 from baselines.backbones.checkpoint import Checkpoint
 from baselines.backbones.embedder import Embedder
@@ -238,6 +239,34 @@ def test_where_the_fast_engine_is_wrong_a_slower_one_is_taken(
         np.testing.assert_allclose(chosen.embed(texts).vectors, stock.means(texts), rtol=0, atol=1e-5)
         broken.append("plain")
     assert "does not agree" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("slow", "first"), [((), "packed"), (("packed",), "plain"), (("packed", "plain"), "stock"), (("stock",), "packed")]
+)
+def test_the_engine_that_is_clearly_fastest_here_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: tuple[str, ...], first: str
+) -> None:
+    wide = esm.make(tmp_path / "wide", "esm1v", width=256, layers=2)
+    monkeypatch.setattr(processor, "is_narrow", lambda: False)
+    stock = StockModel.means
+
+    def run(encoder: PackedEncoder, _checkpoint: Checkpoint, _texts: list[str], pack: int) -> None:
+        assert len(encoder.layers) == 1
+        name = "packed" if isinstance(encoder.do, OneDNN) else "plain"
+        time.sleep(0.03 if name in slow else 0.008 if pack == 512 else 0.01)
+
+    def means(self: StockModel, texts: list[str], batch: int = 8) -> np.ndarray:
+        if len(texts) == choice.CHAINS:
+            time.sleep(0.03 if "stock" in slow else 0.01)
+            return np.zeros((1, 256), dtype=np.float32)
+        return stock(self, texts, batch)
+
+    monkeypatch.setattr(choice, "_run", run)
+    monkeypatch.setattr(StockModel, "means", means)
+    embedder = Embedder(str(wide), device="cpu")
+    assert embedder.engine == first
+    assert embedder.tokens_per_batch == (2048 if first == "stock" else 512)
 
 
 def test_a_cache_is_written_once_for_each_sequence(
