@@ -120,6 +120,8 @@ def train(overrides: tuple[str, ...], own: Path | None, multirun: bool) -> None:
     configs = configuration.sweep(overrides, own) if multirun else [configuration.composed(overrides, own)]
     for config in configs:
         configuration.require_files(config)
+    if not multirun and configs[0].sweep.launcher != "serial":
+        raise DataError(f"sweep={configs[0].sweep.launcher} is for many heads: add --multirun.")
     _require_extra()  # after what is quickly told: it takes seconds
     from baselines.training import sweep as sweeps
 

@@ -123,11 +123,12 @@ def lay_out_esm(
     from baselines.predicting.features import DESCRIPTORS, sees_light, shown_in
 
     trained = store.load(model)
-    own = (model / backbone).is_dir() and weights == backbone  # fine-tuned: its adapter lies beside the head
-    features = store.features_of(trained, "" if own else weights, device="cpu")
-    if trained.metadata["classifier"]["type"] != head:
-        raise PackageError(f"{model} holds a {trained.metadata['classifier']['type']}, not a {head}.")
     named = shown_in(trained.metadata["backbone"])
+    own = weights == backbone == named  # as its metadata have it; an adapter lies beside the head
+    features = store.features_of(trained, "" if own else weights, device="cpu")
+    known = trained.metadata["classifier"]
+    if head not in {known["type"], known.get("name")}:
+        raise PackageError(f"{model} holds a {known['type']}, not a {head}.")
     if set(backbone.split("+")) <= {*known_names(), DESCRIPTORS} and named != backbone:
         raise PackageError(f"{model} was trained on {named}, not on {backbone}.")
     parts = [part["name"] for part in trained.metadata["backbone"]]
@@ -135,7 +136,7 @@ def lay_out_esm(
         raise PackageError(f"Both backbones are called {parts[0]}; rename the folder of one, and train again.")
     if any(sees_light(part) for part in features.parts):
         raise PackageError(f"{named} sees light chains; such a model cannot be packaged yet.")
-    settings = _esm_config(backbone, head, gpu=gpu)
+    settings = _esm_config(backbone, known.get("name") or head, gpu=gpu)
     context = folder / str(settings["name"])
     if context.exists():
         shutil.rmtree(context)
@@ -146,7 +147,7 @@ def lay_out_esm(
     settings["submission"]["resources"]["memory_gb"] = max(8, math.ceil(2.2 * weight_gb + 3))
     settings["trained_on"] = trained.metadata["training"]["set"]
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-    needs = [*NEEDS, *(["xgboost-cpu"] if head in BOOSTED else [])]
+    needs = [*NEEDS, *(["xgboost-cpu"] if known["type"] in BOOSTED else [])]
     needs += ["anarcii"] if features.pooling == "regions" else []
     _wheels(context / "wheels", needs, gpu=gpu, index=torch_index)
     return context

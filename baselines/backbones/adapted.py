@@ -49,6 +49,8 @@ def read_tuned(folder: Path) -> dict[str, Any]:
         found = json.loads((folder / TUNED).read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not {"base", "base_sha256", "method"} <= found.keys():
             raise ValueError("base, base_sha256 and method are needed")
+        if not isinstance(found["base"], str) or is_adapted(Path(found["base"])):
+            raise ValueError("its base must be named, and not be fine-tuned itself")
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{folder / TUNED} does not say what was fine-tuned: {error}") from error
     return found

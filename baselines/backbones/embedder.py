@@ -120,7 +120,8 @@ class Embedder:
     @property
     def key(self) -> str:
         """Everything but the sequence that decides the numbers."""
-        return f"{self.checkpoint.sha256} {self.precision} {self.pooling} {self.engine} {ENGINE_VERSION} {self.device}"
+        pooling = f"regions-{regions.version()}" if self.pooling == "regions" else self.pooling
+        return f"{self.checkpoint.sha256} {self.precision} {pooling} {self.engine} {ENGINE_VERSION} {self.device}"
 
     def embed(self, sequences: Sequence[str], *, progress: bool = False) -> Embedded:
         """One vector for each sequence: of its last hidden states, by the pooling that was asked for.
@@ -175,7 +176,10 @@ class Embedder:
         found: dict[str, npt.NDArray[np.float32]] = {}
         shown = _Progress(len(wanted), live=progress)
         for batch in self.batches(wanted):
-            found.update(zip(batch, self._does.residues(batch), strict=True))
+            states = self._does.residues(batch)
+            if not all(np.isfinite(of_one).all() for of_one in states):
+                raise DataError(f"{self.precision} overflows on this model; take fp32.")
+            found.update(zip(batch, states, strict=True))
             shown.at(len(found))
         shown.done()
         return [found[sequence] for sequence in cleaned]

@@ -6,6 +6,7 @@ Greenshields-Watson et al. 2025, bioRxiv 2025.04.16.648720 (ANARCII); Lefranc et
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ CDRS = ((27, 38), (56, 65), (105, 117))
 FRAMEWORK, OUTSIDE = len(CDRS), -1
 AT_ONCE = 512
 Labels = npt.NDArray[np.int8]
+
+
+def version() -> str:
+    """Of what numbers residues; `none` where it is not installed."""
+    try:
+        return metadata.version("anarcii")
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def of(sequences: Sequence[str]) -> list[Labels]:

@@ -223,15 +223,18 @@ class Features:
             if self.pooling == "attention":
                 return {"name": DESCRIPTORS, "pooling": self.pooling, "width": len(_described("A")[0])}
             return {"name": DESCRIPTORS, "features": list(FEATURES), "width": len(FEATURES)}
+        from baselines.backbones import regions
+
         e = self.embedder(part)
         light = {"chain": "light"} if sees_light(part) else {}
         return {
             "name": part_name(part) if light else e.checkpoint.name,
             **light,
             "revision": e.checkpoint.revision,
-            **({"finetuned": e.checkpoint.tuned} if e.checkpoint.tuned else {}),
+            **({"finetuned": {**tuned, "base": Path(tuned["base"]).name}} if (tuned := e.checkpoint.tuned) else {}),
             "sha256": e.checkpoint.sha256,
             "precision": e.precision,
             "pooling": self.pooling,
+            **({"numbering": f"anarcii {regions.version()}"} if self.pooling == "regions" else {}),
             "width": e.pooled_width if self.pooling != "attention" else e.width,
         }

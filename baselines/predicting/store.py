@@ -159,7 +159,7 @@ def require_backbone(trained: Trained, features: Features) -> None:
         DataError: backbone, weights, precision or descriptors differ.
     """
     wanted, found = trained.metadata["backbone"], features.describe()
-    compared = ("sha256", "precision", "pooling", "width", "features", "chain")
+    compared = ("sha256", "precision", "pooling", "numbering", "width", "features", "chain")
     if [[p.get(k) for k in compared] for p in wanted] != [[p.get(k) for k in compared] for p in found]:
         raise DataError(f"The model was trained on {_short(wanted)}, not on {_short(found)}.")
 

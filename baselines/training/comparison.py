@@ -31,6 +31,7 @@ def markdown(table: pd.DataFrame) -> str:
         cells += ["" if pd.isna(row[c]) else f"{row[c]:.3f}" for c in single]
         lines.append("| " + " | ".join(cells) + " |")
     note = "CV: 10 stratified folds; cluster CV: 10 folds that keep near copies (95 % identity) on one side."
+    note += " Where a backbone is fine-tuned for each, there are 5."
     if any(name.startswith("without ") for name in names):
         note += " Without a family: trained on all others and tested on it; empty where it has one class only."
     return "# Comparison\n\n" + "\n".join(lines) + f"\n\n{note} ± is the standard deviation over folds.\n"

@@ -147,6 +147,8 @@ def _flags(table: tables.Table, labels: Sequence[int], origin: Path | None, colu
     if column is None:
         return ()
     known = tables.read(origin) if origin else table
+    if column not in known.columns:
+        raise DataError(f"{origin or 'the training CSV'} has no column {column}: data.origin=FILE names what has it.")
     known.require("sequence_id", column)
     by_id = dict(zip(known.ids(), known.columns[column], strict=True))
     found = []

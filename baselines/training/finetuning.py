@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,7 +176,9 @@ class Tuned:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / adapted.TUNED).unlink(missing_ok=True)
         self.model.save(folder)
-        (folder / adapted.TUNED).write_text(json.dumps(dict(made_from), indent=1, sort_keys=True) + "\n")
+        partial = folder / f"{adapted.TUNED}.partial"
+        partial.write_text(json.dumps(dict(made_from), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        partial.replace(folder / adapted.TUNED)
 
 
 class _Top(torch.nn.Module):
@@ -286,8 +289,6 @@ def made_from(
         base: how the checkpoint is found again.
         data: sha256 of the training set.
     """
-    import transformers
-
     return {
         "base": base,
         "base_sha256": checkpoint.sha256,
@@ -296,7 +297,7 @@ def made_from(
         "seed": seed,
         "data_sha256": data,
         "device": device,
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        "versions": {name: metadata.version(name) for name in ("torch", "transformers", "peft")},
     }
 
 

@@ -155,15 +155,17 @@ def fresh(head: str, seed: int, parameters: Mapping[str, Any] | None = None, lev
         return Attention(seed, **(parameters or {}))
     if levels:
         members = [(f"at_least_{level}", HEADS[head](seed, **(parameters or {}))) for level in levels]
-        return make_pipeline(StandardScaler(), VotingClassifier(members, voting="soft"))
+        # the first level is the boundary of the classes: it weighs as much as the others, so that 0.5 is there
+        weights = [max(1, len(levels) - 1), *[1] * (len(levels) - 1)]
+        return make_pipeline(StandardScaler(), VotingClassifier(members, voting="soft", weights=weights))
     return make_pipeline(StandardScaler(), HEADS[head](seed, **(parameters or {})))
 
 
 def fitted(model: Any, x: Any, y: npt.NDArray[np.int64], levels: Sequence[int] = ()) -> Any:
     """A fresh head, fitted.
 
-    Of ordered labels, each member learns whether its level is reached (Frank and Hall 2001, ECML 145); their mean,
-    which ranks by the expected level, is the score.
+    Of ordered labels, each member learns whether its level is reached (Frank and Hall 2001, ECML 145); their
+    weighted mean is the score.
 
     Args:
         x: [n, d] features, or residues.

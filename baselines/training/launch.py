@@ -35,13 +35,32 @@ class Task(Protocol[T_co]):
 Submit = Callable[..., Task[Any]]
 
 
+def require(sweep: Sweep) -> None:
+    """Refuse a launcher that cannot be had, before anything is computed for it.
+
+    Raises:
+        DataError: there is no SLURM here, or no folder was named that its nodes see.
+    """
+    if sweep.launcher != "slurm":
+        return
+    if not sweep.shared_folder:
+        raise DataError("sweep=slurm needs sweep.shared_folder=DIR, which every node sees under this path.")
+    if not shutil.which("sbatch"):
+        raise DataError("There is no sbatch here: sweep=slurm is started where SLURM's commands are.")
+    try:
+        import dask_jobqueue  # noqa: F401 - it is there, then
+    except ImportError as error:
+        raise DataError(f"sweep=slurm needs dask-jobqueue: pip install '.[cluster]' ({error})") from error
+
+
 @contextmanager
 def launched(sweep: Sweep) -> Iterator[Submit]:
     """What is given a function and its arguments, and begins it elsewhere.
 
     Raises:
-        DataError: there is no SLURM here, it refuses such jobs, or no folder was named that its nodes see.
+        DataError: SLURM refuses such jobs, or as `require` does.
     """
+    require(sweep)
     if sweep.launcher == "slurm":
         with _slurm(sweep) as submit:
             yield submit
@@ -64,16 +83,10 @@ def _end_with_parent(parent: int) -> None:
 
 @contextmanager
 def _slurm(sweep: Sweep) -> Iterator[Submit]:
-    if not sweep.shared_folder:
-        raise DataError("sweep=slurm needs sweep.shared_folder=DIR, which every node sees under this path.")
-    if not shutil.which("sbatch"):
-        raise DataError("There is no sbatch here: sweep=slurm is started where SLURM's commands are.")
-    try:
-        from dask_jobqueue import SLURMCluster
-        from distributed import Client
-    except ImportError as error:
-        raise DataError(f"sweep=slurm needs dask-jobqueue: pip install '.[cluster]' ({error})") from error
-    shared = Path(sweep.shared_folder).resolve()
+    from dask_jobqueue import SLURMCluster
+    from distributed import Client
+
+    shared = Path(sweep.shared_folder or "").resolve()
     shared.mkdir(parents=True, exist_ok=True)
     with SLURMCluster(
         queue=sweep.partition,

@@ -231,6 +231,12 @@ def check(config: Config) -> None:
     ):
         if value not in known:
             raise DataError(f"{key} is '{value}'. Known are: {', '.join(known)}.")
+    tuned = config.model.finetune
+    for key in ("layers", "rank", "alpha", "epochs", "batch"):
+        if getattr(tuned, key) < 1:
+            raise DataError(f"model.finetune.{key} is {getattr(tuned, key)}; at least 1 is needed.")
+    if not (tuned.learning_rate > 0 and 0 <= tuned.dropout < 1 and 0 <= tuned.warmup <= 1):
+        raise DataError("model.finetune needs a learning_rate above 0, dropout from 0 to below 1, warmup from 0 to 1.")
     if config.sweep.jobs < 1:
         raise DataError(f"sweep.jobs is {config.sweep.jobs}; at least one is needed.")
     _check_pooling(config)

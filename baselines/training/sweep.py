@@ -6,7 +6,6 @@ in its folder's `cost.json`.
 
 from __future__ import annotations
 
-import itertools
 import json
 import resource
 import shutil
@@ -92,7 +91,8 @@ class Embedded:
 
         datasets = [read_dataset(Path(path)) for path in config.data.test]
         require_distinct("datasets", [d.name for d in datasets])
-        base, paired, device = *_base(config.model.backbone), configuration.device(config)
+        base, paired = _base(config.model.backbone)
+        base, device = str(Path(base).resolve()) if Path(base).is_dir() else base, configuration.device(config)
         if paired and not data.light:
             raise DataError(f"{config.model.backbone} sees light chains: a column light_sequence is needed.")
         light = data.light if paired else ()
@@ -152,15 +152,20 @@ def sweep(configs: Sequence[Config], *, say: Say) -> Swept:
     """Train what is not there yet, test everything, and compare.
 
     Args:
-        configs: in groups of one backbone and data set, which are embedded together.
+        configs: those of one backbone and data set are embedded together, wherever they stand.
 
     Returns:
         The comparison, also written as CSV, markdown and SVG where anything was finished.
     """
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
-    for _, some in itertools.groupby(configs, key=lambda c: (asdict(c.model), asdict(c.data), c.device, c.cache)):
-        of_one = list(some)
+    launch.require(configs[0].sweep)
+    groups: dict[str, list[Config]] = {}
+    for config in configs:
+        tuned = () if config.model.finetune.method == "none" else (config.seed, config.out)
+        shared = (asdict(config.model), asdict(config.data), config.device, config.cache, tuned)
+        groups.setdefault(repr(shared), []).append(config)
+    for of_one in groups.values():
         try:
             embedded = Embedded.of(of_one[0])
         except DataError as error:
@@ -206,7 +211,8 @@ Done = tuple[str, dict[str, Any]] | DataError
 def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Config, Done]]:
     """Every head, in order, by the launcher; those on a fine-tuned backbone here, since they share what it learned."""
     launcher = configs[0].sweep
-    if launcher.launcher == "serial" or min(launcher.jobs, len(configs)) == 1 or isinstance(embedded.x, FineTuned):
+    few = launcher.launcher == "processes" and min(launcher.jobs, len(configs)) == 1
+    if launcher.launcher == "serial" or few or isinstance(embedded.x, FineTuned):
         for config in configs:
             yield config, one(config, embedded)
         return
@@ -216,7 +222,10 @@ def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Confi
     with launch.launched(launcher) as submit:
         tasks = [submit(one, config, embedded) for config in configs]
         for config, task in zip(configs, tasks, strict=True):
-            yield config, task.result()
+            try:
+                yield config, task.result()
+            except (RuntimeError, MemoryError, ValueError) as error:  # such as a process that was killed
+                yield config, DataError(f"{type(error).__name__}: {str(error)[:300]}")
 
 
 def one(config: Config, embedded: Embedded) -> Done:
@@ -233,6 +242,9 @@ def one(config: Config, embedded: Embedded) -> Done:
         )
         if not kept:
             begun = time.perf_counter()
+            (folder / store.METADATA).unlink(missing_ok=True)
+            if embedded.adapter:  # before what says that the model is finished
+                shutil.copytree(embedded.adapter, folder / embedded.adapter.name, dirs_exist_ok=True)
             train(
                 features,
                 embedded.x,
@@ -247,8 +259,6 @@ def one(config: Config, embedded: Embedded) -> Done:
                 name="" if named == head else named,
             )
             _write_cost(folder, embedded, time.perf_counter() - begun)
-            if embedded.adapter:
-                shutil.copytree(embedded.adapter, folder / embedded.adapter.name, dirs_exist_ok=True)
             (folder / "config.yaml").write_text(configuration.as_yaml(config), encoding="utf-8")
         trained = store.load(folder)
         store.require_backbone(trained, features)

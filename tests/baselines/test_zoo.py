@@ -541,7 +541,8 @@ def test_flags_are_learned_level_by_level_and_judged_by_the_label(data: Path, tm
         LogisticRegression(C=0.1, max_iter=5000).fit(trained.model[0].transform(x), table["elisa_flags"] >= k)
         for k in (4, 5, 6, 7)
     ]
-    expected = np.mean([step.predict_proba(trained.model[0].transform(x))[:, 1] for step in steps], axis=0)
+    parts = [step.predict_proba(trained.model[0].transform(x))[:, 1] for step in steps]
+    expected = np.average(parts, axis=0, weights=[3, 1, 1, 1])
     np.testing.assert_allclose(trained.model.predict_proba(x)[:, 1], expected, atol=1e-3)
     for changed, told in ((9, "does not order them"), (-1, "must be a whole number")):
         table.loc[table.index[table["label"] == 0][0], "elisa_flags"] = changed
