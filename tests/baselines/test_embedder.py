@@ -55,7 +55,7 @@ def embedder(folder: Path) -> Embedder:
 
 
 def test_the_fast_engine_is_taken(embedder: Embedder) -> None:
-    assert embedder.engine == "packed"
+    assert embedder.engine == ("plain" if processor.is_narrow() else "packed")
 
 
 def test_our_loading_is_transformers_own(folder: Path, stock: StockModel) -> None:
@@ -88,7 +88,7 @@ def test_esm_c_has_gates_and_normed_queries(tmp_path: Path, tokens: int) -> None
     texts = esm.sequences(*MIXES["heavy chains"], 300, 1, 25)
     stock = StockModel(Checkpoint(folder, "small"))
     embedder = Embedder(str(folder), tokens_per_batch=tokens)
-    assert embedder.engine == "packed" and embedder.limit is None
+    assert embedder.engine != "stock" and embedder.limit is None
     np.testing.assert_allclose(embedder.embed(texts).vectors, stock.means(texts), rtol=0, atol=1e-5)
     with stock.shortened(1):
         assert np.abs(stock.means(texts) - embedder.embed(texts).vectors).max() > 1e-2
