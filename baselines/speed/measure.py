@@ -137,17 +137,20 @@ class Bench:
             share=operations(checkpoint.shape, lengths) / seconds / peak,
         )
 
-    def packed(self, name: str, *, judged: bool) -> tuple[Embedder, Measured, Agreement]:
+    def packed(self, name: str, *, judged: bool) -> tuple[Checkpoint, float, Measured, Agreement]:
         """By the engine that a user gets.
 
         Args:
             judged: held against the stock model first, and by what is fastest here.
+
+        Returns:
+            The model, the operations per second that its share is of, and what was found.
         """
         embedder = Embedder(name, device=self.device, precision=self.precision, self_test=judged)
         checkpoint = embedder.checkpoint
         peak = peak_rate(self.device, DTYPES[self.precision], checkpoint.shape)
         engine = f"{embedder.engine} {self.precision}, packs of {embedder.tokens_per_batch:,}"
-        return embedder, self.measure(checkpoint, engine, embedder.embed, peak), self.agreement(embedder)
+        return checkpoint, peak, self.measure(checkpoint, engine, embedder.embed, peak), self.agreement(embedder)
 
     def agreement(self, embedder: Embedder) -> Agreement:
         """Of a few sequences with plain torch in fp32, and by themselves."""
@@ -196,15 +199,10 @@ def compare(
     found = Comparison([], [], {})
     for position, name in enumerate(names):
         try:
-            embedder, measured, agreement = bench.packed(name, judged=position == 0)
+            checkpoint, peak, measured, agreement = bench.packed(name, judged=position == 0)
             found.measured.append(measured)
             found.agreements.append(agreement)
-            checkpoint = embedder.checkpoint
             say(f"{checkpoint.name}, {measured.engine}: {measured.rate:.2f} sequences/s")
-            peak = measured.share and operations(checkpoint.shape, [len(s) for s in sequences]) / (
-                measured.seconds * measured.share
-            )
-            del embedder
             gc.collect()
             if position == 0:
                 for engine, embed, batch in bench.others(checkpoint):

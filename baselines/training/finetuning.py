@@ -11,11 +11,11 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,33 +30,12 @@ from baselines.backbones.stock import StockModel
 from baselines.backbones.tokens import clean, encode
 from baselines.errors import DataError
 from baselines.predicting.features import Ints, Matrix
+from baselines.training.schema import Finetune
 
 CLIP, BETAS, DECAY = 1.0, (0.9, 0.98), 0.01
 PACK = 4096
 CLOSE = 1e-3
 """How far the split model may be from the whole one, relative to its largest value."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a backbone is fine-tuned.
-
-    Attributes:
-        method: `lora`, or `full` for the layers' own weights.
-        layers: how many of the last ones.
-        rank, alpha, dropout: of LoRA.
-        warmup: share of the steps in which the learning rate rises, before it falls as a cosine.
-    """
-
-    method: Literal["lora", "full"] = "lora"
-    layers: int = 1
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.05
-    epochs: int = 2
-    batch: int = 32
-    learning_rate: float = 1e-3
-    warmup: float = 0.1
 
 
 class FineTuner:
@@ -74,7 +53,7 @@ class FineTuner:
         self,
         checkpoint: Checkpoint,
         sequences: Sequence[str],
-        settings: Settings,
+        settings: Finetune,
         *,
         seed: int,
         device: str = "cpu",
@@ -184,7 +163,7 @@ class Tuned:
 class _Top(torch.nn.Module):
     """The last layers of transformers' own model, those that are trained."""
 
-    def __init__(self, checkpoint: Checkpoint, settings: Settings, device: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, settings: Finetune, device: str) -> None:
         super().__init__()
         self.settings, self.device, self.esm = settings, device, checkpoint.shape.family == "esm"
         whole = StockModel(checkpoint, device).model
@@ -281,7 +260,7 @@ class FineTuned:
 
 
 def made_from(
-    base: str, checkpoint: Checkpoint, settings: Settings, seed: int, data: str, device: str
+    base: str, checkpoint: Checkpoint, settings: Finetune, seed: int, data: str, device: str
 ) -> dict[str, Any]:
     """What decides a fine-tuned backbone.
 

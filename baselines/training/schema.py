@@ -11,10 +11,13 @@ from baselines.errors import DataError
 
 @dataclass
 class Finetune:
-    """How the last layers of a backbone are trained on the training set first; as `finetuning.Settings` says it.
+    """How the last layers of a backbone are trained on the training set first.
 
     Attributes:
         method: `none`, `lora`, or `full` for the layers' own weights.
+        layers: how many of the last ones.
+        rank, alpha, dropout: of LoRA.
+        warmup: share of the steps in which the learning rate rises, before it falls as a cosine.
     """
 
     method: str = "none"

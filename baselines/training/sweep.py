@@ -28,7 +28,7 @@ from baselines.predicting.features import DESCRIPTORS, LIGHT, Features, Matrix, 
 from baselines.training import comparison, configuration, folds, launch
 from baselines.training.composition_logreg import composition_logreg, save
 from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
-from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
+from baselines.training.finetuning import FineTuned, FineTuner, made_from
 from baselines.training.schema import Config
 from baselines.training.test import test
 from baselines.training.train import Seen, fold_count, is_current, summary, train
@@ -96,7 +96,7 @@ class Embedded:
         if paired and not data.light:
             raise DataError(f"{config.model.backbone} sees light chains: a column light_sequence is needed.")
         light = data.light if paired else ()
-        checkpoint, settings = find(base), Settings(**asdict(config.model.finetune))
+        checkpoint, settings = find(base), config.model.finetune
         y = np.array(data.labels, dtype=np.int64)
         made = made_from(base, checkpoint, settings, config.seed, data.sha256, device)
         made["paired"] = paired

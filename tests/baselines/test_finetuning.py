@@ -25,7 +25,8 @@ from baselines.errors import DataError
 from baselines.predicting import store
 from baselines.predicting.predict import predict
 from baselines.training import configuration, sweep
-from baselines.training.finetuning import FineTuned, FineTuner, Settings, made_from
+from baselines.training.finetuning import FineTuned, FineTuner, made_from
+from baselines.training.schema import Finetune
 from tests.support import esm
 
 TEXTS = [letters[:k] + "WWWW" * (j % 2) + letters[k:] for j, letters in enumerate(esm.sequences(*[25, 31] * 12))
@@ -41,7 +42,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def tuner(base: Path, method: str, **settings: float) -> FineTuner:
-    return FineTuner(Checkpoint(base, "small"), TEXTS, Settings(method=method, **{**FAST, **settings}), seed=3)  # type: ignore[arg-type]
+    return FineTuner(Checkpoint(base, "small"), TEXTS, Finetune(method=method, **{**FAST, **settings}), seed=3)  # type: ignore[arg-type]
 
 
 def saved(base: Path, method: str, folder: Path) -> tuple[Path, np.ndarray]:
