@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from evaluator.contract import references
-from evaluator.contract.submissions import Submission
-from evaluator.contract.task_types import KINDS, METRICS
+from evaluator.contract.submissions import FLOOR, Submission
+from evaluator.contract.task_types import METRICS
 from evaluator.contract.tracks import Track, names
 from evaluator.errors import SubmissionError
 from evaluator.integrity.contamination import trained_on
@@ -22,7 +22,7 @@ class Row:
     Attributes:
         trained_on: `no`, `yes` or `undisclosed`: whether the entry has seen this track's labels.
         reference: whether it is one of the benchmark's own models, which are always shown.
-        to_floor: difference to net charge; None where there is none, or the entry is that itself.
+        to_floor: difference to net charge, or to a few-shot track's reference; None where there is none, or it is that.
     """
 
     entry: Submission
@@ -58,7 +58,14 @@ class Board:
     def metrics(self) -> list[str]:
         """The metrics of the track's task, the two that it is read by first."""
         first = list(dict.fromkeys((self.track.primary_metric, self.track.secondary_metric)))
-        return first + [name for name in KINDS[self.track.task].metrics if name not in first]
+        return first + [name for name in self.track.metrics if name not in first]
+
+    @property
+    def floor_name(self) -> str:
+        """What all are held against, in the middle of a sentence."""
+        if self.track.floor == FLOOR:
+            return "net charge"
+        return next((row.entry.name for row in self.rows if row.entry.id == self.track.floor), self.track.floor)
 
     @property
     def leaders(self) -> list[Row]:
@@ -66,14 +73,14 @@ class Board:
         return [r for r in self.rows if r.standing and r.standing.tier == 1]
 
     @property
-    def held_against_charge(self) -> list[Row]:
-        """The entries that were run and compared with net charge, row by row of the track."""
+    def held_against_floor(self) -> list[Row]:
+        """The entries that were run and compared with the floor, row by row of the track."""
         return [r for r in self.rows if r.to_floor and not r.entry.archived]
 
     @property
-    def above_charge(self) -> list[Row]:
+    def above_floor(self) -> list[Row]:
         """Those that are shown to be better: the whole paired interval lies above 0."""
-        return [r for r in self.held_against_charge if r.to_floor and r.to_floor.low is not None and r.to_floor.low > 0]
+        return [r for r in self.held_against_floor if r.to_floor and r.to_floor.low is not None and r.to_floor.low > 0]
 
     @property
     def scored(self) -> list[Row]:

@@ -16,14 +16,14 @@ from pydantic import BaseModel, Field
 
 from evaluator.contract.models import Frozen
 from evaluator.contract.submissions import Submission
-from evaluator.contract.task_types import KINDS, METRICS, task_of
+from evaluator.contract.task_types import METRICS, task_of
 from evaluator.contract.tracks import Track
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
 
-DATA_VERSION = "1.4"
+DATA_VERSION = "1.5"
 Column = list[str | float | int | None]
 
 
@@ -121,6 +121,8 @@ def files(
         )
         yield f"results/{board.track.id}.json", as_json(made.model_dump(mode="json"), compact=True)
         yield f"results/{board.track.id}.csv", table.as_csv(found).encode()
+        if board.track.few_shot:
+            yield f"tasks/{board.track.id}.csv", table.as_csv(task_columns(board)).encode()
         if board.pairs:
             yield f"pairs/{board.track.id}.json", as_json(board.pairs.model_dump(mode="json"), compact=True)
     mine: dict[str, list[Any]] = {}
@@ -191,9 +193,22 @@ def columns(board: Board) -> dict[str, Column]:
         "peak_memory_mb": [r.result.runtime.peak_memory_mb if r.result else None for r in rows],
         "evaluated_at": [r.result.evaluated_at if r.result else None for r in rows],
     }
-    for name in KINDS[board.track.task].metrics:
+    for name in board.track.metrics:
         values = [r.metric(name) for r in rows]
         found[name] = [v.value if v else None for v in values]
         found[f"{name}_low"] = [v.low if v else None for v in values]
         found[f"{name}_high"] = [v.high if v else None for v in values]
     return found
+
+
+def task_columns(board: Board) -> dict[str, Column]:
+    """Every task of a few-shot track by entry and support size, as columns."""
+    found = [(row.entry.id, value) for row in board.rows for value in (row.result.tasks or () if row.result else ())]
+    return {
+        "submission": [entry_id for entry_id, _ in found],
+        "task": [value.task for _, value in found],
+        "size": [value.size for _, value in found],
+        "spearman": [value.value for _, value in found],
+        "spearman_low": [value.low for _, value in found],
+        "spearman_high": [value.high for _, value in found],
+    }

@@ -17,10 +17,11 @@ from markupsafe import Markup
 from evaluator.contract.failures import advice
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS, turned_round
+from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Result
-from leaderboard import compare, news, plots, table
+from leaderboard import compare, few_shot, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
 
@@ -146,7 +147,6 @@ def _environment() -> Environment:
         advice=advice,
         metrics=METRICS,
         scorer=SCORER_VERSION,
-        task_metrics={task: kind.metrics for task, kind in KINDS.items()},
     )
     return pages
 
@@ -186,6 +186,8 @@ def _track_files(board: Board, known: Sequence[str], page: Page) -> Iterable[tup
             rows=drawn_rows(here),
             references=drawn_rows([k for k in references if k not in here]),
             plots=drawn,
+            few_shot=few_shot.curves(board) if number == 1 else "",
+            panels=few_shot.panels(board) if number == 1 else [],
             relatives=[other for other in known if other in board.track.same_antibodies],
             number=number,
             count=count,
@@ -213,11 +215,17 @@ def _submission_files(site: Content, page: Page) -> Iterable[tuple[str, bytes]]:
             entry=entry,
             results=found,
             tasks=tasks,
+            task_metrics={task: _measured(t for t, _ in found if t.task == task) for task in tasks},
             standing={t.id: standing.get((t.id, entry.id)) for t, _ in found},
             history=mine.get(entry.id, [])[::-1],
             image=next((r.image for _, r in found if r.image.digest), None),
             reference=is_reference(entry),
         )
+
+
+def _measured(tracks: Iterable[Track]) -> list[str]:
+    """What is measured on any of these tracks."""
+    return list(dict.fromkeys(name for track in tracks for name in track.metrics))
 
 
 def _across(boards: list[Board]) -> list[tuple[Submission, dict[str, int | None]]]:

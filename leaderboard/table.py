@@ -16,6 +16,7 @@ from typing import NamedTuple
 import orjson
 from markupsafe import Markup
 
+from evaluator.contract.submissions import FLOOR
 from evaluator.contract.task_types import METRICS
 from evaluator.store.schemas import Value
 from leaderboard.board import Board, Row
@@ -75,11 +76,11 @@ def columns(board: Board) -> list[Column]:
         Column("to_best", "Δ to best", _to_best, True, help="Difference to the best, with its paired interval"),
         Column(
             "to_floor",
-            "Δ to charge",
+            f"Δ to {'charge' if board.track.floor == FLOOR else 'reference'}",
             _to_floor,
             True,
             shown=any(r.to_floor for r in board.rows),
-            help="Difference to net charge, with its paired interval: whether the entry knows more than that",
+            help=f"Difference to {board.floor_name}, with its paired interval: whether the entry knows more than that",
         ),
         Column("trained_on", "Trained on it", _trained, help="Whether the entry has seen these labels"),
         Column(

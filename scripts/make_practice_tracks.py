@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 
-from baselines.predicting.composition import net_charge
+from baselines.predicting.composition import AMINO_ACIDS, net_charge
 from baselines.training.synthetic import CAMELID, HUMAN, antibodies, heavy_chain, light_chain, nanobodies
 
 FOLDER = Path(__file__).resolve().parent.parent / "test_data"
@@ -35,14 +36,48 @@ def made(n: int, seed: int, *, camelid: bool = False, paired: bool = False, clas
     return table
 
 
+def landscape(n: int, seed: int) -> pd.DataFrame:
+    """A parent and combinations of its mutations, for a few-shot track; the target is a noisy sum of their effects."""
+    rng = random.Random(seed)  # noqa: S311 - public data
+    parent = heavy_chain(rng)
+    places = rng.sample(range(len(parent)), 8)
+    effects = {at: (rng.choice([a for a in AMINO_ACIDS if a != parent[at]]), rng.gauss(0, 1)) for at in places}
+    chosen = [frozenset[int](), *(frozenset(combination) for k in (1, 2, 3) for combination in combinations(places, k))]
+    rows = [
+        {
+            "sequence": "".join(effects[at][0] if at in mutated else a for at, a in enumerate(parent)),
+            "target": round(sum(effects[at][1] for at in sorted(mutated)) + rng.gauss(0, 0.2), 4),
+        }
+        for mutated in [chosen[0], *rng.sample(chosen[1:], n - 1)]
+    ]
+    table = pd.DataFrame(rows)
+    table.insert(0, "sequence_id", [f"synthetic_{i:04d}" for i in range(1, n + 1)])
+    return table.assign(assay="made-up")
+
+
+def panels(n: int, seed: int) -> pd.DataFrame:
+    """Antibodies and nanobodies, measured by two made-up assays each, for a few-shot track."""
+    pairs, single = made(n, seed, paired=True, classes=False), made(n, seed + 1, camelid=True, classes=False)
+    table = pd.concat([pairs, single.assign(light_sequence="")], ignore_index=True)
+    table["sequence_id"] = [f"synthetic_{i:04d}" for i in range(1, len(table) + 1)]
+    rng = random.Random(seed + 2)  # noqa: S311 - public data
+    second = table.assign(target=[round(t + rng.gauss(0, 0.3), 4) for t in table["target"]], assay="second")
+    rows = pd.concat([table.assign(assay="first"), second], ignore_index=True)
+    rows["assay"] = [
+        ("vhh" if not light else "igg") + f"-{a}"
+        for light, a in zip(rows["light_sequence"], rows["assay"], strict=True)
+    ]
+    return rows
+
+
 def write(table: pd.DataFrame, folder: Path) -> None:
     """Split a table into sequences.csv and labels.csv, and print their hashes."""
     folder.mkdir(parents=True, exist_ok=True)
     chains = [name for name in table.columns if name.endswith("sequence")]
-    truth = [name for name in ("label", "target") if name in table.columns]
+    truth = [name for name in ("label", "assay", "target") if name in table.columns]
     for name, columns in (("sequences", chains), ("labels", truth)):
         path = folder / f"{name}.csv"
-        table[["sequence_id", *columns]].to_csv(path, index=False, lineterminator="\n")
+        table[["sequence_id", *columns]].drop_duplicates().to_csv(path, index=False, lineterminator="\n")
         print(f"{folder.name}/{path.name}: {hashlib.sha256(path.read_bytes()).hexdigest()}")
 
 
@@ -55,6 +90,8 @@ def tracks() -> dict[str, pd.DataFrame]:
         "smoke-vhh-classes": made(24, seed=2029, camelid=True),
         "smoke-vh-values": made(24, seed=2030, classes=False),
         "smoke-paired-values": made(24, seed=2031, paired=True, classes=False),
+        "smoke-landscape": landscape(60, seed=2032),
+        "smoke-panels": panels(40, seed=2033),
     }
 
 

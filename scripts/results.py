@@ -16,7 +16,7 @@ PAGE = Path("docs") / "results.md"
 HEAD = """# What the board says
 
 Written from `leaderboard/results/` by `python -m scripts.results`; a test holds it to them. Intervals are at 95 %.
-Differences to net charge are paired: both scores come from the same antibodies.
+Differences to net charge, on few-shot tracks to their reference, are paired: both scores come from the same antibodies.
 """
 TAIL = """
 ## What it cannot say
@@ -55,17 +55,20 @@ def text(root: Path) -> str:
 def _track(track: Track, made: Board) -> list[str]:
     metric = track.primary_metric
     lines = [f"## {track.title}", "", track.summary, ""]
-    lines += [f"| entry | {METRICS[metric].title} | interval | to net charge | interval |", "|---|---:|---|---:|---|"]
+    lines += [
+        f"| entry | {METRICS[metric].title} | interval | to {made.floor_name} | interval |",
+        "|---|---:|---|---:|---|",
+    ]
     lines += [_line(row, metric) for row in made.valued]
     if made.archived:
         lines += ["", "\\* From published predictions, not run here: no rank."]
         if any(row.trained_on == "yes" for row in made.archived):
             lines += ["  † Trained on this track's own labels, in cross-validation."]
-    above, held = made.above_charge, made.held_against_charge
+    above, held = made.above_floor, made.held_against_floor
     if held:
         names = f" ({', '.join(row.entry.name for row in above)})" if above else ""
         entries = "entry is" if len(held) == 1 else "entries are"
-        lines += ["", f"{len(above) or 'None'} of {len(held)} {entries} shown above net charge{names}."]
+        lines += ["", f"{len(above) or 'None'} of {len(held)} {entries} shown above {made.floor_name}{names}."]
     if made.standings and made.standings.detectable is not None:
         lines += ["", f"A difference to the best below {made.standings.detectable:.3f} would usually go unnoticed."]
     if track.ceiling:

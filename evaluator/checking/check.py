@@ -22,7 +22,7 @@ from evaluator.contract.verdicts import MAX_FINDINGS, MAX_TEXT, Expectation, Fin
 from evaluator.contract.work import Finished, Limits, Run
 from evaluator.errors import Problem, SubmissionError
 from evaluator.running import images, pinning
-from evaluator.running.audit import run_and_audit
+from evaluator.running.audit import run_all
 from evaluator.running.covered import Covered
 from evaluator.running.limits import limits_for
 from evaluator.running.ready import Ready, Workbench
@@ -133,7 +133,7 @@ def _practice(repository: Repository, entry: Submission, verdict: Verdict) -> li
     """
     known = tracks.load_all(repository.tracks).values()
     practice = {t.shape: t for t in known if t.purpose == "practice"}  # of two of one shape the last one
-    wanted = {t.shape for t in known if (t.purpose == "benchmark" if entry.tracks is None else t.id in entry.tracks)}
+    wanted = {t.shape for t in known if tracks.names(entry, t) and (entry.tracks or t.purpose == "benchmark")}
     if not wanted or entry.tracks is None:
         wanted |= {_PLAINEST}
     for shape in sorted(wanted - practice.keys()):
@@ -215,9 +215,9 @@ def _try(trial: _Trial, verdict: Verdict, say: Say, *, first: bool, in_full: boo
         in_full: else a few rows are run, once: enough to see whether the shape is understood.
     """
     track, data = trial.track, trial.files.data
-    sequences = data.sequences if in_full else data.sequences.take(range(FEW))
-    sequences = sequences if first else replace(sequences, audit_rows=0)
-    done = run_and_audit(sequences, trial.once)
+    runs = data.runs(together=tracks.looks_around(trial.submission, track))
+    runs = [s if in_full else s.take(range(FEW)) for s in runs]
+    done = run_all([s if first else replace(s, audit_rows=0) for s in runs], trial.once)
     if done.failure or not verdict.log:
         log = printable(done.run.log[-SHOWN_LOG:].decode(errors="replace"), SHOWN_LOG, keep="\n\t")
         verdict.log = f"{verdict.log}\n{track.id} ({track.shape}):\n{log}".strip("\n")[-MAX_TEXT:]
@@ -225,7 +225,8 @@ def _try(trial: _Trial, verdict: Verdict, say: Say, *, first: bool, in_full: boo
         raise done.failure
     assert done.table is not None
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
-    say(f"run on {track.id}", f"{track.shape}: {sequences.n} sequences in {done.run.seconds:.2f} s{memory}")
+    count = f"{sum(s.n for s in runs)} sequences" + (f", {len(runs)} runs," if len(runs) > 1 else "")
+    say(f"run on {track.id}", f"{track.shape}: {count} in {done.run.seconds:.2f} s{memory}")
     verdict.notes += [f for n in done.table.notes[:MAX_FINDINGS] if (f := Finding.of(n)) not in verdict.notes]
     if in_full:
         _judge(trial, done, verdict, say)
@@ -248,7 +249,7 @@ def _judge(trial: _Trial, done: Finished, verdict: Verdict, say: Say) -> None:
         remedy = "The board will say so. Score each sequence by itself, and fix every seed."
         for flag in done.flags:
             verdict.notes.append(Finding(code="INCONSISTENT", what=f"On {track.id}: {flag}.", remedy=remedy))
-    elif any(run.rows < data.n for run in trial.runs):
+    elif len({run.rows for run in trial.runs}) > 1:
         say(f"consistency on {track.id}", "the same scores for fewer rows in another order")
 
 
@@ -256,6 +257,8 @@ def _foretell(trial: _Trial, verdict: Verdict, say: Say) -> None:
     """What the tracks of this shape will take, by further runs: longer ones, or a shorter one where these take long."""
     entry, shape = trial.submission, trial.track.shape
     known = tracks.load_all(trial.repository.tracks).values()
+    if trial.track.few_shot:
+        return  # many short runs, each of about the size that was tried
     wanted = [t for t in tracks.entered_tracks(entry, known) if t.purpose == "benchmark" and t.shape == shape]
     largest = max((t.n for t in wanted), default=0)
     seconds = min(forecast.SECONDS, trial.limits.seconds / 4)

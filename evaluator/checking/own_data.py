@@ -11,7 +11,7 @@ from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.tracks import Track
 from evaluator.contract.work import Finished, Limits, Run
 from evaluator.errors import UsageError
-from evaluator.running.audit import run_and_audit
+from evaluator.running.audit import run_all
 from evaluator.running.limits import limits_for
 from evaluator.running.ready import Workbench
 from evaluator.running.scratch import Scratch
@@ -68,7 +68,7 @@ def evaluate(
         def once(given: BlindedInput, limits: Limits = limits, track: Track = files.track) -> Run:
             return ready.run(given, limits, task=track.task)
 
-        finished = run_and_audit(files.data.sequences, once)
+        finished = run_all(files.data.runs(together=tracks.looks_around(entry, files.track)), once)
         scores = None
         if finished.table is not None:
             scores = metrics.measure(

@@ -185,8 +185,8 @@ class Fleet:
 
 
 def sequences_of(due: Sequence[Task]) -> dict[str, Sequences]:
-    """All that workers are told of the tracks of these tasks, by the sha256 of their sequences."""
-    return {task.work().sequences: task.data.sequences for task in due}
+    """All that workers are told of the tracks of these tasks, by the name that their work has for it."""
+    return {task.work().sequences: task.sequences for task in due}
 
 
 @contextmanager

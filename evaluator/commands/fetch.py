@@ -22,7 +22,7 @@ def command(context: click.Context, track: str, target: Path, mirror: str) -> No
     """Download a track's published source files, where their licence allows it; else say where to ask for them."""
     from evaluator.contract import tracks
     from evaluator.preparing import fetch
-    from evaluator.preparing.sources import SOURCES, known_as
+    from evaluator.preparing.published import SOURCES, known_as
 
     known = tracks.load_all(repository_of(context).tracks).get(track)
     name = known_as([track, *known.formerly] if known else [track]) or track

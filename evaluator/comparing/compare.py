@@ -117,7 +117,7 @@ def _compared(track: str | None, mine: Side, theirs: Side | None, threshold: flo
     kind = kind_of_metrics(mine.metrics)
     metric = kind.headline
     estimates = _estimates(mine, theirs)
-    rows = {name: _difference(name, mine, theirs, estimates, level) for name in kind.metrics}
+    rows = {name: _difference(name, mine, theirs, estimates, level) for name in kind.metrics if name in mine.metrics}
     verdict, reason = _verdict(metric, rows[metric], mine, theirs, threshold)
     return Comparison(track, mine, theirs, metric, rows, _pairs(mine, theirs), verdict, reason)
 
@@ -163,13 +163,14 @@ def _half_width(
     influences on the difference.
     """
     first, second = (e[name].influence for e in estimates)
-    if first is None or second is None:
+    if a.splits is None and (first is None or second is None):
         return None
     if name in ranking.PAIRED:
-        classes = [np.empty(0, dtype=np.int8) if s.prediction is None else s.prediction for s in (a, b)]
-        pair = ranking.PAIRED[name](a.truth, np.array([a.score, b.score]), np.array(classes), a.families)
+        pair = ranking.PAIRED[name]([a, b])
         deviation, freedom = float(pair.deviation()[0, 1]), pair.freedom
     else:
+        assert first is not None
+        assert second is not None
         of_rows = first() - second()
         groups = np.arange(len(of_rows)) if a.families is None else a.families
         sums = influence.family_sums(of_rows, groups)

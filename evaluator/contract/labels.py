@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ import numpy.typing as npt
 
 from evaluator.contract import tables
 from evaluator.contract.arrays import Truth
+from evaluator.contract.episodes import Splits
+from evaluator.contract.few_shot import FewShot
 from evaluator.contract.sequences import Sequences
 from evaluator.contract.task_types import TaskType
 from evaluator.contract.tracks import Track
@@ -31,10 +34,12 @@ class TrackData:
         ids: n sequence ids.
         columns: `sequence`, and `light_sequence` on a paired track; n strings each. Empty where labels alone are at
             hand; rows are then in their order.
-        truth: [n] 0/1 as int8 (classification) or finite float64 (regression).
+        truth: [n] 0/1 as int8 (classification) or finite float64 (regression); of a few-shot track that of each query
+            of each run, [N], in the order of `splits.rows`.
         sequences_sha256: of the file; None where labels alone are at hand.
         labels_hash: sha256 of the file; of a hidden track its HMAC-SHA256 under the maintainer's key.
         families: [n] which rows belong together, from 0; None where the track declares no families.
+        splits: the runs of a few-shot track, and None for others.
     """
 
     track: Track
@@ -44,6 +49,7 @@ class TrackData:
     sequences_sha256: str | None
     labels_hash: str
     families: npt.NDArray[np.int64] | None = None
+    splits: Splits | None = None
 
     @cached_property
     def n(self) -> int:
@@ -59,6 +65,17 @@ class TrackData:
     def sequences(self) -> Sequences:
         """The rows without their labels."""
         return Sequences(self.columns, self.track.task, self.track.audit_rows)
+
+    def run(self, number: int, *, together: bool) -> Sequences:
+        """What one run of a few-shot track is about; `together` as in `Splits.sequences`."""
+        assert self.splits is not None
+        return self.splits.sequences(number, self.track.audit_rows, together=together)
+
+    def runs(self, *, together: bool) -> list[Sequences]:
+        """What each run of an entry on the track is about: one, but on a few-shot track."""
+        if self.splits is None:
+            return [self.sequences]
+        return [self.run(k, together=together) for k in range(len(self.splits.episodes))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,17 +107,53 @@ class TrackFiles:
             columns, ids = dict[str, tuple[str, ...]](), tables.id_column(labels, labels_csv)
         else:
             sequences = tables.parse(self.sequences, sequences_csv)
-            chains = ("sequence", "light_sequence") if track.chains == "VH+VL" else ("sequence",)
-            columns = tables.sequence_columns(sequences, sequences_csv, chains)
+            single = track.chains == "mixed"
+            chains = ("sequence", "light_sequence") if track.chains in {"VH+VL", "mixed"} else ("sequence",)
+            columns = tables.sequence_columns(sequences, sequences_csv, chains, optional=chains[1:] if single else ())
             ids = tables.id_column(sequences, sequences_csv)
+        if track.few_shot is not None:
+            if self.sequences is not None:
+                tables.require_distinct(columns, ids, sequences_csv, sequences.lines)
+            return self._few_shot(track.few_shot, labels, labels_csv, ids, columns)
         order = tables.row_order(labels, ids, labels_csv)
         truth = _truth(track, tables.truth_column(labels, labels_csv), labels_csv)[order]
         families = tables.family_column(labels, labels_csv)[order] if track.families else None
-        if len(ids) != track.n:
-            raise EvaluatorError(
-                f"{self.folder} has {len(ids):,} rows, its track file says {track.n:,}.", "Correct either."
-            )
+        self._require_count(len(ids))
         return TrackData(track, ids, columns, truth, self.sequences_sha256, self.labels_hash, families)
+
+    def _few_shot(
+        self,
+        few_shot: FewShot,
+        labels: tables.Table,
+        path: Path,
+        ids: tuple[str, ...],
+        columns: dict[str, tuple[str, ...]],
+    ) -> TrackData:
+        """The rows of a few-shot track, whose labels have a line for each antibody and assay."""
+        targets = tables.assay_columns(labels, path, ids, few_shot.assays)
+        self._require_count(len(ids))
+        splits = Splits(few_shot, ids, columns, targets)
+        for task in few_shot.tasks:
+            if task.split_sha256 not in {None, splits.sha256(task)}:
+                raise EvaluatorError(
+                    f"{self.folder}: {task.id} is divided otherwise than its track file says ({task.split_sha256}).",
+                    "Sizes, replicates, seed and assays of a track stay as they were; another division is a new track.",
+                )
+        return TrackData(self.track, ids, columns, splits.truth, self.sequences_sha256, self.labels_hash, splits=splits)
+
+    def _require_count(self, n: int) -> None:
+        if n != self.track.n:
+            raise EvaluatorError(
+                f"{self.folder} has {n:,} rows, its track file says {self.track.n:,}.", "Correct either."
+            )
+
+    @property
+    def given_sha256(self) -> str | None:
+        """Of all that runs are given: the sequences, and on a few-shot track measurements and how they are divided."""
+        if self.track.few_shot is None or self.sequences_sha256 is None:
+            return self.sequences_sha256
+        parts = [self.sequences_sha256, self.labels_hash, self.track.few_shot.model_dump(mode="json")]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def find_data(track: Track, hidden: Path) -> TrackFiles | None:

@@ -28,11 +28,13 @@ class Sequences:
         columns: `sequence`, and `light_sequence` on a paired track; n strings each.
         task: what is to be predicted of them.
         audit_rows: how many rows an entry is run on again to see whether it is consistent; 0 for no audit.
+        together: what is predicted of a row may depend on the others: then it is run again on all of them.
     """
 
     columns: dict[str, tuple[str, ...]]
     task: TaskType
     audit_rows: int
+    together: bool = False
 
     @cached_property
     def n(self) -> int:

@@ -145,6 +145,17 @@ FLOOR = "net-charge"
 CROSS_VALIDATED = "cross-validated on this track"
 
 
+class FewShotEntry(_Model):
+    """How an entry predicts from a support, on few-shot tracks."""
+
+    mode: Literal["inductive", "transductive"] = Field(
+        default="inductive", description="transductive: looks at the other queries of a chunk"
+    )
+    meta_training: Annotated[
+        tuple[Short, ...], BeforeValidator(_tuple), AfterValidator(_unique), Field(max_length=300)
+    ] = Field(default=(), description="Every assay or data set that it was meta-trained on")
+
+
 class Archived(_Model):
     """Where predictions come from that were published, and are scored here without anything being run."""
 
@@ -191,6 +202,7 @@ class Submission(_Model):
     ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
     model: Model = Model()
     resources: Resources = Resources()
+    few_shot: FewShotEntry | None = Field(default=None, description="Takes part in few-shot tracks, and how")
     withdrawn: Line | None = Field(default=None, description="Why the entry was taken back; its page stays")
     reproducibility: Annotated[dict[str, JsonValue], AfterValidator(_plain_json)] | None = None
     archived: Archived | None = Field(default=None, description="Published predictions in place of an image")
@@ -283,7 +295,7 @@ def _empty(document: dict[str, Any]) -> list[Keys]:
     found: list[Keys] = [
         (name,) for name, field in Submission.model_fields.items() if not field.is_required() and _blank(document, name)
     ]
-    for name in ("model", "resources"):
+    for name in ("model", "resources", "few_shot"):
         inner = document.get(name)
         found += [(name, key) for key in inner if _blank(inner, key)] if isinstance(inner, dict) else []
     return found

@@ -113,8 +113,13 @@ def id_column(table: Table, path: Path) -> tuple[str, ...]:
     return table["sequence_id"]
 
 
-def sequence_columns(table: Table, path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def sequence_columns(
+    table: Table, path: Path, names: Sequence[str], *, optional: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
     """The columns of chains, every cell a protein sequence.
+
+    Args:
+        optional: columns whose cells may be empty.
 
     Raises:
         EvaluatorError: a column is missing, or a cell holds something else.
@@ -123,8 +128,60 @@ def sequence_columns(table: Table, path: Path, names: Sequence[str]) -> dict[str
     if missing:
         raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", f"It needs {', '.join(names)}.")
     for name in names:
-        _require(table, path, name, _no_protein)
+        may_be_empty = name in optional
+        _require(table, path, name, lambda cell, empty=may_be_empty: None if empty and not cell else _no_protein(cell))  # type: ignore[misc]
     return {name: table[name] for name in names}
+
+
+def require_distinct(
+    columns: Mapping[str, tuple[str, ...]], ids: Sequence[str], path: Path, lines: Sequence[int]
+) -> None:
+    """Refuse an antibody that stands under two ids: one could be measured and the other asked for.
+
+    Raises:
+        EvaluatorError: with both ids and the line of the second.
+    """
+    first: dict[tuple[str, ...], str] = {}
+    for line, name, *chains in zip(lines, ids, *columns.values(), strict=True):
+        if (other := first.setdefault(tuple(chains), name)) != name:
+            what = f"{path} line {line}: {printable(name, 60)} has the sequence of {printable(other, 60)}."
+            raise EvaluatorError(what, "Keep one of them, with the mean of its targets if both are measured.")
+
+
+def assay_columns(
+    table: Table, path: Path, ids: Sequence[str], names: Sequence[str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """The targets of each assay from `sequence_id,assay,target`, [n] in the order of `ids`; NaN where there is none.
+
+    Raises:
+        EvaluatorError: a cell is not of its kind, an assay unknown or missing, or an antibody measured twice.
+    """
+    if missing := [name for name in ("sequence_id", "assay", "target") if name not in table]:
+        raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", "It needs sequence_id,assay,target.")
+    number, first = {name: k for k, name in enumerate(ids)}, dict[tuple[str, str], int]()
+    _require(
+        table,
+        path,
+        "sequence_id",
+        lambda cell: None if cell in number else ("is not in sequences.csv", "Correct either."),
+    )
+    known = f"The track's assays are {', '.join(names)}."
+    _require(
+        table, path, "assay", lambda cell: None if cell in names else (f"'{printable(cell, 60)}' is unknown", known)
+    )
+    _require(table, path, "target", _no_number)
+    found = {name: np.full(len(ids), np.nan) for name in names}
+    for line, name, assay, target in zip(
+        table.lines, table["sequence_id"], table["assay"], table["target"], strict=True
+    ):
+        if (other := first.setdefault((name, assay), line)) != line:
+            what = f"{path} line {line}: {printable(name, 60)} was measured by {assay} in line {other} already."
+            raise EvaluatorError(what, "Keep one line, with the mean of the targets.")
+        found[assay][number[name]] = float(target)
+    if empty := [name for name in names if len(np.unique(found[name][np.isfinite(found[name])])) < 2]:
+        what = f"{path} has fewer than two different targets of {', '.join(empty)}."
+        raise EvaluatorError(what, "There is nothing to rank: take the assay's tasks out of the track.")
+    return found
 
 
 def _no_protein(cell: str) -> Fault:
@@ -156,7 +213,7 @@ def truth_column(table: Table, path: Path) -> tuple[TaskType, npt.NDArray[np.int
             if kind.has_classes:
                 return task, np.array([cell == "1" for cell in cells], dtype=np.int8)
             return task, np.array([float(cell) for cell in cells], dtype=np.float64)
-    columns = " nor a column ".join(kind.truth for kind in KINDS.values())
+    columns = " nor a column ".join(dict.fromkeys(kind.truth for kind in KINDS.values()))
     raise EvaluatorError(f"{path} has neither a column {columns}.", "Add one.")
 
 

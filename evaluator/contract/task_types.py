@@ -9,7 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-TaskType = Literal["classification", "regression"]
+TaskType = Literal["classification", "regression", "few_shot"]
+SUPPORT_SIZES = (0, 16, 64, 128)
+"""How many measured antibodies a few-shot track may give; each is a metric of its own."""
 
 
 class MetricInfo(NamedTuple):
@@ -32,6 +34,9 @@ METRICS = {
     "f1": MetricInfo("F1"),
     "brier": MetricInfo("Brier score", higher_is_better=False),
     "spearman": MetricInfo("Spearman", chance=0.0),
+    "spearman_few": MetricInfo("Spearman, mean over k > 0", chance=0.0),
+    **{f"spearman_k{k}": MetricInfo(f"Spearman, k = {k}", chance=0.0) for k in SUPPORT_SIZES},
+    "spearman_shuffled": MetricInfo("Spearman, shuffled support", chance=0.0),
 }
 """Every metric; `scoring.metrics` computes them."""
 
@@ -48,6 +53,7 @@ class Kind:
         primary: those that a track may be ranked by, since there is a paired test; the first unless its file says more.
         secondary: what is shown beside it unless the track's file says otherwise.
         headline: the metric on which the verdict of a comparison rests.
+        by_choice: an entry takes part only where its file names such a track, or says `few_shot`.
     """
 
     truth: str
@@ -56,6 +62,7 @@ class Kind:
     primary: tuple[str, ...]
     secondary: str
     headline: str
+    by_choice: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,7 +74,7 @@ KINDS: dict[TaskType, Kind] = {
     "classification": Kind(
         truth="label",
         has_classes=True,
-        metrics=tuple(name for name in METRICS if name != "spearman"),
+        metrics=tuple(name for name in METRICS if not name.startswith("spearman")),
         primary=("roc_auc", "accuracy"),
         secondary="average_precision",
         headline="accuracy",
@@ -79,6 +86,15 @@ KINDS: dict[TaskType, Kind] = {
         primary=("spearman",),
         secondary="spearman",
         headline="spearman",
+    ),
+    "few_shot": Kind(
+        truth="target",
+        has_classes=False,
+        metrics=tuple(name for name in METRICS if name.startswith("spearman_")),
+        primary=("spearman_few",),
+        secondary="spearman_k0",
+        headline="spearman_few",
+        by_choice=True,
     ),
 }
 

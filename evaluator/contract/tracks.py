@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from evaluator.contract.few_shot import FewShot
 from evaluator.contract.models import Frozen, require_id
 from evaluator.contract.strict_yaml import load_ours
-from evaluator.contract.submissions import Submission
+from evaluator.contract.submissions import FLOOR, Submission
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.errors import EvaluatorError
 
@@ -72,7 +73,8 @@ class Track(Frozen):
     """Ids that it had before: entries that name one of them take part in it."""
     assay: str
     species: str
-    chains: Literal["VH", "VH+VL", "VHH"]
+    chains: Literal["VH", "VH+VL", "VHH", "mixed"]
+    """Mixed: light_sequence is there, and empty for nanobodies."""
     task: TaskType
     n: int = Field(gt=0)
     classes: Classes | None = None
@@ -96,6 +98,7 @@ class Track(Frozen):
     same_antibodies: tuple[str, ...] = ()
     """Other tracks that share antibodies with this one: what an entry does on both are not two findings."""
     ceiling: Ceiling | None = None
+    few_shot: FewShot | None = None
     sha256: Hashes = Hashes()
     labels_hmac_sha256: Sha256 | None = None
     """In place of the labels' sha256 where they are hidden: a plain hash would confirm a guessed labelling."""
@@ -111,14 +114,34 @@ class Track(Frozen):
             raise ValueError("a hidden track states labels_hmac_sha256, never the plain sha256 of its labels")
         if self.primary_metric not in kind.primary:
             raise ValueError(f"a {self.task} track is ranked by {' or '.join(kind.primary)}")
-        if self.secondary_metric not in kind.metrics:
-            raise ValueError(f"{self.secondary_metric} is no metric of a {self.task} track")
+        if (self.task == "few_shot") != (self.few_shot is not None):
+            raise ValueError("a few-shot track says few_shot, and no other does")
+        if self.chains == "mixed" and not self.few_shot:
+            raise ValueError("only few-shot tracks have mixed chains")
+        for name in (self.primary_metric, self.secondary_metric):
+            if name not in self.metrics:
+                raise ValueError(f"{name} is no metric of this {self.task} track")
         return self
 
     @property
     def shape(self) -> str:
         """What its input looks like and what is asked: a program may do well on one shape and fail on another."""
-        return f"{self.chains}, {self.task}"
+        return f"{'mixed' if self.few_shot and self.chains != 'VH' else self.chains}, {self.task}"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is measured on it."""
+        return self.few_shot.metrics if self.few_shot else KINDS[self.task].metrics
+
+    @property
+    def floor(self) -> str:
+        """The entry that all others are held against."""
+        return self.few_shot.reference if self.few_shot else FLOOR
+
+    @property
+    def runs(self) -> int:
+        """Runs that an entry takes on it."""
+        return self.few_shot.runs if self.few_shot else 1
 
     @property
     def labels_hash(self) -> str | None:
@@ -164,9 +187,23 @@ def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Trac
     """
     if submission.withdrawn:
         return []
-    return [t for t in tracks if not t.retired and (t.purpose == "practice" or names(submission, t))]
+    for_all = [kind for kind, about in KINDS.items() if submission.few_shot is not None or not about.by_choice]
+    return [
+        t for t in tracks if not t.retired and (names(submission, t) or (t.purpose == "practice" and t.task in for_all))
+    ]
 
 
 def names(submission: Submission, track: Track) -> bool:
-    """Whether a submission names a track, by its id or a former one; one that names none names all."""
-    return submission.tracks is None or not {track.id, *track.formerly}.isdisjoint(submission.tracks)
+    """Whether a submission names a track, by its id or a former one; one that names none names all.
+
+    On few-shot tracks an entry that names none takes part only if it says `few_shot`: others know of no support.
+    """
+    if submission.tracks is None:
+        return submission.few_shot is not None or not KINDS[track.task].by_choice
+    return not {track.id, *track.formerly}.isdisjoint(submission.tracks)
+
+
+def looks_around(submission: Submission, track: Track) -> bool:
+    """Whether an entry may, and says that it does, look at the other queries of a few-shot task."""
+    modes = {about.mode for about in (submission.few_shot, track.few_shot) if about is not None}
+    return modes == {"transductive"} and submission.few_shot is not None

@@ -77,14 +77,14 @@ NO_LIMITS = Limits(0.0, 0, 0.0, 0, 0, 0)
 """Of what is not run."""
 
 
-def run_key(digest: str | None, sequences_sha256: str | None, limits: Limits, sandbox: Sandbox) -> str:
+def run_key(digest: str | None, given_sha256: str | None, limits: Limits, sandbox: Sandbox) -> str:
     """Hash of all that decides what a run predicts: image, sequences, contract, limits, and how it was confined.
 
     Args:
         digest: of the image; of archived predictions the sha256 of what was published.
-        sequences_sha256: None where a track has labels alone.
+        given_sha256: of what the run is given; None where a track has labels alone.
     """
-    parts = [digest, sequences_sha256, CONTRACT_VERSION, limits.as_json(), sandbox]
+    parts = [digest, given_sha256, CONTRACT_VERSION, limits.as_json(), sandbox]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -94,7 +94,7 @@ class Work:
 
     Attributes:
         name: `submission on track`, for people.
-        sequences: sha256 of the track's sequences.
+        sequences: sha256 of the track's sequences; of one run of a few-shot track its key.
         gpu: whether it needs one.
         rows: only these rows of the track: one part of a larger task; None for all.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from evaluator.contract.tracks import Track
 from evaluator.scoring import curves
 from evaluator.scoring.scored import Scored
-from evaluator.store.schemas import Value
+from evaluator.store.schemas import TaskValue, Value
 
 DECIMALS = 3
 """Of what is published of a hidden track."""
@@ -34,6 +34,20 @@ def told_value(value: Value, track: Track) -> Value:
     if not is_hidden(track):
         return value
     return value.model_copy(update={k: round(v, DECIMALS) for k, v in vars(value).items() if isinstance(v, float)})
+
+
+def told_tasks(scored: Scored, track: Track) -> tuple[TaskValue, ...] | None:
+    """Each task of a few-shot track at each of its sizes, as it is recorded; None of other tracks."""
+    if track.few_shot is None:
+        return None
+    found = []
+    for number, task in enumerate(track.few_shot.tasks):
+        for size in track.few_shot.sizes_of(task):
+            mean = scored.few_shot.of_task(number, size)
+            low, high = mean.interval(scored.level)
+            value = told_value(Value(value=mean.value, low=low, high=high), track)
+            found.append(TaskValue(task=task.id, size=size, **value.model_dump(exclude={"reason"})))
+    return tuple(found)
 
 
 def told_curves(scored: Scored, track: Track) -> dict[str, dict[str, list[float]]] | None:

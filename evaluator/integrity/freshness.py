@@ -66,6 +66,7 @@ def made_from(
         [track.sha256.sequences, track.labels_hash, level],
         [[entry_id, record.run_key] for entry_id, record in sorted(records.items())],
         *[[entry_id, record.run_key] for entry_id, record in sorted((archived or {}).items())],
+        *([track.few_shot.model_dump(mode="json")] if track.few_shot else []),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

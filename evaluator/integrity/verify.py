@@ -267,12 +267,18 @@ def _scores(repository: Repository, records: list[Result], hidden: Path, state: 
             unkept += record.status == "ok"
             continue
         done += 1
-        scores = metrics.measure(Scored.on(rows, kept.score, kept.prediction, record.level))
+        scored = Scored.on(rows, kept.score, kept.prediction, record.level)
+        scores = metrics.measure(scored)
         tolerance = disclosure.tolerance(rows.track)
         for name, found in scores.metrics.items():
             recorded = record.metrics.get(name)
             if recorded is None or not _alike(recorded.value, found.value, tolerance):
                 faults.append(f"{record.submission} on {record.track}: {name} is {found.value} from its predictions")
+        told, again = record.tasks or (), disclosure.told_tasks(scored, rows.track) or ()
+        if len(told) != len(again) or not all(
+            _alike(a.value, b.value, tolerance) for a, b in zip(told, again, strict=True)
+        ):
+            faults.append(f"{record.submission} on {record.track}: its tasks have other values from its predictions")
     yield from _told(faults, f"the metrics of {done} records follow from their predictions")
     if unkept:
         yield Check("unknown", f"the metrics of {unkept} records: their predictions or labels are not here")

@@ -9,7 +9,7 @@ import requests
 
 from evaluator.errors import EngineError, EvaluatorError, UsageError
 from evaluator.files import write_bytes
-from evaluator.preparing.sources import SOURCES, File
+from evaluator.preparing.published import SOURCES, File
 
 TIMEOUT = (10, 60)
 MAX_BYTES = 200 * 1024 * 1024

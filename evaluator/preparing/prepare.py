@@ -5,25 +5,30 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from evaluator.contract import tables
-from evaluator.contract.labels import KEY_FILE, TrackFiles
+from evaluator.contract.few_shot import MIN_QUERIES
+from evaluator.contract.labels import KEY_FILE, TrackData, TrackFiles
 from evaluator.contract.models import is_id
-from evaluator.contract.task_types import KINDS, TaskType
+from evaluator.contract.task_types import KINDS, SUPPORT_SIZES, TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError, UsageError
 from evaluator.files import all_or_nothing, write_bytes
-from evaluator.preparing.sources import SOURCES, Prepared, known_as
+from evaluator.preparing import proteingym
+from evaluator.preparing.published import SOURCES, known_as
+from evaluator.preparing.sources import Prepared
 from evaluator.settings import Repository
 from evaluator.text import printable
 
 
-def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[str, str]]:
+def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[str, str], dict[str, str]]:
     """Write a known track's files, if they are what the track file says.
 
     Args:
@@ -31,7 +36,7 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
         hidden: where `<track>/` is written.
 
     Returns:
-        What was written, and the sha256 of both files.
+        What was written, the sha256 of both files, and of how each task of a few-shot track is divided.
 
     Raises:
         UsageError: a source file is missing, or gives other data than the track file names; nothing is written then.
@@ -41,7 +46,7 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
         raise UsageError(f"How {track.id} is made from published files is not known. Known are: {', '.join(SOURCES)}.")
     try:
         made = SOURCES[name].make(source)
-        check(track, made)
+        data = check(track, made)
     except EvaluatorError as error:
         raise UsageError(error.what, error.remedy) from error
     files = dict(zip(("sequences", "labels"), made.as_bytes(), strict=True))
@@ -63,7 +68,8 @@ def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[st
         _private(hidden, folder)
         for path, content in paths.items():
             write_bytes(path, content, mode=0o600)
-    return made, hashes
+    splits = {task.id: data.splits.sha256(task) for task in data.splits.few_shot.tasks} if data.splits else {}
+    return made, hashes, splits
 
 
 def _private(*folders: Path) -> None:
@@ -76,7 +82,8 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     """Make a hidden track of one's own from one CSV, and its track file to be completed; returns that file.
 
     Args:
-        source: `sequence_id,sequence[,light_sequence]` and `label` or `target`, perhaps `family`.
+        source: `sequence_id,sequence[,light_sequence]` and `label` or `target`, perhaps `family`; with a column `assay`
+            a few-shot track, with a line for each antibody and assay.
 
     Raises:
         UsageError: the CSV is not that, or the track is there already.
@@ -84,20 +91,67 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     if not is_id(track_id):
         remedy = "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit."
         raise UsageError(f"'{printable(track_id, 80)}' cannot be the id of a track.", remedy)
+    try:
+        made, content = _new(track_id, source)
+        return _write_new(made, content, hidden, repository)
+    except UsageError:
+        raise
+    except EvaluatorError as error:
+        raise UsageError(error.what, error.remedy) from error
+
+
+def prepare_proteingym(
+    source: Path, hidden: Path, repository: Repository, *, everything: bool
+) -> tuple[Path, list[str]]:
+    """Make the few-shot track of ProteinGym's published files; returns its track file, and what is to be known of it.
+
+    Raises:
+        UsageError: the files are not what they should be, or the track is there already.
+    """
+    found = proteingym.convert(source, everything=everything)
+    content = _description(proteingym.TRACK, "few_shot", len(found.made.sequences), "VH") | {
+        "title": "ProteinGym few-shot",
+        "summary": "Deep mutational scans of many proteins, to be predicted from 0, 16 or 128 measured variants.",
+        "assay": "one deep mutational scan a task",
+        "species": "many; the chain is any protein, not an antibody",
+        "label_rule": "DMS_score, higher is fitter; a variant that is listed twice has the mean",
+        "source": {"citation": "Notin et al. 2023, ProteinGym, NeurIPS Datasets and Benchmarks"},
+        "licence": "MIT (ProteinGym); each assay's own terms hold",
+        "disclosure": "open",
+        "known_problems": ["All scores are public. Nothing stops a model from having seen them."],
+        "few_shot": found.few_shot,
+    }
+    try:
+        path = _write_new(found.made, content, hidden, repository)
+    except UsageError:
+        raise
+    except EvaluatorError as error:
+        raise UsageError(error.what, error.remedy) from error
+    counts = ", ".join(f"{n} assays of {kind} mutants" for kind, n in sorted(found.counts.items(), reverse=True))
+    asked = Counter(task["kind"] for task in found.few_shot["tasks"])
+    tasks = ", ".join(f"{n} of {kind} mutants" for kind, n in sorted(asked.items(), reverse=True))
+    return path, [*found.made.notes, f"{counts} within {proteingym.LONGEST} residues; tasks: {tasks}"]
+
+
+def _write_new(made: Prepared, content: dict[str, Any], hidden: Path, repository: Repository) -> Path:
+    """Write a new track's two tables and its file, with the hashes of both and of how few-shot tasks are divided."""
+    track_id = content["id"]
     path = repository.tracks / f"{track_id}.yaml"
     if path.exists() or (hidden / track_id).exists():
         raise UsageError(f"There is a track {track_id} already. Choose another id.")
-    try:
-        made, content = _new(track_id, source)
-        check(Track.model_validate(content), made)
-    except EvaluatorError as error:
-        raise UsageError(error.what, error.remedy) from error
+    data = check(Track.model_validate(content), made)
+    if data.splits is not None:
+        for task, described in zip(data.splits.few_shot.tasks, content["few_shot"]["tasks"], strict=True):
+            described["split_sha256"] = data.splits.sha256(task)
     sequences_csv, labels_csv = made.as_bytes()
     content["sha256"] = {"sequences": hashlib.sha256(sequences_csv).hexdigest()}
     folder = hidden / track_id
     with all_or_nothing(hidden, hidden / KEY_FILE, folder, path):
         _private(hidden, folder)
-        content["labels_hmac_sha256"] = hmac.new(_key(hidden), labels_csv, hashlib.sha256).hexdigest()
+        if content["disclosure"] == "open":
+            content["sha256"]["labels"] = hashlib.sha256(labels_csv).hexdigest()
+        else:
+            content["labels_hmac_sha256"] = hmac.new(_key(hidden), labels_csv, hashlib.sha256).hexdigest()
         write_bytes(folder / "sequences.csv", sequences_csv, mode=0o600)
         write_bytes(folder / "labels.csv", labels_csv, mode=0o600)
         write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110).encode())
@@ -111,11 +165,13 @@ def _new(track_id: str, source: Path) -> tuple[Prepared, dict[str, Any]]:
         EvaluatorError: the CSV is not what it must be.
     """
     table = tables.read_csv(source)
+    if "assay" in table:
+        return _new_few_shot(track_id, table, source)
     tables.id_column(table, source)
     chains = ["sequence", "light_sequence"] if "light_sequence" in table else ["sequence"]
     tables.sequence_columns(table, source, chains)
     task, truth = tables.truth_column(table, source)
-    content = _description(track_id, task, len(truth), chains)
+    content = _description(track_id, task, len(truth), "VH+VL" if len(chains) == 2 else "VH")
     if KINDS[task].has_classes:
         positive = int(truth.sum())
         content["classes"] = {"negative": len(truth) - positive, "positive": positive}
@@ -128,19 +184,55 @@ def _new(track_id: str, source: Path) -> tuple[Prepared, dict[str, Any]]:
     return Prepared(pd.DataFrame(sequences), pd.DataFrame(labels)), content
 
 
-def check(track: Track, made: Prepared) -> None:
+def _new_few_shot(track_id: str, table: tables.Table, source: Path) -> tuple[Prepared, dict[str, Any]]:
+    """The same of a CSV with a line for each antibody and assay: a task for each assay.
+
+    Raises:
+        EvaluatorError: the CSV is not what it must be.
+    """
+    chains = ["sequence", "light_sequence"] if "light_sequence" in table else ["sequence"]
+    columns = tables.sequence_columns(table, source, chains, optional=chains[1:])
+    if "sequence_id" not in table:
+        raise EvaluatorError(f"{source} has no column sequence_id.", "Its header names the columns.")
+    tables.require_distinct(columns, table["sequence_id"], source, table.lines)
+    assays = list(dict.fromkeys(table["assay"]))
+    ids = tuple(dict.fromkeys(table["sequence_id"]))
+    targets = tables.assay_columns(table, source, ids, assays)
+    rows = pd.DataFrame({name: table[name] for name in ("sequence_id", *chains)}).drop_duplicates()
+    if repeated := [name for name, count in Counter(rows["sequence_id"]).items() if count > 1]:
+        raise EvaluatorError(f"{source} has two sequences for {repeated[0]}.", "Each antibody needs an id of its own.")
+    kinds = "VH" if len(chains) == 1 else "VH+VL" if all(table["light_sequence"]) else "mixed"
+    smallest = {name: int(np.isfinite(values).sum()) for name, values in targets.items()}
+    sizes = [k for k in SUPPORT_SIZES if k + 2 * MIN_QUERIES <= max(smallest.values())]
+    tasks = []
+    for k, (name, n) in enumerate(smallest.items(), start=1):
+        mine = [size for size in sizes if size + MIN_QUERIES <= n]
+        task = {"id": f"task-{k}", "title": name[:120], "support": name, "queries": name, "kind": "panel"}
+        tasks.append({**task, "cluster": name, "sizes": mine or [0]})
+    content = _description(track_id, "few_shot", len(ids), kinds)
+    content["few_shot"] = {"sizes": sizes or [0], "replicates": 20, "queries": 100, "seed": 1, "tasks": tasks}
+    content["few_shot"] |= {"canaries": 5 if sizes and sizes[-1] else 0, "reference": "few-shot-ridge"}
+    labels = pd.DataFrame({name: table[name] for name in ("sequence_id", "assay", "target")})
+    return Prepared(rows, labels), content
+
+
+def check(track: Track, made: Prepared) -> TrackData:
     """Hold what is about to be written against what will read it.
+
+    Returns:
+        What the reader makes of it.
 
     Raises:
         EvaluatorError: the reader would refuse it.
     """
     sequences_csv, labels_csv = made.as_bytes()
-    fitting = track.model_copy(update={"n": len(made.labels), "classes": None})
+    rows = made.labels if made.labels_alone else made.sequences
+    fitting = track.model_copy(update={"n": len(rows), "classes": None})
     sequences = None if made.labels_alone else sequences_csv
-    assert TrackFiles(fitting, sequences, labels_csv, "", "", Path(track.id)).data
+    return TrackFiles(fitting, sequences, labels_csv, "", "", Path(track.id)).data
 
 
-def _description(track_id: str, task: TaskType, rows: int, chains: list[str]) -> dict[str, Any]:
+def _description(track_id: str, task: TaskType, rows: int, chains: str) -> dict[str, Any]:
     """What can be said of a track before its maintainer completes its file."""
     return {
         "id": track_id,
@@ -148,7 +240,7 @@ def _description(track_id: str, task: TaskType, rows: int, chains: list[str]) ->
         "summary": "To be written.",
         "assay": "To be written.",
         "species": "To be written.",
-        "chains": "VH+VL" if len(chains) == 2 else "VH",
+        "chains": chains,
         "task": task,
         "n": rows,
         "label_rule": "To be written.",
@@ -157,7 +249,7 @@ def _description(track_id: str, task: TaskType, rows: int, chains: list[str]) ->
         "disclosure": "hidden",
         "primary_metric": KINDS[task].primary[0],
         "secondary_metric": KINDS[task].secondary,
-        "ranked": "tiers",
+        "ranked": "intervals" if task == "few_shot" else "tiers",
         "known_problems": [],
         "same_labels": [],
     }

@@ -1,10 +1,9 @@
-"""Where each track's published files come from, under which licence, and how the track is made of them."""
+"""How each track's two tables are made of published files."""
 
 from __future__ import annotations
 
 import random
 import zipfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +13,6 @@ from evaluator.contract import tables
 from evaluator.contract.tables import AMINO_ACIDS
 from evaluator.errors import UsageError
 
-HARVEY = (
-    "https://raw.githubusercontent.com/debbiemarkslab/nanobody-polyreactivity/"
-    "e0f0a31943564bf43a3c62164eaf0837775d0f04/backend/app/experiments/"
-)
 IMGT = (
     *map(str, range(1, 112)),
     *(f"111{c}" for c in "ABCDE"),
@@ -81,6 +76,16 @@ def _columns(table: pd.DataFrame, path: Path, *names: str) -> pd.DataFrame:
     return table
 
 
+def one_table(folder: Path, pattern: str, *names: str) -> pd.DataFrame:
+    """The only file of that name, with the columns that are needed.
+
+    Raises:
+        UsageError: there is no such file or column.
+    """
+    path = _one(folder, pattern)
+    return _columns(read_table(path), path, *names)
+
+
 def _class(values: pd.Series[str], path: Path) -> pd.Series[str]:
     """0 or 1, also where the source says 0.0 or 1.0."""
     plain = values.str.removesuffix(".0")
@@ -89,14 +94,16 @@ def _class(values: pd.Series[str], path: Path) -> pd.Series[str]:
     return plain
 
 
-def _jain(folder: Path) -> Prepared:
+def jain(folder: Path) -> Prepared:
+    """The subset of 86 antibodies."""
     path = _one(folder, "jain_86*.csv")
     t = _columns(read_table(path), path, "id", "vh_sequence", "vl_sequence", "label")
     sequences = pd.DataFrame({"sequence_id": t["id"], "sequence": t["vh_sequence"], "light_sequence": t["vl_sequence"]})
     return Prepared(sequences, pd.DataFrame({"sequence_id": t["id"], "label": _class(t["label"], path)}))
 
 
-def _shehata(folder: Path) -> Prepared:
+def shehata(folder: Path) -> Prepared:
+    """The 398 antibodies, with the class."""
     heavy_path, light_path = _one(folder, "VH_only_shehata.csv"), _one(folder, "VL_only_shehata.csv")
     heavy, light = (_columns(read_table(p), p, "id", "sequence", "label") for p in (heavy_path, light_path))
     if list(heavy["id"]) != list(light["id"]):
@@ -107,7 +114,8 @@ def _shehata(folder: Path) -> Prepared:
     return Prepared(sequences, pd.DataFrame({"sequence_id": heavy["id"], "label": _class(heavy["label"], heavy_path)}))
 
 
-def _vhh48(folder: Path) -> Prepared:
+def vhh48(folder: Path) -> Prepared:
+    """The 48 nanobodies, with the mean of the biological replicates."""
     path = _one(folder, "low_throughput_polyspecificity_scores_w_exp.csv")
     t = _columns(read_table(path), path, "Biorep average", *IMGT)
     ids = [f"vhh_{k:02d}" for k in range(1, len(t) + 1)]
@@ -135,7 +143,8 @@ def _imgt(path: Path) -> pd.DataFrame:
         raise UsageError(f"{path} is no CSV in UTF-8 whose rows are all as long as its header.") from error
 
 
-def _harvey(folder: Path) -> Prepared:
+def harvey(folder: Path) -> Prepared:
+    """The nanobodies of both pools, or their labels alone."""
     if found := sorted(folder.glob("harvey_labels.csv*")):
         t = _columns(read_table(found[0]), found[0], "sequence_id", "label")
         return Prepared(
@@ -175,133 +184,62 @@ def _excel(path: Path) -> pd.DataFrame:
         raise UsageError(f"{path} is no workbook that can be read.") from error
 
 
-_PSR = "Poly-Specificity Reagent (PSR) SMP Score (0-1)"
-JAIN_FLAGS = {"ELISA": 1.9, "BVP ELISA": 4.3, _PSR: 0.27}
+PSR = "Poly-Specificity Reagent (PSR) SMP Score (0-1)"
+JAIN_FLAGS = {"ELISA": 1.9, "BVP ELISA": 4.3, PSR: 0.27}
 """Above which an assay flags an antibody: the paper's own thresholds, of the worst tenth of approved antibodies."""
 
 
-def _jain137(folder: Path) -> Prepared:
+def jain137_assays(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All antibodies with both chains, and the results of the assays in the same order."""
     sequences_path, results_path = _one(folder, "pnas.*.sd02.xlsx"), _one(folder, "pnas.*.sd03.xlsx")
     chains = _columns(_excel(sequences_path), sequences_path, "Name", "VH", "VL")
     results = _columns(_excel(results_path), results_path, "Name", *JAIN_FLAGS)
     results = results[results["Name"].isin(chains["Name"])]  # footnotes stand below
     if list(results["Name"]) != list(chains["Name"]):
         raise UsageError(f"{sequences_path} and {results_path} do not hold the same antibodies in the same order.")
+    names = {"sequence_id": chains["Name"], "sequence": chains["VH"], "light_sequence": chains["VL"]}
+    return pd.DataFrame(names), results
+
+
+def jain137(folder: Path) -> Prepared:
+    """All 137 antibodies, with a class by the paper's flags."""
+    sequences, results = jain137_assays(folder)
     try:
         flagged = [pd.to_numeric(results[name]) > threshold for name, threshold in JAIN_FLAGS.items()]
     except ValueError as error:
-        raise UsageError(f"{results_path} has an assay value that is no number: {error}") from error
+        raise UsageError(f"pnas.*.sd03.xlsx in {folder} has an assay value that is no number: {error}") from error
     label = (flagged[0] | flagged[1] | flagged[2]).astype(int).astype(str)
-    names = {"sequence_id": chains["Name"], "sequence": chains["VH"], "light_sequence": chains["VL"]}
-    return Prepared(pd.DataFrame(names), pd.DataFrame({"sequence_id": results["Name"], "label": label}))
+    return Prepared(sequences, pd.DataFrame({"sequence_id": results["Name"], "label": label}))
 
 
-def _shehata_psr(folder: Path) -> Prepared:
-    classes = _shehata(folder)
+def shehata_psr(folder: Path) -> Prepared:
+    """The 398 antibodies, with the continuous score."""
+    classes = shehata(folder)
     path = _one(folder, "VH_only_shehata.csv")
     t = _columns(read_table(path), path, "id", "psr_score")
     return Prepared(classes.sequences, pd.DataFrame({"sequence_id": t["id"], "target": t["psr_score"]}))
 
 
-def _gdpa1(folder: Path) -> Prepared:
-    path = _one(folder, "GDPa1_v1.2_*.csv")
-    t = _columns(read_table(path), path, "antibody_name", "vh_protein_sequence", "vl_protein_sequence", "PR_CHO")
-    measured = t[t["PR_CHO"] != ""]
+def gdpa1_assays(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All antibodies with both chains, and the source's own columns in the same order."""
     names = {"sequence_id": "antibody_name", "sequence": "vh_protein_sequence", "light_sequence": "vl_protein_sequence"}
+    t = one_table(folder, "GDPa1_v1.2_*.csv", *names.values(), "PR_CHO")
+    return pd.DataFrame({name: t[column] for name, column in names.items()}), t
+
+
+def gdpa1(folder: Path) -> Prepared:
+    """The antibodies with a value of CHO polyreactivity."""
+    sequences, t = gdpa1_assays(folder)
+    measured = t["PR_CHO"] != ""
     return Prepared(
-        pd.DataFrame({name: measured[column] for name, column in names.items()}),
-        pd.DataFrame({"sequence_id": measured["antibody_name"], "target": measured["PR_CHO"]}),
-        notes=[f"{len(t) - len(measured)} of {len(t)} antibodies have no value of CHO polyreactivity"],
+        sequences[measured],
+        pd.DataFrame({"sequence_id": sequences["sequence_id"], "target": t["PR_CHO"]})[measured],
+        notes=[f"{len(t) - int(measured.sum())} of {len(t)} antibodies have no value of CHO polyreactivity"],
     )
 
 
-def _harvey1k(folder: Path) -> Prepared:
+def harvey1k(folder: Path) -> Prepared:
+    """A random thousand of the nanobodies."""
     path = _one(folder, "harvey_sample_1000.csv")
     t = _columns(read_table(path), path, "sequence_id", "sequence", "label")
     return Prepared(t[["sequence_id", "sequence"]], t[["sequence_id", "label"]])
-
-
-@dataclass(frozen=True)
-class File:
-    """One published file: the beginning of its sha256, or of its id as a git blob."""
-
-    name: str
-    sha256: str = ""
-    blob: str = ""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One track's published files.
-
-    Attributes:
-        make: turns the folder that holds them into the track's tables.
-        address: of the folder on the web, with a slash at the end; empty where no licence allows a download.
-        files: that are downloaded.
-        ask: whom to ask for them, and what they are called, where they cannot be downloaded.
-    """
-
-    make: Callable[[Path], Prepared]
-    address: str = ""
-    files: tuple[File, ...] = ()
-    licence: str = ""
-    ask: str = ""
-
-
-SOURCES = {
-    "jain": Source(
-        make=_jain,
-        ask="Jain et al. 2017, PNAS 114:944, doi 10.1073/pnas.1616408114: the supplement, or its authors. The subset "
-        "of 86 antibodies comes as a table id,vh_sequence,vl_sequence,label, named jain_86*.csv.",
-    ),
-    "shehata": Source(
-        make=_shehata,
-        ask="Shehata et al. 2019, Cell Reports 28:3300, doi 10.1016/j.celrep.2019.08.056: the supplement, or its "
-        "authors. It comes as VH_only_shehata.csv and VL_only_shehata.csv, each id,sequence,label.",
-    ),
-    "jain137": Source(
-        make=_jain137,
-        ask="Jain et al. 2017, PNAS 114:944, doi 10.1073/pnas.1616408114: the supplement itself, "
-        "pnas.1616408114.sd02.xlsx (sequences) and pnas.1616408114.sd03.xlsx (results of twelve assays).",
-    ),
-    "shehata-psr": Source(
-        make=_shehata_psr,
-        ask="Shehata et al. 2019, Cell Reports 28:3300, doi 10.1016/j.celrep.2019.08.056: the supplement, or its "
-        "authors. The same files as of shehata; the column psr_score counts.",
-    ),
-    "gdpa1": Source(
-        make=_gdpa1,
-        ask="Ginkgo Datapoints, GDPa1 v1.2 (huggingface.co/datasets/ginkgo-datapoints/GDPa1): register there and "
-        "accept its terms. It comes as GDPa1_v1.2_20250814.csv.",
-    ),
-    "harvey1k": Source(
-        make=_harvey1k,
-        ask="A random sample of the two pools of Harvey et al. 2022, Nature Communications 13:7554 (MIT), published by "
-        "a later work; it comes as harvey_sample_1000.csv, sequence_id,sequence,label.",
-    ),
-    "vhh48": Source(
-        make=_vhh48,
-        address=HARVEY,
-        files=(
-            File(
-                "low_throughput_polyspecificity_scores_w_exp.csv",
-                sha256="dace0c41e6b51f54bd4ebb77d581950aff2ccda9f044a72d681a42a724f8e395",
-            ),
-        ),
-        licence="MIT",
-    ),
-    "harvey": Source(
-        make=_harvey,
-        address=HARVEY,
-        files=(
-            File("high_polyreactivity_high_throughput.csv", blob="0d56825e"),
-            File("low_polyreactivity_high_throughput.csv", blob="6532c700"),
-        ),
-        licence="MIT",
-    ),
-}
-
-
-def known_as(names: Sequence[str]) -> str | None:
-    """Under which of a track's ids, today's and earlier ones, its source is known."""
-    return next((name for name in names if name in SOURCES), None)

@@ -82,6 +82,13 @@ class Dispatch:
                     yield known
                     self._release(left, places)
 
+    def withdraw(self, pair: tuple[str, str]) -> list[Task]:
+        """Take the runs of a submission on a track that have not begun out of the queue; which they were."""
+        gone = [task for task in self._queue if (task.submission.id, task.track.id) == pair]
+        for task in gone:
+            self._queue.remove(task)
+        return gone
+
     def _release(self, left: Counter[str], places: int) -> None:
         """A task that might go out in parts waits for its entry's other tracks: they tell whether it may."""
         for task in list(self._held):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from evaluator.contract.sequences import Sequences, rows_of
+from evaluator.contract.sequences import Sequences
 from evaluator.contract.work import Finished, Work
 from evaluator.errors import EngineError, EvaluatorError
 from evaluator.rounds.executors import Executor, LocalExecutor
@@ -124,7 +124,7 @@ class Here:
         runs = self._runs
 
         def run(task: Task) -> Finished:
-            return runs.run(task.work(), rows_of(task.data.sequences, task.rows))
+            return runs.run(task.work(), task.sequences)
 
         yield LocalExecutor(run, jobs=self._jobs, memory=runs.memory, gpus=len(runs.gpus), halt=runs.stop)
 

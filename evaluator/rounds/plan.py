@@ -79,8 +79,10 @@ class Plan(Account):
 
     def __str__(self) -> str:
         entries = len({task.submission.id for task in self.run})
+        pairs = len({(task.submission.id, task.track.id) for task in self.run})
+        runs = f" in {len(self.run):,} runs" if len(self.run) > pairs else ""
         parts = [
-            f"{len(self.run)} to run ({entries} {'entry' if entries == 1 else 'entries'})",
+            f"{pairs} to run{runs} ({entries} {'entry' if entries == 1 else 'entries'})",
             f"{len(self.rescore)} to score again",
             f"{len(self.unchanged)} up to date",
         ]
@@ -107,6 +109,7 @@ def _due(task: Task) -> dict[str, Any]:
         "submission": task.submission.id,
         "track": task.track.id,
         "rows": task.track.n,
+        "run": None if task.episode is None else task.splits.episodes[task.episode].name,
         "image": task.image.reference,
         "digest": task.image.digest,
         "limits": task.limits.as_json(),
@@ -151,6 +154,7 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
             else:
                 (plan.rescore if task.due == "rescore" else plan.run).append(task)
     _leave_out_unfit(plan, say)
+    plan.run = [run for task in plan.run for run in task.runs(job.state, force=job.force)]
     return plan
 
 

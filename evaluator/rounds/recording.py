@@ -48,6 +48,7 @@ class Recorder:
             runtime=Runtime(seconds=_rounded(kept.seconds) or None, peak_memory_mb=_rounded_mb(kept.peak_memory)),
             confusion=Counts.of(scores.confusion) if scores.confusion else None,
             metrics={n: disclosure.told_value(Value.of(e), task.track) for n, e in scores.metrics.items()},
+            tasks=disclosure.told_tasks(scored, task.track),
         )
 
     def failed(self, task: Task, code: str, finished: Finished) -> Result:

@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
 
 from evaluator.contract.labels import open_to_others
 from evaluator.contract.task_types import METRICS
@@ -47,6 +50,8 @@ class Round:
         self.summary = Summary()
         self._tries = Tries(job.state.folder)
         self._kept: set[str] = set()
+        self._missing: dict[tuple[str, str], set[int]] = {}
+        self._dispatch: Dispatch
         self._watch: Watch
 
     def evaluate(self) -> Summary:
@@ -105,9 +110,12 @@ class Round:
             self.summary.rescored.append(task.name)
 
     def _run_all(self, due: Sequence[Task], executor: Executor[Task, Finished]) -> None:
-        dispatch = Dispatch(executor, self._consistent, self._watch)
+        self._dispatch = Dispatch(executor, self._consistent, self._watch)
+        for task in due:
+            if task.episode is not None:
+                self._missing.setdefault(_pair(task), set()).add(task.episode)
         threading.Thread(target=metrics.prepare, daemon=True).start()  # while the first container runs
-        with closing(dispatch.run(due)) as outcomes:
+        with closing(self._dispatch.run(due)) as outcomes:
             for task, told in outcomes:
                 outcome = told if isinstance(told, Exception) else self.machinery.confirmed(task, told)
                 if isinstance(outcome, Finished):
@@ -136,25 +144,58 @@ class Round:
     def _finish(self, task: Task, finished: Finished) -> None:
         """Score what a run wrote, and record it; whatever is wrong with it is recorded too."""
         run, table, state = finished.run, finished.table, self.job.state
+        if task.episode is not None and _pair(task) not in self._missing:
+            return  # another run of the same pair has failed, and with it the pair
         state.keep_log(task.submission.id, task.track.id, run.log)
         if finished.failure:
+            self._give_up(task)
             self._fail(task, finished.failure, finished)
             return
         assert table is not None
         kept = Kept(table.score, table.prediction, run.seconds, run.peak_memory or 0, finished.flags)
+        if task.episode is not None:
+            state.keep_predictions(task.kept_as, kept)
+            self._missing[_pair(task)].discard(task.episode)
+            whole = self._gathered(task) if not self._missing[_pair(task)] else None
+            if whole is None:
+                self._watch.note(task, finished, "ok")
+                self._watch.end(task, "scored", f"{run.seconds:.2f} s", run.seconds)
+                return
+            kept = whole
         if task.run_key in self._kept:  # another entry with the same image: the first word counts for both
             kept = state.predictions(task.run_key) or kept
         state.keep_predictions(task.run_key, kept)
         self._kept.add(task.run_key)
+        if task.episode is not None:
+            state.drop_predictions(task.keys)
         result = self.recorder.scored(task, kept, finished)
         self.job.results.put(result)
         self._tries.done(_trial(task))
-        self.summary.scored.append(task.name)
+        self.summary.scored.append(replace(task, episode=None).name)
         self._watch.note(task, finished, "ok")
         primary = result.metrics.get(task.track.primary_metric)
         shown = "undefined" if primary is None or primary.value is None else f"{primary.value:.3f}"
         title = METRICS[task.track.primary_metric].title
         self._watch.end(task, "scored", f"{title} {shown}, {run.seconds:.2f} s", run.seconds)
+
+    def _gathered(self, task: Task) -> Kept | None:
+        """What all runs of a few-shot track predicted, one after the other; None where one is not kept."""
+        parts = [self.job.state.predictions(key) for key in task.keys]
+        found = [part for part in parts if part is not None]
+        if len(found) < len(parts):
+            return None
+        return Kept(
+            np.concatenate([part.score for part in found]),
+            None,
+            sum(part.seconds for part in found),
+            max(part.peak_memory for part in found),
+            tuple(dict.fromkeys(flag for part in found for flag in part.flags)),
+        )
+
+    def _give_up(self, task: Task) -> None:
+        """Where one run of a pair has failed, the others say nothing any more."""
+        if self._missing.pop(_pair(task), None) is not None:
+            self._watch.withdrawn(self._dispatch.withdraw(_pair(task)))
 
     def _fail(self, task: Task, error: SubmissionError, finished: Finished) -> None:
         """Record a failure, unless it is said of an image that cannot have become unfit, or is on record already."""
@@ -173,9 +214,13 @@ class Round:
 
     def _record_failure(self, task: Task, error: SubmissionError, finished: Finished) -> None:
         self.job.results.put(self.recorder.failed(task, error.code, finished))
-        self.summary.failed[task.name] = error.code
+        self.summary.failed[replace(task, episode=None).name] = error.code
         self._watch.note(task, finished, error.code)
         self._watch.end(task, "failed", f"failed: {error.code}", finished.run.seconds or None)
+
+
+def _pair(task: Task) -> tuple[str, str]:
+    return task.submission.id, task.track.id
 
 
 def _trial(task: Task) -> str:

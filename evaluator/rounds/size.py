@@ -103,6 +103,8 @@ def of_due(job: Job, seconds_per_1000: float | None = None) -> Size:
             if seconds_per_1000 is None
             else _given(seconds_per_1000, task.track)
         )
+        if task.episode is not None:
+            expected = expected._replace(seconds=expected.seconds / task.track.runs)
         kinds.setdefault((task.track.id, bool(task.gpus)), []).append(expected)
     by_id = {f.track.id: f.track for f in found.files}
     return Size(tuple(_runs(by_id[track], gpu, found) for (track, gpu), found in sorted(kinds.items())), due.ours)

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator.contract.labels import TrackData, TrackFiles
-from evaluator.contract.submissions import FLOOR, Submission
+from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
 from evaluator.integrity import disclosure, freshness
 from evaluator.scoring import ranking
+from evaluator.scoring.scored import Scored
 from evaluator.store.results import Results
 from evaluator.store.schemas import Pairs, Standing, Standings, Value
 from evaluator.store.state import Kept, State
@@ -58,9 +59,9 @@ def update(
         results.put_pairs(_pairs(track, ids, found))
     made = _standings(data, ids, found, level, made_from)
     beside = [i for i in kept if i in archived]
-    if FLOOR in ids and beside:
+    if track.floor in ids and beside:
         # Apart from the others, whose ranks are then the same with and without them.
-        value, low, high = _paired(data, [kept[i] for i in (FLOOR, *beside)]).against(0, 1 - level)
+        value, low, high = _paired(data, [kept[i] for i in (track.floor, *beside)]).against(0, 1 - level)
         ends = {i: [disclosure.rounded(x[k], track) for x in (value, low, high)] for k, i in enumerate(beside, start=1)}
         found_beside = {i: Value(value=v, low=a, high=b) for i, (v, a, b) in ends.items()}
         made = made.model_copy(update={"archived": found_beside})
@@ -71,10 +72,7 @@ def update(
 def _paired(data: TrackData, kept: Sequence[Kept]) -> ranking.Paired:
     if not kept:
         return ranking.Paired(np.empty(0), np.empty((0, 0)), 1)
-    nothing = np.empty(0, dtype=np.int8)
-    classes = np.array([k.prediction if k.prediction is not None else nothing for k in kept])
-    scores = np.array([k.score for k in kept])
-    return ranking.PAIRED[data.track.primary_metric](data.truth, scores, classes, data.families)
+    return ranking.PAIRED[data.track.primary_metric]([Scored.on(data, k.score, k.prediction) for k in kept])
 
 
 def _has_value(results: Results, entry_id: str, track: Track) -> bool:
@@ -98,7 +96,7 @@ def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
 
 def _standings(data: TrackData, ids: list[str], found: ranking.Paired, level: float, made_from: str) -> Standings:
     track, ranks = data.track, ranking.rank(found, 1 - level)
-    floor = ids.index(FLOOR) if FLOOR in ids else None
+    floor = ids.index(track.floor) if track.floor in ids else None
     above = found.against(floor, 1 - level) if floor is not None else None
 
     def short(value: float | None) -> float | None:

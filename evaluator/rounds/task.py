@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from evaluator.contract.episodes import Splits
 from evaluator.contract.labels import TrackData, TrackFiles
 from evaluator.contract.references import Image
+from evaluator.contract.sequences import Sequences, rows_of
 from evaluator.contract.submissions import Submission
-from evaluator.contract.tracks import Track
+from evaluator.contract.tracks import Track, looks_around
 from evaluator.contract.work import NO_LIMITS, Limits, Sandbox, Work, run_key
 from evaluator.running.limits import limits_for
 from evaluator.scoring.scorer import SCORER_VERSION
@@ -34,6 +36,8 @@ class Task:
     due: Due
     rows: range | None = None
     """Only these rows: one part of a larger task."""
+    episode: int | None = None
+    """Which run of a few-shot track; None for the pair as a whole."""
 
     @property
     def track(self) -> Track:
@@ -48,7 +52,40 @@ class Task:
     @property
     def run_key(self) -> str:
         """The same key is never run twice."""
-        return run_key(self.image.digest, self.files.sequences_sha256, self.limits, self.sandbox)
+        return run_key(self.image.digest, self.files.given_sha256, self.limits, self.sandbox)
+
+    @property
+    def splits(self) -> Splits:
+        """The runs of the track, which is a few-shot one."""
+        assert self.data.splits is not None
+        return self.data.splits
+
+    @property
+    def kept_as(self) -> str:
+        """The key of what this very run predicts."""
+        return self.run_key if self.episode is None else self.keys[self.episode]
+
+    @property
+    def keys(self) -> list[str]:
+        """Of every run of a few-shot track."""
+        return [f"{self.run_key}-{episode.key}" for episode in self.splits.episodes]
+
+    def runs(self, state: State, *, force: bool) -> list[Task]:
+        """What is to be run of a pair: itself, or the runs of a few-shot track that are not kept yet.
+
+        Where all are kept and only the record is missing, the last one is run again.
+        """
+        if self.track.few_shot is None:
+            return [self]
+        missing = [k for k, key in enumerate(self.keys) if force or not state.keeps(key)]
+        return [replace(self, episode=k) for k in missing or [len(self.keys) - 1]]
+
+    @property
+    def sequences(self) -> Sequences:
+        """What a run is about."""
+        if self.episode is None:
+            return rows_of(self.data.sequences, self.rows)
+        return self.data.run(self.episode, together=looks_around(self.submission, self.track))
 
     @property
     def memory(self) -> int:
@@ -69,6 +106,7 @@ class Task:
     def name(self) -> str:
         """For people."""
         part = "" if self.rows is None else f", part {self.rows.start + 1} of {self.rows.step}"
+        part += "" if self.episode is None else f", {self.splits.episodes[self.episode].name}"
         return f"{self.submission.id} on {self.track.id}{part}"
 
     def work(self) -> Work:
@@ -79,7 +117,7 @@ class Task:
             self.image,
             self.limits,
             bool(self.gpus),
-            self.files.sequences_sha256,
+            self.files.sequences_sha256 if self.episode is None else self.kept_as,
             self.rows,
         )
 
@@ -97,7 +135,7 @@ def decide(
 ) -> Task:
     """Whether a pair must be run, only scored again from kept predictions, or is up to date."""
     limits = limits_for(submission, files.track, settings)
-    key = run_key(image.digest, files.sequences_sha256, limits, sandbox)
+    key = run_key(image.digest, files.given_sha256, limits, sandbox)
     record = results.scope(submission.id, files.track.id)
     due: Due = "run"
     if not force and record and _is_current(record, key, files, settings.level):

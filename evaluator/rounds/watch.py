@@ -83,7 +83,7 @@ class Watch:
     def expected(self, task: Task) -> float:
         """Seconds that a run will take, as far as one can tell."""
         whole = self.durations.expected(task.submission.id, task.track.id, task.track.n).seconds
-        return whole if task.rows is None else whole / task.rows.step
+        return whole / (task.track.runs if task.episode is not None else 1 if task.rows is None else task.rows.step)
 
     def begun(self, task: Task, place: str) -> None:
         """A run has begun."""
@@ -128,6 +128,7 @@ class Watch:
         """A line in the ledger on a run that has ended."""
         self.state.note(
             event="part" if task.rows is not None else "joined" if finished.joined else "run",
+            run=None if task.episode is None else task.splits.episodes[task.episode].name,
             submission=task.submission.id,
             track=task.track.id,
             outcome=outcome,
@@ -146,10 +147,18 @@ class Watch:
         self._waiting.pop(task, None)
         self._counts[kind] += 1
         if seconds is not None:
-            self.durations.learn(task.submission.id, task.track.id, task.track.n, seconds)
+            runs = 1 if task.episode is None else task.track.runs
+            self.durations.learn(task.submission.id, task.track.id, task.track.n, seconds * runs)
         self._tell()
         self.progress.forecast(self._left)
         self.progress.end(task.name, outcome)
+
+    def withdrawn(self, tasks: Collection[Task]) -> None:
+        """These runs will not take place, since another one of their pair has failed."""
+        for task in tasks:
+            self._waiting.pop(task, None)
+        self._total -= len(tasks)
+        self.progress.total(self._total)
 
     def close(self) -> None:
         """The round is over."""

@@ -10,7 +10,7 @@ import math
 import random
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def audit(given: Sequences, first: Predictions, run: RunOn, seed: int) -> Audit:
     if not given.audit_rows:
         return Audit()
     rng = random.Random(seed)  # noqa: S311 - the seed itself comes from `secrets`
-    size = min(given.audit_rows, max(given.n - given.n // 3, 1))
+    size = given.n if given.together else min(given.audit_rows, max(given.n - given.n // 3, 1))
     rows = rng.sample(range(given.n), size)
     again = given.take(rows).blinded(rng.getrandbits(64))
     try:
@@ -114,3 +114,23 @@ def run_and_audit(
     found = audit(sequences, table, run_again, seed)
     few_rows_memory = max(filter(None, few), default=None)
     return replace(done, table=table, flags=found.flags, exact=found.exact, few_rows_memory=few_rows_memory)
+
+
+def run_all(runs: Sequence[Sequences], run: RunOnce) -> Finished:
+    """Every run of a track, one after the other, up to one that fails; their scores together, in this order."""
+    done: list[Finished] = []
+    for sequences in runs:
+        done.append(run_and_audit(sequences, run))
+        if done[-1].failure:
+            return done[-1]
+    tables = [one.table for one in done if one.table is not None]
+    if len(tables) == 1:
+        return done[0]
+    memory = max(filter(None, (one.run.peak_memory for one in done)), default=None)
+    return replace(
+        done[0],
+        seed=None,
+        run=replace(done[0].run, seconds=sum(one.run.seconds for one in done), peak_memory=memory),
+        table=Predictions(np.concatenate([table.score for table in tables]), None, tables[0].notes),
+        flags=tuple(dict.fromkeys(flag for one in done for flag in one.flags)),
+    )

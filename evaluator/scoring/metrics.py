@@ -10,11 +10,12 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
 from evaluator.contract.arrays import Floats, IntArray, LabelArray
-from evaluator.contract.task_types import kind_of_rows
+from evaluator.contract.task_types import KINDS
 from evaluator.scoring import influence, intervals
 from evaluator.scoring.scored import Confusion, Estimate, Scored
 
@@ -221,6 +222,12 @@ def spearman(x: Scored) -> Estimate:
     return Estimate(value, *ends, influence=of_rows) if ends else Estimate(value, influence=of_rows)
 
 
+def _of_tasks(x: Scored, name: str) -> Estimate:
+    """A mean over few-shot tasks with its interval; where that says nothing of other assays, a reason says so."""
+    mean = x.few_shot.named(name)
+    return Estimate(mean.value, *mean.interval(x.level), reason=mean.scope)
+
+
 COMPUTE: dict[str, Callable[[Scored], Estimate]] = {
     "roc_auc": roc_auc,
     "average_precision": average_precision,
@@ -233,6 +240,7 @@ COMPUTE: dict[str, Callable[[Scored], Estimate]] = {
     "f1": f1,
     "brier": brier,
     "spearman": spearman,
+    **{name: partial(_of_tasks, name=name) for name in KINDS["few_shot"].metrics},
 }
 """How each metric of `contract.task_types` is computed."""
 
@@ -254,9 +262,8 @@ class Scores:
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | str | None]:
-    """`{value, low, high}`, with `reason` where the value is null."""
-    fields = estimate.as_dict()
-    return fields if estimate.value is None else {k: v for k, v in fields.items() if k != "reason"}
+    """`{value, low, high}`, with `reason` where there is one."""
+    return {name: v for name, v in estimate.as_dict().items() if name != "reason" or v is not None}
 
 
 def score(
@@ -280,6 +287,5 @@ def score(
 
 def measure(scored: Scored) -> Scores:
     """Every metric that can be had of an entry's predictions: the one recipe for records, checks and comparisons."""
-    kind = kind_of_rows(classes=scored.prediction is not None)
-    values = {name: COMPUTE[name](scored) for name in kind.metrics}
-    return Scores(len(scored.truth), values, scored.confusion if kind.has_classes else None)
+    values = {name: COMPUTE[name](scored) for name in scored.metrics}
+    return Scores(len(scored.truth), values, scored.confusion if scored.prediction is not None else None)

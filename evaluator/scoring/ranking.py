@@ -7,15 +7,18 @@ product of their rows' influences. For areas under the ROC curve that is DeLong'
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-from evaluator.contract.arrays import Floats, IntArray, LabelArray, Truth
-from evaluator.scoring import edges, influence, intervals, permutation
+from evaluator.contract.arrays import Floats, IntArray
+from evaluator.contract.task_types import KINDS
+from evaluator.scoring import edges, few_shot, influence, intervals, permutation
+from evaluator.scoring.scored import Scored
 
 ALPHA = 0.05
 POWER = 0.8
@@ -166,13 +169,25 @@ def compare_ranks(truth: Floats, scores: Floats, families: IntArray | None = Non
     )
 
 
-PAIRED: dict[str, Callable[[Truth, Floats, LabelArray, IntArray | None], Paired]] = {
-    "roc_auc": lambda truth, scores, _, families: compare(truth.astype(np.int8), scores, families),
-    "accuracy": lambda truth, _, predictions, families: compare_accuracy(truth.astype(np.int8), predictions, families),
-    "spearman": lambda truth, scores, _, families: compare_ranks(truth.astype(np.float64), scores, families),
+def compare_few_shot(entries: Sequence[Scored], metric: str) -> Paired:
+    """Paired comparison of mean rank correlations over few-shot tasks, by antibodies, or by clusters of many tasks."""
+    means = [entry.few_shot.named(metric) for entry in entries]
+    return Paired(np.array([mean.value for mean in means]), *few_shot.covariance(means))
+
+
+def _scores(entries: Sequence[Scored]) -> Floats:
+    return np.array([entry.score for entry in entries])
+
+
+PAIRED: dict[str, Callable[[Sequence[Scored]], Paired]] = {
+    "roc_auc": lambda x: compare(x[0].truth.astype(np.int8), _scores(x), x[0].families),
+    "accuracy": lambda x: compare_accuracy(
+        x[0].truth.astype(np.int8), np.array([entry.prediction for entry in x], dtype=np.int8), x[0].families
+    ),
+    "spearman": lambda x: compare_ranks(x[0].truth.astype(np.float64), _scores(x), x[0].families),
+    **{name: partial(compare_few_shot, metric=name) for name in KINDS["few_shot"].metrics},
 }
-"""For each metric that a track may be ranked by, the comparison of m entries on the same n rows: truth [n], scores
-[m, n], predicted classes [m, n] (empty where the task has none), families [n] or None."""
+"""For each metric that has one, the comparison of m entries on the same rows; m is at least 1."""
 
 
 def mcnemar(only_first: npt.ArrayLike, only_second: npt.ArrayLike) -> Floats:

@@ -9,14 +9,16 @@ from functools import cached_property
 import numpy as np
 
 from evaluator.contract.arrays import Floats, IntArray, LabelArray
+from evaluator.contract.episodes import Splits
 from evaluator.contract.labels import TrackData
-from evaluator.contract.task_types import KINDS
-from evaluator.scoring import influence
+from evaluator.contract.task_types import KINDS, kind_of_rows
+from evaluator.scoring import few_shot, influence
+from evaluator.scoring.few_shot import FewShotScores
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric's value with its interval; where `value` is None, `reason` says why.
+    """A metric's value with its interval; where `value` is None, `reason` says why, else what the interval leaves out.
 
     Attributes:
         influence: gives how far each row moves the value, [n]; their squares add up to its variance.
@@ -54,6 +56,7 @@ class Scored:
 
     Attributes:
         families: [n] which rows belong together, from 0; None where all are independent.
+        splits: the runs that the rows come from, on a few-shot track.
     """
 
     truth: LabelArray | Floats
@@ -61,6 +64,7 @@ class Scored:
     prediction: LabelArray | None = None
     level: float = 0.95
     families: IntArray | None = None
+    splits: Splits | None = None
 
     @classmethod
     def on(cls, data: TrackData, score: Floats, prediction: LabelArray | None, level: float = 0.95) -> Scored:
@@ -71,7 +75,20 @@ class Scored:
             prediction: [n] classes 0/1 in the same order, if any.
         """
         classes = prediction if KINDS[data.track.task].has_classes else None
-        return cls(data.truth, score, classes, level, data.families)
+        return cls(data.truth, score, classes, level, data.families, data.splits)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those that can be had of such rows."""
+        return (
+            self.splits.few_shot.metrics if self.splits else kind_of_rows(classes=self.prediction is not None).metrics
+        )
+
+    @cached_property
+    def few_shot(self) -> FewShotScores:
+        """What is known of each task at each support size."""
+        assert self.splits is not None
+        return few_shot.of_scores(self.splits, self.score)
 
     @cached_property
     def confusion(self) -> Confusion:

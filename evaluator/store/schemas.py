@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluator.contract.models import Frozen
 from evaluator.contract.work import Hardware, Sandbox
 
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 
 
 class Value(Frozen):
-    """One metric; null with a reason where it cannot be computed."""
+    """One metric; null with a reason where it cannot be computed; beside a value, what its interval leaves out."""
 
     value: float | None
     low: float | None = None
@@ -24,6 +24,16 @@ class Value(Frozen):
     def of(cls, estimate: object) -> Self:
         """From whatever has these attributes, such as a metric's estimate."""
         return cls.model_validate(estimate, from_attributes=True)
+
+
+class TaskValue(Frozen):
+    """One task of a few-shot track at one support size; the interval is for its assay alone."""
+
+    task: str
+    size: int = Field(description="Measured antibodies that were given")
+    value: float
+    low: float
+    high: float
 
 
 class Counts(Frozen):
@@ -83,6 +93,7 @@ class Result(Frozen):
     confusion: Counts | None = None
     metrics: dict[str, Value] = Field(default={})
     curves: dict[str, dict[str, list[float]]] | None = None
+    tasks: tuple[TaskValue, ...] | None = Field(default=None, description="Of a few-shot track, by task and size")
     flags: tuple[str, ...] = ()
 
 

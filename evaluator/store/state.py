@@ -117,6 +117,11 @@ class State:
                 arrays["score"], arrays.get("prediction"), seconds, int(peak_memory), tuple(arrays["flags"].tolist())
             )
 
+    def drop_predictions(self, run_keys: Iterable[str]) -> None:
+        """Delete what runs predicted, where it is kept under another key by now."""
+        for run_key in run_keys:
+            self._predictions(run_key).unlink(missing_ok=True)
+
     def keep_log(self, submission: str, track: str, log: bytes) -> None:
         """Keep what a container said, for the maintainer's eyes only."""
         write_bytes(self.folder / "logs" / submission / f"{track}.log", log, mode=0o600)

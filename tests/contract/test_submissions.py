@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from evaluator.contract.submissions import Submission, TrainingSet, load, notes, parse
 from evaluator.errors import SubmissionError
+from evaluator.text import is_inert
 
 MINIMAL = 'name: "Model"\ndocker_image: docker.io/user/model:1.0\nauthor: a@b.edu\n'
 NEXT_LINE = MINIMAL.count("\n") + 1  # where whatever is appended to MINIMAL stands
@@ -38,6 +39,7 @@ FULL: dict[str, Any] = {
     "training_data": ["boughter", "oas"],
     "model": {"backbone": "esm2_650m", "head": "xgboost", "parameters": 652_000_000},
     "resources": {"gpu": True, "memory_gb": 16.5, "timeout_minutes": 90},
+    "few_shot": {"mode": "transductive", "meta_training": ["ProteinGym, 113 assays", "synthetic"]},
     "withdrawn": "replaced by version 2",
     "reproducibility": {"seeds": [1, 2], "deterministic": True, "notes": {"cuda": "12.4"}, "loss": 0.5, "none": None},
 }
@@ -641,7 +643,7 @@ def test_any_values_in_the_fields_are_read_or_refused(values: dict[str, Any]) ->
 
 def texts(max_size: int) -> st.SearchStrategy[str]:
     """Visible text with single spaces inside, as `parse` hands it back."""
-    visible = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
+    visible = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12).filter(is_inert)
     return st.lists(visible, min_size=1, max_size=5).map(lambda words: " ".join(words)[:max_size].strip())
 
 

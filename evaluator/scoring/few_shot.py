@@ -1,0 +1,154 @@
+"""Spearman's rank correlations of few-shot tasks: by task and support size, their means, and how far these are known.
+
+A value is the mean over replicates of a task's correlations, and of a track the mean over its tasks. Two things vary:
+which antibodies an assay has measured (each one's influence is summed over all runs that ask for it, so that replicates
+do not pass for new data) and which of them the supports happened to hold (the spread of replicates). That is an
+interval for these assays. For other assays clusters of tasks are left out in turn (the delete-one jackknife, Efron and
+Stein 1981, Annals of Statistics 9:586), which takes at least `MIN_CLUSTERS` of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy
+
+from evaluator.contract.arrays import Floats
+from evaluator.contract.episodes import Splits, pieces
+from evaluator.scoring import influence
+
+MIN_CLUSTERS = 5
+Block = tuple[int, bool]
+"""A support size, and whether the support's targets were shuffled; then 0 stands for the largest size of each run."""
+
+
+def _block(size: int, shuffled: bool) -> Block:
+    return (0, True) if shuffled else (size, False)
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """A mean over tasks, and what its variance is made of.
+
+    Attributes:
+        value: of the tasks that have the size.
+        influence: [n] of each antibody.
+        replicates: [r] the same mean in each replicate.
+        left_out: [c] the same mean without each cluster of tasks; empty where there are fewer than `MIN_CLUSTERS`.
+        clusters: how many there are.
+    """
+
+    value: float
+    influence: Floats
+    replicates: Floats
+    left_out: Floats
+    clusters: int
+
+    @property
+    def scope(self) -> str | None:
+        """What the interval does not speak of; None where it speaks of other assays too."""
+        if len(self.left_out):
+            return None
+        what = "1 cluster" if self.clusters == 1 else f"{self.clusters} clusters"
+        return f"for these assays alone: {what} of tasks carry no interval for others"
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of Student's t."""
+        return len(self.left_out) - 1 if len(self.left_out) else max(int(np.count_nonzero(self.influence)) - 2, 1)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Student's, cut to what a correlation can be."""
+        parts = _parts([self])
+        half = float(scipy.special.stdtrit(self.freedom, 0.5 + level / 2) * np.sqrt(float((parts @ parts.T)[0, 0])))
+        return max(-1.0, self.value - half), min(1.0, self.value + half)
+
+
+def _parts(means: Sequence[Mean]) -> Floats:
+    """[m, p] whose products of rows are the variances and covariances of m means on the same tasks."""
+    if len(means[0].left_out):
+        apart = np.array([mean.left_out - mean.left_out.mean() for mean in means])
+        return np.asarray(apart * np.sqrt((apart.shape[1] - 1) / apart.shape[1]))
+    of_antibodies = np.array([mean.influence for mean in means])
+    n = max(int(np.count_nonzero(np.any(of_antibodies, axis=0))), 2)
+    replicates = np.array([mean.replicates for mean in means])
+    r = replicates.shape[1]
+    apart = (replicates - replicates.mean(axis=1, keepdims=True)) / np.sqrt(max(r - 1, 1) * r)
+    return np.concatenate([of_antibodies * np.sqrt(n / (n - 1)), apart], axis=1)
+
+
+def covariance(means: Sequence[Mean]) -> tuple[Floats, int]:
+    """[m, m] of the means of m entries on the same tasks, and degrees of freedom for their differences."""
+    parts = _parts(means)
+    return np.asarray(parts @ parts.T), max(mean.freedom for mean in means)
+
+
+@dataclass(frozen=True, eq=False)
+class FewShotScores:
+    """The correlations of one entry.
+
+    Attributes:
+        of_runs: by block, [r, tasks] of each replicate; NaN where a task has not that size. A constant score counts 0.
+        influences: by block, [tasks, n] of each antibody on the mean over replicates.
+    """
+
+    splits: Splits
+    of_runs: dict[Block, Floats]
+    influences: dict[Block, Floats]
+
+    @cached_property
+    def _clusters(self) -> list[str]:
+        return list(dict.fromkeys(task.cluster for task in self.splits.few_shot.tasks))
+
+    def named(self, metric: str) -> Mean:
+        """One of the track's metrics: over tasks, at one size or over all above 0, or with shuffled supports."""
+        sizes = self.splits.few_shot.sizes
+        blocks = {f"spearman_k{k}": [(k, False)] for k in sizes}
+        blocks["spearman_few"] = [(k, False) for k in sizes if k]
+        blocks["spearman_shuffled"] = [(0, True)]
+        return self._mean(blocks[metric])
+
+    def of_task(self, number: int, size: int) -> Mean:
+        """Of one task at one size that it has."""
+        return self._mean([(size, False)], [number])
+
+    def _mean(self, blocks: Sequence[Block], only: Sequence[int] | None = None) -> Mean:
+        there = {block: self._there(block, only) for block in blocks}
+        replicates = np.mean([self.of_runs[b][:, t].mean(axis=1) for b, t in there.items()], axis=0)
+        of_antibodies = np.mean([self.influences[b][t].mean(axis=0) for b, t in there.items()], axis=0)
+        names = self._clusters if only is None else []
+        cluster = np.array([task.cluster for task in self.splits.few_shot.tasks])
+        left_out = []
+        if len(names) >= MIN_CLUSTERS:
+            means = {b: self.of_runs[b].mean(axis=0) for b in blocks}
+            left_out = [
+                float(np.mean([means[b][t[cluster[t] != name]].mean() for b, t in there.items()])) for name in names
+            ]
+        return Mean(float(replicates.mean()), of_antibodies, replicates, np.array(left_out), max(len(names), 1))
+
+    def _there(self, block: Block, only: Sequence[int] | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        has = np.flatnonzero(~np.isnan(self.of_runs[block][0]))
+        return has if only is None else np.intersect1d(has, only)
+
+
+def of_scores(splits: Splits, scores: Floats) -> FewShotScores:
+    """What an entry's scores of all runs are worth.
+
+    Args:
+        scores: [N] in the order of `splits.rows`.
+    """
+    few, n = splits.few_shot, len(splits.ids)
+    runs = {_block(size, shuffled): few.replicates_of(shuffled=shuffled) for _, size, shuffled in few.blocks}
+    of_runs = {block: np.full((r, len(few.tasks)), np.nan) for block, r in runs.items()}
+    influences = {block: np.zeros((len(few.tasks), n)) for block in runs}
+    for episode, asked, mine in pieces(splits, scores):
+        block, truth = (
+            _block(episode.size, episode.shuffled),
+            splits.targets[few.tasks[asked.task].queries][asked.queries],
+        )
+        of_runs[block][episode.replicate, asked.task] = influence.rank_correlation(truth, mine) or 0.0
+        influences[block][asked.task, asked.queries] += influence.spearman(truth, mine) / runs[block]
+    return FewShotScores(splits, of_runs, influences)
