@@ -203,15 +203,19 @@ def _new_few_shot(track_id: str, table: tables.Table, source: Path) -> tuple[Pre
         raise EvaluatorError(f"{source} has two sequences for {repeated[0]}.", "Each antibody needs an id of its own.")
     kinds = "VH" if len(chains) == 1 else "VH+VL" if all(table["light_sequence"]) else "mixed"
     smallest = {name: int(np.isfinite(values).sum()) for name, values in targets.items()}
-    sizes = [k for k in SUPPORT_SIZES if k + 2 * MIN_QUERIES <= max(smallest.values())]
+    largest = max(smallest.values())
+    sizes = [k for k in SUPPORT_SIZES if k + 2 * MIN_QUERIES <= largest]
+    if not any(sizes):
+        what = f"{source}: the largest assay measured {largest} antibodies; a support takes {SUPPORT_SIZES[1]} of them"
+        raise EvaluatorError(f"{what}, and at least {2 * MIN_QUERIES} are to be left.", "A few-shot track needs more.")
     tasks = []
     for k, (name, n) in enumerate(smallest.items(), start=1):
         mine = [size for size in sizes if size + MIN_QUERIES <= n]
         task = {"id": f"task-{k}", "title": name[:120], "support": name, "queries": name, "kind": "panel"}
         tasks.append({**task, "cluster": name, "sizes": mine or [0]})
     content = _description(track_id, "few_shot", len(ids), kinds)
-    content["few_shot"] = {"sizes": sizes or [0], "replicates": 20, "queries": 100, "seed": 1, "tasks": tasks}
-    content["few_shot"] |= {"canaries": 5 if sizes and sizes[-1] else 0, "reference": "few-shot-ridge"}
+    content["few_shot"] = {"sizes": sizes, "replicates": 20, "queries": 100, "seed": 1, "tasks": tasks}
+    content["few_shot"] |= {"canaries": 5, "reference": "few-shot-ridge"}
     labels = pd.DataFrame({name: table[name] for name in ("sequence_id", "assay", "target")})
     return Prepared(rows, labels), content
 

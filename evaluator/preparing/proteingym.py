@@ -66,7 +66,7 @@ def convert(folder: Path, *, everything: bool) -> Converted:
     """
     table = _reference(folder)
     files = {path.stem: path for path in sorted(folder.rglob("*.csv"))}
-    sequences, labels, tasks, notes = [], [], [], list[str]()
+    measured, tasks, notes = [], [], list[str]()
     counts: Counter[str] = Counter()
     proteins: Counter[str] = Counter()
     for line, assay in enumerate(table.to_dict("records"), start=2):
@@ -88,8 +88,7 @@ def convert(folder: Path, *, everything: bool) -> Converted:
             continue
         protein = str(assay["UniProt_ID"])
         proteins[protein] += 1
-        sequences.append(rows[["sequence_id", "sequence"]])
-        labels.append(rows[["sequence_id", "target"]].assign(assay=name)[["sequence_id", "assay", "target"]])
+        measured.append(rows.assign(assay=name))
         task = {"id": name.lower().replace("_", "-"), "title": name, "support": name, "queries": name}
         # two assays of one protein never in one run: what is given of one would tell of the other
         tasks.append({**task, "kind": kind, "cluster": protein, "run": f"r{proteins[protein]}", "wild_type": parent})
@@ -97,8 +96,10 @@ def convert(folder: Path, *, everything: bool) -> Converted:
         raise UsageError(f"{folder} has none of the assays that are held out.", "Name all of them with --all-assays.")
     few_shot = {"sizes": list(SIZES), "replicates": 3, "queries": QUERIES, "chunk": QUERIES, "seed": SEED}
     few_shot |= {"mode": "inductive", "canaries": 1, "reference": "few-shot-ridge", "tasks": tasks}
-    made = Prepared(pd.concat(sequences, ignore_index=True), pd.concat(labels, ignore_index=True), notes=notes)
-    return Converted(made, few_shot, counts)
+    rows = pd.concat(measured, ignore_index=True)
+    rows["sequence_id"] = [f"variant-{k:06d}" for k in pd.factorize(rows["sequence"])[0] + 1]
+    sequences = rows[["sequence_id", "sequence"]].drop_duplicates(ignore_index=True)
+    return Converted(Prepared(sequences, rows[["sequence_id", "assay", "target"]], notes=notes), few_shot, counts)
 
 
 def _reference(folder: Path) -> pd.DataFrame:
@@ -139,6 +140,5 @@ def _rows(path: Path, parent: str) -> tuple[pd.DataFrame, str]:
     if len(means) > ROWS:
         left.append(f"{ROWS:,} of {len(means):,} variants, drawn with seed {SEED}")
         means = means.sample(ROWS, random_state=SEED).sort_values("sequence", ignore_index=True)
-    means["sequence_id"] = [f"{path.stem}-{k:04d}" for k in range(1, len(means) + 1)]
     means["target"] = means["target"].map(repr)
     return means, "; ".join(left)

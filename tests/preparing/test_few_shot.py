@@ -1,0 +1,204 @@
+"""Few-shot tracks out of published files and of one's own CSV: what they hold, and what is refused with its line."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from evaluator.contract.labels import find_data
+from evaluator.contract.tracks import Track, load_all
+from evaluator.errors import UsageError
+from evaluator.preparing.prepare import prepare, prepare_new, prepare_proteingym
+from evaluator.settings import Repository
+from tests.conftest import REAL_DATA, ROOT
+from tests.contract.test_few_shot import LETTERS, chain
+
+PARENT = "MKTAYIAKQRQISFVKSHFSRQ"
+real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    root = tmp_path / "benchmark"
+    shutil.copytree(ROOT / "test_data" / "tracks", root / "test_data" / "tracks")
+    return Repository(root)
+
+
+def described(repository: Repository, track_id: str) -> Track:
+    return load_all(repository.tracks)[track_id]
+
+
+# --- published files -------------------------------------------------------------------------------------------------
+
+
+@real_data
+def test_the_polyreactivity_track_is_the_one_that_its_file_names(tmp_path: Path) -> None:
+    track = load_all(ROOT / "test_data" / "tracks")["fewshot-poly"]
+    made, _, splits = prepare(track, REAL_DATA / "source", tmp_path / "hidden")
+    assert len(made.sequences) == 671 and len(made.labels) == 3 * 137 + 2 * 196 + 398 + 48
+    assert track.few_shot is not None
+    assert splits == {task.id: task.split_sha256 for task in track.few_shot.tasks}
+    found = find_data(track, tmp_path / "hidden")
+    assert found is not None and found.data.splits is not None
+    values = found.data.splits.targets
+    shared = np.isfinite(values["jain-psr"]) & np.isfinite(values["gdpa1-cho"])
+    assert int(shared.sum()) == 108
+    assert sum(not light for light in found.data.columns["light_sequence"]) == 48
+
+
+@real_data
+def test_the_landscape_is_the_one_that_its_file_names(tmp_path: Path) -> None:
+    track = load_all(ROOT / "test_data" / "tracks")["fewshot-cr6261"]
+    prepare(track, REAL_DATA / "fewshot", tmp_path / "hidden")
+    found = find_data(track, tmp_path / "hidden")
+    assert found is not None and found.data.n == 2048
+    assert track.few_shot is not None
+    parent = track.few_shot.tasks[0].wild_type
+    assert parent == found.data.columns["sequence"][found.data.ids.index("WT")]
+    places = {at for s in found.data.columns["sequence"] for at in range(len(parent)) if s[at] != parent[at]}
+    assert len(places) == 11
+
+
+# --- a CSV of one's own ----------------------------------------------------------------------------------------------
+
+
+def panel(n: int = 70) -> str:
+    rows = [f"id{k},{chain(k)},{assay},{(k * 7) % 23}" for assay in ("psr", "elisa") for k in range(n)]
+    return "\n".join(["sequence_id,sequence,assay,target", *rows]) + "\n"
+
+
+def test_a_panel_with_assays_becomes_a_few_shot_track(tmp_path: Path, repository: Repository) -> None:
+    (tmp_path / "panel.csv").write_text(panel())
+    path = prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
+    track = described(repository, "our-panel")
+    assert path.stem == "our-panel" and track.task == "few_shot" and track.n == 70
+    assert track.few_shot is not None and track.few_shot.sizes == (0, 16)
+    assert [task.title for task in track.few_shot.tasks] == ["psr", "elisa"]
+    assert all(task.split_sha256 for task in track.few_shot.tasks)
+    found = find_data(track, tmp_path / "hidden")
+    assert found is not None and found.data.splits is not None
+    assert len(found.data.splits.episodes) == 2 * 20 + 5
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (f"id3,{chain(3)},psr,21", f"id3,{chain(3)},psr,nan", "line 5: the target is missing"),
+        (f"id3,{chain(3)},psr,21", f"id3,{chain(3)},psr,", "line 5: the target is missing"),
+        (f"id3,{chain(3)},psr,21", f"id2,{chain(2)},psr,21", "line 5: id2 was measured by psr in line 4 already"),
+        (f"id3,{chain(3)},psr,21", f"id3,{chain(2)},psr,21", "line 5: id3 has the sequence of id2"),
+        (f"id3,{chain(3)},psr,21", f"id3,{chain(3)[:-1]}*,psr,21", "line 5: the sequence has a stop"),
+        (f"id3,{chain(3)},psr,21", f"id3,{chain(3)}A,psr,21", "two sequences for id3"),
+        ("sequence_id,", "name,", "no column sequence_id"),
+    ],
+)
+def test_a_faulty_row_of_a_panel_is_told(
+    tmp_path: Path, repository: Repository, before: str, after: str, told: str
+) -> None:
+    (tmp_path / "panel.csv").write_text(panel().replace(before, after, 1))
+    with pytest.raises(UsageError, match=re.escape(told)):
+        prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
+    assert not (tmp_path / "hidden").exists() and "our-panel" not in load_all(repository.tracks)
+
+
+@pytest.mark.parametrize("n", [1, 2, 15])
+def test_a_panel_that_is_too_small_is_refused(tmp_path: Path, repository: Repository, n: int) -> None:
+    (tmp_path / "panel.csv").write_text(panel(n))
+    with pytest.raises(UsageError, match=r"at least 40 are to be left|fewer than two different"):
+        prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
+
+
+# --- ProteinGym's files ----------------------------------------------------------------------------------------------
+
+
+def variants(n: int, *, multiple: bool) -> list[tuple[str, str, str]]:
+    rng = np.random.default_rng(len(PARENT) + n)
+    rows: dict[str, tuple[str, str, str]] = {}
+    while len(rows) < n:
+        chain_ = list(PARENT)
+        for at in rng.choice(len(PARENT), size=2 if multiple else 1, replace=False).tolist():
+            chain_[at] = str(rng.choice([a for a in LETTERS if a != PARENT[at]]))
+        named = ":".join(f"{a}{k}{b}" for k, (a, b) in enumerate(zip(PARENT, chain_, strict=True), 1) if a != b)
+        rows[named] = (named, "".join(chain_), f"{rng.normal():.6f}")
+    return list(rows.values())
+
+
+def gym(folder: Path) -> Path:
+    """Files of the published form: two held-out assays, one of the same protein, one too long, one too small."""
+    assays = {
+        "BLAT_ECOLX_Jacquier_2013": ("BLAT_ECOLX", PARENT, False, 300),
+        "BLAT_ECOLX_Other_2014": ("BLAT_ECOLX", PARENT, False, 240),
+        "GFP_AEQVI_Sarkisyan_2016": ("GFP_AEQVI", PARENT, True, 2500),
+        "TAT_HV1BR_Fernandes_2016": ("TAT_HV1BR", PARENT, False, 100),
+        "LONG_HUMAN_X_2020": ("LONG_HUMAN", PARENT * 40, True, 0),
+    }
+    (folder / "DMS_ProteinGym_substitutions").mkdir(parents=True)
+    lines = ["DMS_id,DMS_filename,UniProt_ID,target_seq,seq_len,includes_multiple_mutants"]
+    for name, (protein, parent, multiple, n) in assays.items():
+        lines.append(f"{name},{name}.csv,{protein},{parent},{len(parent)},{multiple}")
+        if n:
+            rows = [f"{m},{s},{y},{int(float(y) > 0)}" for m, s, y in variants(n, multiple=multiple)]
+            text = "\n".join(["mutant,mutated_sequence,DMS_score,DMS_score_bin", *rows]) + "\n"
+            (folder / "DMS_ProteinGym_substitutions" / f"{name}.csv").write_text(text)
+    (folder / "DMS_substitutions.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_proteingym_gives_the_held_out_assays(tmp_path: Path, repository: Repository) -> None:
+    path, notes = prepare_proteingym(gym(tmp_path / "gym"), tmp_path / "hidden", repository, everything=False)
+    track = described(repository, path.stem)
+    assert track.few_shot is not None and track.few_shot.sizes == (0, 16, 128) and track.few_shot.queries == 100
+    kinds = {task.title: task.kind for task in track.few_shot.tasks}
+    assert kinds == {"BLAT_ECOLX_Jacquier_2013": "single", "GFP_AEQVI_Sarkisyan_2016": "multiple"}
+    assert "TAT_HV1BR_Fernandes_2016: left out, its 100 variants are fewer than 228" in notes
+    assert any("2,000 of 2,500 variants" in note for note in notes)
+    assert notes[-1].startswith("3 assays of single mutants, 1 assays of multiple mutants within 750 residues")
+    found = find_data(track, tmp_path / "hidden")
+    assert found is not None and found.data.splits is not None and found.data.n == 2300
+    for episode in found.data.splits.episodes:
+        assert all(len(one.queries) == 100 and len(one.support) == episode.size for one in episode.asked)
+
+
+def test_two_assays_of_one_protein_are_never_in_one_run(tmp_path: Path, repository: Repository) -> None:
+    source = gym(tmp_path / "gym")
+    path, _ = prepare_proteingym(source, tmp_path / "hidden", repository, everything=True)
+    track = described(repository, path.stem)
+    assert track.few_shot is not None
+    runs: dict[str, set[str]] = {}
+    for task in track.few_shot.tasks:
+        runs.setdefault(task.cluster, set()).add(task.run)
+    assert runs["BLAT_ECOLX"] == {"r1", "r2"}
+    found = find_data(track, tmp_path / "hidden")
+    assert found is not None and found.data.splits is not None
+    first, other = (values for name, values in found.data.splits.targets.items() if name.startswith("BLAT"))
+    assert int((np.isfinite(first) & np.isfinite(other)).sum()) > 50  # one variant has one id in both
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("mutated_sequence", "sequence", "no column mutated_sequence"),
+        (",M", ",MM", "line 2: the mutated_sequence is no substitution"),
+        ("DMS_score,", "DMS_value,", "no column DMS_score"),
+    ],
+)
+def test_a_faulty_file_of_proteingym_is_told(
+    tmp_path: Path, repository: Repository, before: str, after: str, told: str
+) -> None:
+    source = gym(tmp_path / "gym")
+    path = source / "DMS_ProteinGym_substitutions" / "BLAT_ECOLX_Jacquier_2013.csv"
+    path.write_text(path.read_text().replace(before, after, 1))
+    with pytest.raises(UsageError, match=told):
+        prepare_proteingym(source, tmp_path / "hidden", repository, everything=False)
+    assert not (tmp_path / "hidden").exists()
+
+
+def test_the_written_file_is_plain_yaml(tmp_path: Path, repository: Repository) -> None:
+    path, _ = prepare_proteingym(gym(tmp_path / "gym"), tmp_path / "hidden", repository, everything=False)
+    content = yaml.safe_load(path.read_text())
+    assert content["disclosure"] == "open" and set(content["sha256"]) == {"sequences", "labels"}
