@@ -117,7 +117,8 @@ def _compared(track: str | None, mine: Side, theirs: Side | None, threshold: flo
     kind = kind_of_metrics(mine.metrics)
     metric = kind.headline
     estimates = _estimates(mine, theirs)
-    rows = {name: _difference(name, mine, theirs, estimates, level) for name in kind.metrics if name in mine.metrics}
+    measured = {*mine.metrics, *(theirs.metrics if theirs else ()), metric}
+    rows = {name: _difference(name, mine, theirs, estimates, level) for name in kind.metrics if name in measured}
     verdict, reason = _verdict(metric, rows[metric], mine, theirs, threshold)
     return Comparison(track, mine, theirs, metric, rows, _pairs(mine, theirs), verdict, reason)
 

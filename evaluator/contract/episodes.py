@@ -21,6 +21,7 @@ import numpy as np
 from evaluator.contract.arrays import Floats, IntArray
 from evaluator.contract.few_shot import MIN_QUERIES, FewShot, FewShotTask
 from evaluator.contract.sequences import BlindedInput, Sequences
+from evaluator.contract.task_types import FEW_SHOT
 from evaluator.errors import EvaluatorError
 
 SUPPORT, TASKS = "support.csv", "tasks.csv"
@@ -153,7 +154,7 @@ class Splits:
         chunk = [k // self.few_shot.chunk for one in episode.asked for k in range(len(one.queries))]
         return EpisodeSequences(
             {name: tuple(cells[k] for k in rows) for name, cells in self.columns.items()},
-            "few_shot",
+            FEW_SHOT,
             audit_rows if audited else 0,
             together=together,
             tasks=tasks,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
+from evaluator.contract.few_shot import Mode
 from evaluator.contract.models import ID, Frozen, is_id, require_id
 from evaluator.contract.strict_yaml import MAX_BYTES, Keys, cut_by_comments, read_yaml
 from evaluator.errors import Problem, SubmissionError
@@ -118,6 +119,9 @@ Url = Annotated[
 
 
 TrackId = Annotated[str, Field(json_schema_extra={"pattern": f"^{ID}$"}), AfterValidator(require_id)]
+Tracks = Annotated[
+    tuple[TrackId, ...], BeforeValidator(_tuple), AfterValidator(_unique), Field(min_length=1, max_length=50)
+]
 
 
 class _Model(Frozen):
@@ -145,15 +149,14 @@ FLOOR = "net-charge"
 CROSS_VALIDATED = "cross-validated on this track"
 
 
+Sets = Annotated[tuple[Short, ...], BeforeValidator(_tuple), AfterValidator(_unique), Field(max_length=300)]
+
+
 class FewShotEntry(_Model):
     """How an entry predicts from a support, on few-shot tracks."""
 
-    mode: Literal["inductive", "transductive"] = Field(
-        default="inductive", description="transductive: looks at the other queries of a chunk"
-    )
-    meta_training: Annotated[
-        tuple[Short, ...], BeforeValidator(_tuple), AfterValidator(_unique), Field(max_length=300)
-    ] = Field(default=(), description="Every assay or data set that it was meta-trained on")
+    mode: Mode = Field(default="inductive", description="transductive: looks at the other queries of a chunk")
+    meta_training: Sets = Field(default=(), description="Every assay or data set that it was meta-trained on")
 
 
 class Archived(_Model):
@@ -188,15 +191,7 @@ class Submission(_Model):
     )
     affiliation: Line | None = None
     team: Line | None = None
-    tracks: (
-        Annotated[
-            tuple[TrackId, ...],
-            BeforeValidator(_tuple),
-            AfterValidator(_unique),
-            Field(min_length=1, max_length=50),
-        ]
-        | None
-    ) = Field(default=None, description="Default: every track")
+    tracks: Tracks | None = Field(default=None, description="Default: every track")
     training_data: Annotated[
         tuple[TrainingSet, ...], BeforeValidator(_tuple), AfterValidator(_training), Field(min_length=1)
     ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
@@ -211,6 +206,16 @@ class Submission(_Model):
     def cross_validated(self) -> bool:
         """Whether its archived predictions on a track come from models that were trained on that track's labels."""
         return self.archived is not None and self.archived.protocol.casefold().startswith(CROSS_VALIDATED)
+
+
+NESTED = [
+    name
+    for name, field in Submission.model_fields.items()
+    if any(
+        isinstance(part, type) and issubclass(part, _Model) for part in (field.annotation, *get_args(field.annotation))
+    )
+]
+"""Fields that have fields."""
 
 
 def parse(data: bytes, submission_id: str) -> Submission:
@@ -291,11 +296,11 @@ def notes(data: bytes) -> list[Problem]:
 
 
 def _empty(document: dict[str, Any]) -> list[Keys]:
-    """Optional fields, those of `model` and `resources` too, that have a name and no value."""
+    """Optional fields, those of nested models too, that have a name and no value."""
     found: list[Keys] = [
         (name,) for name, field in Submission.model_fields.items() if not field.is_required() and _blank(document, name)
     ]
-    for name in ("model", "resources", "few_shot"):
+    for name in NESTED:
         inner = document.get(name)
         found += [(name, key) for key in inner if _blank(inner, key)] if isinstance(inner, dict) else []
     return found

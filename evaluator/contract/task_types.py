@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 TaskType = Literal["classification", "regression", "few_shot"]
+FEW_SHOT: TaskType = "few_shot"
 SUPPORT_SIZES = (0, 16, 64, 128)
 """How many measured antibodies a few-shot track may give; each is a metric of its own."""
 
@@ -53,7 +54,8 @@ class Kind:
         primary: those that a track may be ranked by, since there is a paired test; the first unless its file says more.
         secondary: what is shown beside it unless the track's file says otherwise.
         headline: the metric on which the verdict of a comparison rests.
-        by_choice: an entry takes part only where its file names such a track, or says `few_shot`.
+        supports: a run gives measured antibodies; an entry takes part only where its file names such a track or says
+            `few_shot`.
     """
 
     truth: str
@@ -62,7 +64,7 @@ class Kind:
     primary: tuple[str, ...]
     secondary: str
     headline: str
-    by_choice: bool = False
+    supports: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -94,9 +96,12 @@ KINDS: dict[TaskType, Kind] = {
         primary=("spearman_few",),
         secondary="spearman_k0",
         headline="spearman_few",
-        by_choice=True,
+        supports=True,
     ),
 }
+
+
+FEW_SHOT_METRICS = KINDS[FEW_SHOT].metrics
 
 
 def task_of(metric: str) -> TaskType:

@@ -114,7 +114,7 @@ class Track(Frozen):
             raise ValueError("a hidden track states labels_hmac_sha256, never the plain sha256 of its labels")
         if self.primary_metric not in kind.primary:
             raise ValueError(f"a {self.task} track is ranked by {' or '.join(kind.primary)}")
-        if (self.task == "few_shot") != (self.few_shot is not None):
+        if kind.supports != (self.few_shot is not None):
             raise ValueError("a few-shot track says few_shot, and no other does")
         if self.chains == "mixed" and not self.few_shot:
             raise ValueError("only few-shot tracks have mixed chains")
@@ -187,7 +187,7 @@ def entered_tracks(submission: Submission, tracks: Iterable[Track]) -> list[Trac
     """
     if submission.withdrawn:
         return []
-    for_all = [kind for kind, about in KINDS.items() if submission.few_shot is not None or not about.by_choice]
+    for_all = [kind for kind, about in KINDS.items() if submission.few_shot is not None or not about.supports]
     return [
         t for t in tracks if not t.retired and (names(submission, t) or (t.purpose == "practice" and t.task in for_all))
     ]
@@ -199,7 +199,7 @@ def names(submission: Submission, track: Track) -> bool:
     On few-shot tracks an entry that names none takes part only if it says `few_shot`: others know of no support.
     """
     if submission.tracks is None:
-        return submission.few_shot is not None or not KINDS[track.task].by_choice
+        return submission.few_shot is not None or not KINDS[track.task].supports
     return not {track.id, *track.formerly}.isdisjoint(submission.tracks)
 
 

@@ -17,7 +17,7 @@ from evaluator.contract import tables
 from evaluator.contract.few_shot import MIN_QUERIES
 from evaluator.contract.labels import KEY_FILE, TrackData, TrackFiles
 from evaluator.contract.models import is_id
-from evaluator.contract.task_types import KINDS, SUPPORT_SIZES, TaskType
+from evaluator.contract.task_types import FEW_SHOT, KINDS, SUPPORT_SIZES, TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError, UsageError
 from evaluator.files import all_or_nothing, write_bytes
@@ -109,7 +109,7 @@ def prepare_proteingym(
         UsageError: the files are not what they should be, or the track is there already.
     """
     found = proteingym.convert(source, everything=everything)
-    content = _description(proteingym.TRACK, "few_shot", len(found.made.sequences), "VH") | {
+    content = _description(proteingym.TRACK, FEW_SHOT, len(found.made.sequences), "VH") | {
         "title": "ProteinGym few-shot",
         "summary": "Deep mutational scans of many proteins, to be predicted from 0, 16 or 128 measured variants.",
         "assay": "one deep mutational scan a task",
@@ -119,7 +119,7 @@ def prepare_proteingym(
         "licence": "MIT (ProteinGym); each assay's own terms hold",
         "disclosure": "open",
         "known_problems": ["All scores are public. Nothing stops a model from having seen them."],
-        "few_shot": found.few_shot,
+        FEW_SHOT: found.few_shot,
     }
     try:
         path = _write_new(found.made, content, hidden, repository)
@@ -141,7 +141,7 @@ def _write_new(made: Prepared, content: dict[str, Any], hidden: Path, repository
         raise UsageError(f"There is a track {track_id} already. Choose another id.")
     data = check(Track.model_validate(content), made)
     if data.splits is not None:
-        for task, described in zip(data.splits.few_shot.tasks, content["few_shot"]["tasks"], strict=True):
+        for task, described in zip(data.splits.few_shot.tasks, content[FEW_SHOT]["tasks"], strict=True):
             described["split_sha256"] = data.splits.sha256(task)
     sequences_csv, labels_csv = made.as_bytes()
     content["sha256"] = {"sequences": hashlib.sha256(sequences_csv).hexdigest()}
@@ -213,9 +213,9 @@ def _new_few_shot(track_id: str, table: tables.Table, source: Path) -> tuple[Pre
         mine = [size for size in sizes if size + MIN_QUERIES <= n]
         task = {"id": f"task-{k}", "title": name[:120], "support": name, "queries": name, "kind": "panel"}
         tasks.append({**task, "cluster": name, "sizes": mine or [0]})
-    content = _description(track_id, "few_shot", len(ids), kinds)
-    content["few_shot"] = {"sizes": sizes, "replicates": 20, "queries": 100, "seed": 1, "tasks": tasks}
-    content["few_shot"] |= {"canaries": 5, "reference": "few-shot-ridge"}
+    content = _description(track_id, FEW_SHOT, len(ids), kinds)
+    content[FEW_SHOT] = {"sizes": sizes, "replicates": 20, "queries": 100, "seed": 1, "tasks": tasks}
+    content[FEW_SHOT] |= {"canaries": 5, "reference": "few-shot-ridge"}
     labels = pd.DataFrame({name: table[name] for name in ("sequence_id", "assay", "target")})
     return Prepared(rows, labels), content
 
@@ -253,7 +253,7 @@ def _description(track_id: str, task: TaskType, rows: int, chains: str) -> dict[
         "disclosure": "hidden",
         "primary_metric": KINDS[task].primary[0],
         "secondary_metric": KINDS[task].secondary,
-        "ranked": "intervals" if task == "few_shot" else "tiers",
+        "ranked": "intervals" if task == FEW_SHOT else "tiers",
         "known_problems": [],
         "same_labels": [],
     }

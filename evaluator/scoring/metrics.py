@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from evaluator.contract.arrays import Floats, IntArray, LabelArray
-from evaluator.contract.task_types import KINDS
+from evaluator.contract.task_types import FEW_SHOT_METRICS
 from evaluator.scoring import influence, intervals
 from evaluator.scoring.scored import Confusion, Estimate, Scored
 
@@ -240,7 +240,7 @@ COMPUTE: dict[str, Callable[[Scored], Estimate]] = {
     "f1": f1,
     "brier": brier,
     "spearman": spearman,
-    **{name: partial(_of_tasks, name=name) for name in KINDS["few_shot"].metrics},
+    **{name: partial(_of_tasks, name=name) for name in FEW_SHOT_METRICS},
 }
 """How each metric of `contract.task_types` is computed."""
 

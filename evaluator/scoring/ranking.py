@@ -16,7 +16,7 @@ import numpy.typing as npt
 import scipy
 
 from evaluator.contract.arrays import Floats, IntArray
-from evaluator.contract.task_types import KINDS
+from evaluator.contract.task_types import FEW_SHOT_METRICS
 from evaluator.scoring import edges, few_shot, influence, intervals, permutation
 from evaluator.scoring.scored import Scored
 
@@ -185,7 +185,7 @@ PAIRED: dict[str, Callable[[Sequence[Scored]], Paired]] = {
         x[0].truth.astype(np.int8), np.array([entry.prediction for entry in x], dtype=np.int8), x[0].families
     ),
     "spearman": lambda x: compare_ranks(x[0].truth.astype(np.float64), _scores(x), x[0].families),
-    **{name: partial(compare_few_shot, metric=name) for name in KINDS["few_shot"].metrics},
+    **{name: partial(compare_few_shot, metric=name) for name in FEW_SHOT_METRICS},
 }
 """For each metric that has one, the comparison of m entries on the same rows; m is at least 1."""
 
