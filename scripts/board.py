@@ -27,6 +27,21 @@ LANGUAGE_MODELS = {
 }
 """Backbone and head, and how they are trained; the last is the best by clusters of fine-tuned backbones, attention
 heads and stacks over two backbones (docs/model-zoo.md)."""
+FEW_SHOT = {
+    "few-shot-ridge": "",
+    "few-shot-gp": "",
+    "few-shot-ridge-antiberty": "",
+    "few-shot-gp-antiberty": "",
+    "in-context-sparse": "sparse-cpu",
+    "in-context-reptile": "reptile",
+}
+"""Images of few-shot models, and the preset that each is meta-trained with; none where it is not."""
+PREPARED = {
+    "harvey": ("reference", "harvey_labels.csv.gz"),
+    "fewshot-poly": ("source", "low_throughput_polyspecificity_scores_w_exp.csv"),
+    "fewshot-cr6261": ("fewshot", "cr6261_h1.csv"),
+}
+"""Tracks that are made of published files where these lie beside the hidden data: their folder, and one of them."""
 ARCHIVED = [
     ("esm1v-logreg", "jain", "reference/jain_esm1v.csv", ""),
     ("esm1v-logreg", "shehata", "reference/shehata_esm1v.csv", ""),
@@ -65,6 +80,8 @@ def main() -> None:
     reference_images(work, training, base, ROOT / "submissions")
     for backbone, head in LANGUAGE_MODELS:
         _language_model(backbone, head, training, work, base)
+    for name, preset in FEW_SHOT.items():
+        _few_shot_model(name, preset, work, base)
     published = Path(options.published or options.hidden.resolve().parent)
     hidden = str(_hidden(options.hidden.resolve(), published))
     apb("evaluate", "--all", "--hidden", hidden)
@@ -95,6 +112,15 @@ def _language_model(backbone: str, head: str, training: Path, work: Path, base: 
     zoo("package", backbone, head, "--model", str(model), *made)
 
 
+def _few_shot_model(name: str, preset: str, work: Path, base: str) -> None:
+    """Meta-train a few-shot model where it needs that and was not yet, and build its image."""
+    model = work / "few_shot" / preset
+    if preset:
+        zoo("meta-train", f"preset={preset}", f"out={work / 'few_shot'}")  # what is finished is kept
+    made = ("--base-image", base, "--context", str(work / "images"), "--submissions", str(ROOT / "submissions"))
+    zoo("package", name, *(("--model", str(model)) if preset else ()), *made)
+
+
 def zoo(*arguments: str) -> None:
     """Run `apb-zoo` as its user would."""
     say("apb-zoo " + " ".join(arguments))
@@ -103,18 +129,23 @@ def zoo(*arguments: str) -> None:
 
 
 def _hidden(hidden: Path, published: Path) -> Path:
-    """The hidden data, and the labels of harvey beside them where these alone are published."""
-    labels = published / "reference" / "harvey_labels.csv.gz"
-    if (hidden / "harvey").exists() or not labels.is_file():
+    """The hidden data, and beside them what can be made of published files here."""
+    missing = {
+        track: published / folder
+        for track, (folder, name) in PREPARED.items()
+        if not (hidden / track).exists() and (published / folder / name).is_file()
+    }
+    if not missing:
         return hidden
-    folder = ROOT / ".apb" / "board" / "hidden"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for track in hidden.iterdir():
-        if not (folder / track.name).exists():
-            (folder / track.name).symlink_to(track)
-    if not (folder / "harvey").exists():
-        apb("prepare", "harvey", "--from", str(labels.parent), "--hidden", str(folder))
-    return folder
+    target = ROOT / ".apb" / "board" / "hidden"
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in hidden.iterdir():
+        if not (target / folder.name).exists():
+            (target / folder.name).symlink_to(folder)
+    for track, source in missing.items():
+        if not (target / track).exists():
+            apb("prepare", track, "--from", str(source), "--hidden", str(target))
+    return target
 
 
 if __name__ == "__main__":

@@ -12,4 +12,12 @@ def trained_on(entry: Submission, track: Track) -> str:
         return "yes"
     if "undisclosed" in entry.training_data:
         return "undisclosed"
-    return "yes" if set(entry.training_data) & set(track.same_labels) else "no"
+    seen = {*entry.training_data, *(entry.few_shot.meta_training if entry.few_shot else ())}
+    return "yes" if seen & _names(track) else "no"
+
+
+def _names(track: Track) -> set[str]:
+    """What an entry may call labels of the track: sets that contain them, and on few-shot tracks its own assays."""
+    few = track.few_shot
+    own = (track.id, *few.assays, *(name for task in few.tasks for name in (task.id, task.title))) if few else ()
+    return {*track.same_labels, *own}

@@ -20,6 +20,7 @@ from evaluator.contract.labels import TrackData, load_data
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track, entered_tracks, load_all
 from evaluator.errors import EvaluatorError
+from evaluator.integrity.contamination import trained_on
 from tests.conftest import ROOT
 from tests.contract.test_tracks import description, sha256
 
@@ -290,3 +291,17 @@ def test_another_division_than_the_files_is_refused(tmp_path: Path) -> None:
     few = {**FEW, "tasks": [{**FEW["tasks"][0], "split_sha256": "0" * 64}]}
     with pytest.raises(EvaluatorError, match="divided otherwise"):
         read(tmp_path, *files(), few)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seen"),
+    [
+        ({"training_data": ("none",), "few_shot": {"mode": "inductive"}}, "no"),
+        ({"training_data": ("boughter",), "few_shot": {"meta_training": ("synthetic",)}}, "no"),
+        ({"training_data": ("none",), "few_shot": {"meta_training": ("jain-bvp",)}}, "yes"),
+        ({"training_data": ("gdpa1",), "few_shot": {"mode": "inductive"}}, "yes"),
+        ({"few_shot": {"mode": "inductive"}}, "undisclosed"),
+    ],
+)
+def test_what_was_meta_trained_on_counts_as_seen(fields: dict[str, Any], seen: str) -> None:
+    assert trained_on(entry(**fields), TRACKS["fewshot-poly"]) == seen
