@@ -47,7 +47,7 @@
     const found = {};
     for (const [key, raw] of new FormData(form)) {
       const value = String(raw).split(/\s+/).filter(Boolean).join(" ");
-      if (key === "id" || key === "gpu" || RESOURCES.includes(key) || !value) continue;
+      if (key === "id" || key === "gpu" || key === "mode" || RESOURCES.includes(key) || !value) continue;
       found[key] = LISTS.includes(key) ? value.split(/[\s,]+/).filter(Boolean) : value;
     }
     const resources = form.elements.gpu.checked ? { gpu: true } : {};
@@ -56,6 +56,7 @@
       if (value) resources[key] = Number(value);
     }
     if (Object.keys(resources).length) found.resources = resources;
+    if (form.elements.mode.value) found.few_shot = { mode: form.elements.mode.value };
     return found;
   }
 
@@ -65,8 +66,8 @@
     if (!/^[a-z0-9][a-z0-9-]{2,63}$/.test(id)) said.push("id: 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
     for (const key of schema.required) if (!(key in found)) said.push(`${key} is required`);
     for (const [key, value] of Object.entries(found)) {
-      if (key === "resources") {
-        const rules = resolve(schema.properties.resources).properties;
+      if (key === "resources" || key === "few_shot") {
+        const rules = resolve(schema.properties[key]).properties;
         for (const [name, one] of Object.entries(value)) if (name !== "gpu") said.push(check(name, one, rules[name]));
       } else {
         said.push(check(key, value, schema.properties[key]));

@@ -356,12 +356,14 @@ def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
     for key, value in fields.items():
         page.fill(f"[name={key}]", value)
     page.check("[name=gpu]")
+    page.select_option("[name=mode]", "transductive")
     assert page.inner_text("#problems") == ""
     found = submission.parse(page.inner_text("#yaml").encode(), "login-model")
     assert found.name == fields["name"]
     assert found.description == "one two"
     assert found.training_data == ("boughter", "gdpa1")
     assert (found.resources.gpu, found.resources.memory_gb) == (True, 4.5)
+    assert found.few_shot is not None and found.few_shot.mode == "transductive"
 
 
 @pytest.mark.parametrize(
