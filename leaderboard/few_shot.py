@@ -42,7 +42,7 @@ def curves(board: Board) -> Markup:
     if few is None or not rows:
         return Markup("")
     lines = [[p for k in few.sizes if (p := _point(k, row.metric(f"spearman_k{k}")))] for row in rows]
-    what = f"Mean Spearman over tasks against the number of measured antibodies, {len(rows)} entries."
+    what = f"Mean Spearman over the same tasks against the number of measured antibodies, {len(rows)} entries."
     plot = _plot(f"few-{board.track.id}", board.track.title, what, few.sizes, lines, WIDE)
     return plot + _legend(rows)
 

@@ -122,7 +122,7 @@ class Fleet:
 
     @contextmanager
     def executor(self, due: Sequence[Task], say: Say) -> Iterator[DaskExecutor[Task, Work, Finished]]:
-        """The workers, equipped with the sequences of what is due, and with no label.
+        """The workers, equipped with what the runs that are due are given, and with no label of what they ask for.
 
         Raises:
             EvaluatorError: they do not come.

@@ -89,6 +89,11 @@ class Splits:
     targets: Mapping[str, Floats]
 
     def __post_init__(self) -> None:
+        for together in self._groups:
+            clusters = sorted({task.cluster for task in self.few_shot.tasks if task.queries in together})
+            if len(clusters) > 1:
+                what = f"{', '.join(together)} share antibodies, and their tasks are of {' and '.join(clusters)}."
+                raise EvaluatorError(what, "Tasks on the same antibodies are not independent: give them one cluster.")
         for task in self.few_shot.tasks:
             for replicate in range(self.few_shot.replicates):
                 asked = self.targets[task.queries][self._queries(task, replicate)]
@@ -128,6 +133,10 @@ class Splits:
         names = [one.queries for one in self.few_shot.tasks]
         table = np.array([self.targets[name] for name in names])
         return np.asarray(table[task, antibody])
+
+    @property
+    def _groups(self) -> list[list[str]]:
+        return sharing({name: self.targets[name] for name in self.few_shot.assays})
 
     def sha256(self, task: FewShotTask) -> str:
         """Of the ids of a task's support and queries in every replicate."""
@@ -196,7 +205,7 @@ class Splits:
         for task in self.few_shot.tasks:
             needed[task.support] = max(needed[task.support], *self.few_shot.sizes_of(task))
         by_sequence = np.array(sorted(range(len(self.ids)), key=lambda k: [c[k] for c in self.columns.values()]))
-        for together in self._sharing():
+        for together in self._groups:
             measured = {name: np.isfinite(self.targets[name]) for name in together}
             antibodies = by_sequence[np.any([measured[name][by_sequence] for name in together], axis=0)]
             for replicate in range(self.few_shot.replicates):
@@ -205,14 +214,15 @@ class Splits:
                 found.update({(name, replicate): (order, end) for name in together})
         return found
 
-    def _sharing(self) -> list[list[str]]:
-        """Assays in groups that have no antibody in common."""
-        groups: list[list[str]] = []
-        for name in self.few_shot.assays:
-            mine = np.isfinite(self.targets[name])
-            near = [g for g in groups if any(bool((mine & np.isfinite(self.targets[other])).any()) for other in g)]
-            groups = [g for g in groups if g not in near] + [sorted([name, *(other for g in near for other in g)])]
-        return groups
+
+def sharing(targets: Mapping[str, Floats]) -> list[list[str]]:
+    """Assays in groups that have no antibody in common."""
+    groups: list[list[str]] = []
+    for name, values in targets.items():
+        mine = np.isfinite(values)
+        near = [g for g in groups if any(bool((mine & np.isfinite(targets[other])).any()) for other in g)]
+        groups = [g for g in groups if g not in near] + [sorted([name, *(other for g in near for other in g)])]
+    return groups
 
 
 def _first(measured: np.ndarray[tuple[int], np.dtype[np.bool_]], k: int, name: str) -> int:
@@ -288,7 +298,6 @@ class EpisodeSequences(Sequences):
         tasks = [
             [name, str(len(task.targets)), str(n), task.kind, task.wild_type]
             for name, task, n in zip(names, self.tasks, asked, strict=True)
-            if n
         ]
         files = {
             "sequences.csv": (["sequence_id", *self.columns, "task_id", "chunk_id"], queries),

@@ -86,6 +86,8 @@ class FewShot(Frozen):
         for task in self.tasks:
             if not set(task.sizes or self.sizes) <= set(self.sizes):
                 raise ValueError(f"{task.id} has a size that the track does not have")
+        if unused := set(self.sizes) - {k for task in self.tasks for k in self.sizes_of(task)}:
+            raise ValueError(f"no task has the size {min(unused)}")
         for one, other in permutations(self.tasks, 2):
             if one.run == other.run and other.queries in {one.queries, one.support}:
                 what = "asks for the same assay" if one.queries == other.queries else "gives what the other asks for"
@@ -117,6 +119,14 @@ class FewShot(Frozen):
         """How many runs a block has."""
         return self.canaries if shuffled else self.replicates
 
+    def decides_runs(self) -> dict[str, object]:
+        """All of it that decides what a run is given; titles, clusters, hashes and the reference do not."""
+        own = {"id", "support", "queries", "kind", "sizes", "run", "wild_type"}
+        return {
+            **self.model_dump(mode="json", exclude={"tasks", "reference"}),
+            "tasks": [task.model_dump(mode="json", include=own) for task in self.tasks],
+        }
+
     @property
     def runs(self) -> int:
         """Runs that an entry takes on the track."""
@@ -124,6 +134,10 @@ class FewShot(Frozen):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What is measured: the mean over sizes above 0, each size, and the canary."""
+        """What is measured: the mean over sizes above 0, each size, and what shuffled supports tell."""
         few = ("spearman_few",) if self.sizes[-1] else ()
-        return (*few, *(f"spearman_k{k}" for k in self.sizes), *(("spearman_shuffled",) if self.canaries else ()))
+        return (
+            *few,
+            *(f"spearman_k{k}" for k in self.sizes),
+            *(("spearman_shuffled", "support_gain") if self.canaries else ()),
+        )

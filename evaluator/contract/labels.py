@@ -152,7 +152,7 @@ class TrackFiles:
         """Of all that runs are given: the sequences, and on a few-shot track measurements and how they are divided."""
         if self.track.few_shot is None or self.sequences_sha256 is None:
             return self.sequences_sha256
-        parts = [self.sequences_sha256, self.labels_hash, self.track.few_shot.model_dump(mode="json")]
+        parts = [self.sequences_sha256, self.labels_hash, self.track.few_shot.decides_runs()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

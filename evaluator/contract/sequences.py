@@ -1,4 +1,4 @@
-"""A track's rows without their labels: all of a track that ever leaves the maintainer's own process."""
+"""A track's rows without their labels: all that ever leaves the maintainer's process, but for few-shot supports."""
 
 from __future__ import annotations
 

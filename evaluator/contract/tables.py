@@ -167,7 +167,10 @@ def assay_columns(
     )
     known = f"The track's assays are {', '.join(names)}."
     _require(
-        table, path, "assay", lambda cell: None if cell in names else (f"'{printable(cell, 60)}' is unknown", known)
+        table,
+        path,
+        "assay",
+        lambda cell: None if cell in names and cell.strip() else (f"'{printable(cell, 60)}' is unknown", known),
     )
     _require(table, path, "target", _no_number)
     found = {name: np.full(len(ids), np.nan) for name in names}

@@ -38,6 +38,7 @@ METRICS = {
     "spearman_few": MetricInfo("Spearman, mean over k > 0", chance=0.0),
     **{f"spearman_k{k}": MetricInfo(f"Spearman, k = {k}", chance=0.0) for k in SUPPORT_SIZES},
     "spearman_shuffled": MetricInfo("Spearman, shuffled support", chance=0.0),
+    "support_gain": MetricInfo("Worth of the support"),
 }
 """Every metric; `scoring.metrics` computes them."""
 
@@ -76,7 +77,7 @@ KINDS: dict[TaskType, Kind] = {
     "classification": Kind(
         truth="label",
         has_classes=True,
-        metrics=tuple(name for name in METRICS if not name.startswith("spearman")),
+        metrics=tuple(name for name in METRICS if not name.startswith(("spearman", "support_"))),
         primary=("roc_auc", "accuracy"),
         secondary="average_precision",
         headline="accuracy",
@@ -92,7 +93,7 @@ KINDS: dict[TaskType, Kind] = {
     "few_shot": Kind(
         truth="target",
         has_classes=False,
-        metrics=tuple(name for name in METRICS if name.startswith("spearman_")),
+        metrics=tuple(name for name in METRICS if name.startswith(("spearman_", "support_"))),
         primary=("spearman_few",),
         secondary="spearman_k0",
         headline="spearman_few",

@@ -116,6 +116,8 @@ class Track(Frozen):
             raise ValueError(f"a {self.task} track is ranked by {' or '.join(kind.primary)}")
         if kind.supports != (self.few_shot is not None):
             raise ValueError("a few-shot track says few_shot, and no other does")
+        if self.few_shot and self.shards > 1:
+            raise ValueError("a few-shot track is in many runs already: leave shards out")
         if self.chains == "mixed" and not self.few_shot:
             raise ValueError("only few-shot tracks have mixed chains")
         for name in (self.primary_metric, self.secondary_metric):

@@ -1,4 +1,4 @@
-"""What a machine is told of a task, and what it tells of it: never a label."""
+"""What a machine is told of a task, and what it tells of it: never a label of what is asked for."""
 
 from __future__ import annotations
 

@@ -10,14 +10,19 @@ def trained_on(entry: Submission, track: Track) -> str:
     """`no`, `yes` or `undisclosed`: whether an entry has seen a track's labels, by its own account."""
     if entry.cross_validated:
         return "yes"
-    if "undisclosed" in entry.training_data:
-        return "undisclosed"
-    seen = {*entry.training_data, *(entry.few_shot.meta_training if entry.few_shot else ())}
-    return "yes" if seen & _names(track) else "no"
+    meta_training = entry.few_shot.meta_training if entry.few_shot else ()
+    if set(entry.training_data) & set(track.same_labels) or any(_names(name, track) for name in meta_training):
+        return "yes"
+    return "undisclosed" if "undisclosed" in entry.training_data else "no"
 
 
-def _names(track: Track) -> set[str]:
-    """What an entry may call labels of the track: sets that contain them, and on few-shot tracks its own assays."""
+def _names(declared: str, track: Track) -> bool:
+    """Whether what an entry was meta-trained on, as its author wrote it, has labels of the track.
+
+    An assay is named by a few-shot track's own word for it, such as `jain-psr`, whose first part is the panel's name.
+    """
+    plain = declared.casefold().replace("_", "-").replace(" ", "-")
+    tracks = {track.id, *track.formerly, *track.same_labels, *track.same_antibodies}
     few = track.few_shot
-    own = (track.id, *few.assays, *(name for task in few.tasks for name in (task.id, task.title))) if few else ()
-    return {*track.same_labels, *own}
+    tasks = {name.casefold() for task in few.tasks for name in (task.id, task.title)} if few else set()
+    return declared.casefold() in tasks or plain in tasks or bool({plain, plain.partition("-")[0]} & tracks)

@@ -37,8 +37,8 @@ def told_value(value: Value, track: Track) -> Value:
 
 
 def told_tasks(scored: Scored, track: Track) -> tuple[TaskValue, ...] | None:
-    """Each task of a few-shot track at each of its sizes, as it is recorded; None of other tracks."""
-    if track.few_shot is None:
+    """Each task of a few-shot track at each of its sizes, as it is recorded; None of other and of hidden tracks."""
+    if track.few_shot is None or is_hidden(track):
         return None
     found = []
     for number, task in enumerate(track.few_shot.tasks):

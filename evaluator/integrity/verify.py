@@ -26,7 +26,7 @@ from evaluator.scoring.scored import Scored
 from evaluator.settings import Repository
 from evaluator.store import intake
 from evaluator.store.results import Results
-from evaluator.store.schemas import Link, Result, Scope
+from evaluator.store.schemas import Link, Result, Scope, TaskValue
 from evaluator.store.state import State
 
 Level = Literal["ok", "FAIL", "unknown"]
@@ -275,9 +275,7 @@ def _scores(repository: Repository, records: list[Result], hidden: Path, state: 
             if recorded is None or not _alike(recorded.value, found.value, tolerance):
                 faults.append(f"{record.submission} on {record.track}: {name} is {found.value} from its predictions")
         told, again = record.tasks or (), disclosure.told_tasks(scored, rows.track) or ()
-        if len(told) != len(again) or not all(
-            _alike(a.value, b.value, tolerance) for a, b in zip(told, again, strict=True)
-        ):
+        if len(told) != len(again) or not all(_same(*pair, tolerance) for pair in zip(told, again, strict=True)):
             faults.append(f"{record.submission} on {record.track}: its tasks have other values from its predictions")
     yield from _told(faults, f"the metrics of {done} records follow from their predictions")
     if unkept:
@@ -309,6 +307,11 @@ def _rankings(repository: Repository, results: Results) -> Iterator[Check]:
         if stale:
             faults.append(f"the ranking of {track.id} is not of today's records: apb evaluate makes it anew")
     yield from _told(faults, f"{fresh} rankings are of today's records, submissions and track files")
+
+
+def _same(a: TaskValue, b: TaskValue, tolerance: float) -> bool:
+    ends = ((a.value, b.value), (a.low, b.low), (a.high, b.high))
+    return (a.task, a.size) == (b.task, b.size) and all(_alike(*pair, tolerance) for pair in ends)
 
 
 def _alike(a: float | None, b: float | None, tolerance: float) -> bool:

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from pydantic import ValidationError
 
 from evaluator.contract import tables
-from evaluator.contract.few_shot import MIN_QUERIES
+from evaluator.contract.arrays import Floats
+from evaluator.contract.episodes import Splits, sharing
+from evaluator.contract.few_shot import MIN_QUERIES, FewShot
 from evaluator.contract.labels import KEY_FILE, TrackData, TrackFiles
 from evaluator.contract.models import is_id
 from evaluator.contract.task_types import FEW_SHOT, KINDS, SUPPORT_SIZES, TaskType
@@ -26,6 +29,7 @@ from evaluator.preparing.published import SOURCES, known_as
 from evaluator.preparing.sources import Prepared
 from evaluator.settings import Repository
 from evaluator.text import printable
+from evaluator.validation import in_words
 
 
 def prepare(track: Track, source: Path, hidden: Path) -> tuple[Prepared, dict[str, str], dict[str, str]]:
@@ -96,6 +100,8 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
         return _write_new(made, content, hidden, repository)
     except UsageError:
         raise
+    except ValidationError as error:
+        raise UsageError(f"The track would not be valid. {in_words(error, Track)}") from error
     except EvaluatorError as error:
         raise UsageError(error.what, error.remedy) from error
 
@@ -139,7 +145,13 @@ def _write_new(made: Prepared, content: dict[str, Any], hidden: Path, repository
     path = repository.tracks / f"{track_id}.yaml"
     if path.exists() or (hidden / track_id).exists():
         raise UsageError(f"There is a track {track_id} already. Choose another id.")
-    data = check(Track.model_validate(content), made)
+    try:
+        track = Track.model_validate(content)
+    except ValidationError as error:
+        raise EvaluatorError(
+            f"The track would not be valid. {in_words(error, Track)}", "Correct the source."
+        ) from error
+    data = check(track, made)
     if data.splits is not None:
         for task, described in zip(data.splits.few_shot.tasks, content[FEW_SHOT]["tasks"], strict=True):
             described["split_sha256"] = data.splits.sha256(task)
@@ -202,22 +214,56 @@ def _new_few_shot(track_id: str, table: tables.Table, source: Path) -> tuple[Pre
     if repeated := [name for name, count in Counter(rows["sequence_id"]).items() if count > 1]:
         raise EvaluatorError(f"{source} has two sequences for {repeated[0]}.", "Each antibody needs an id of its own.")
     kinds = "VH" if len(chains) == 1 else "VH+VL" if all(table["light_sequence"]) else "mixed"
-    smallest = {name: int(np.isfinite(values).sum()) for name, values in targets.items()}
-    largest = max(smallest.values())
-    sizes = [k for k in SUPPORT_SIZES if k + 2 * MIN_QUERIES <= largest]
-    if not any(sizes):
-        what = f"{source}: the largest assay measured {largest} antibodies; a support takes {SUPPORT_SIZES[1]} of them"
-        raise EvaluatorError(f"{what}, and at least {2 * MIN_QUERIES} are to be left.", "A few-shot track needs more.")
-    tasks = []
-    for k, (name, n) in enumerate(smallest.items(), start=1):
-        mine = [size for size in sizes if size + MIN_QUERIES <= n]
-        task = {"id": f"task-{k}", "title": name[:120], "support": name, "queries": name, "kind": "panel"}
-        tasks.append({**task, "cluster": name, "sizes": mine or [0]})
     content = _description(track_id, FEW_SHOT, len(ids), kinds)
-    content[FEW_SHOT] = {"sizes": sizes, "replicates": 20, "queries": 100, "seed": 1, "tasks": tasks}
-    content[FEW_SHOT] |= {"canaries": 5, "reference": "few-shot-ridge"}
+    content[FEW_SHOT] = _few_shot(ids, columns, targets)
     labels = pd.DataFrame({name: table[name] for name in ("sequence_id", "assay", "target")})
     return Prepared(rows, labels), content
+
+
+def _few_shot(ids: tuple[str, ...], columns: dict[str, tuple[str, ...]], targets: dict[str, Floats]) -> dict[str, Any]:
+    """A task for each assay, with the largest supports that leave enough to be asked for.
+
+    Raises:
+        EvaluatorError: an assay is too small for any, or all are for a support of the smallest size.
+    """
+    tasks: list[dict[str, Any]] = [
+        {"id": f"task-{k}", "title": name[:120], "support": name, "queries": name, "kind": "panel"}
+        for k, name in enumerate(targets, start=1)
+    ]
+    described: dict[str, Any] = {"replicates": 20, "queries": 100, "seed": 1, "reference": "few-shot-ridge"}
+    for number, group in enumerate(sharing(targets), start=1):
+        mine = [task for task in tasks if task["support"] in group]
+        sizes = _fitting(ids, columns, {name: targets[name] for name in group}, described, mine)
+        for task in mine:
+            task |= {"cluster": f"group-{number}", "sizes": sizes[str(task["support"])]}
+    sizes_of_track = sorted({k for task in tasks for k in task["sizes"]})
+    if sizes_of_track == [0]:
+        what = f"No assay has a support of {SUPPORT_SIZES[1]} and {MIN_QUERIES} antibodies beside it in every draw."
+        raise EvaluatorError(what, "A few-shot track needs more of them.")
+    return {"sizes": sizes_of_track, **described, "canaries": 5, "tasks": tasks}
+
+
+def _fitting(
+    ids: tuple[str, ...],
+    columns: dict[str, tuple[str, ...]],
+    targets: dict[str, Floats],
+    described: dict[str, Any],
+    tasks: list[dict[str, Any]],
+) -> dict[str, list[int]]:
+    """The sizes of each of some assays that share antibodies: those of all must fit together."""
+    measured = {name: int(np.isfinite(values).sum()) for name, values in targets.items()}
+    for top in reversed(SUPPORT_SIZES):
+        sizes = {n: [k for k in SUPPORT_SIZES if k <= top and k + MIN_QUERIES <= m] or [0] for n, m in measured.items()}
+        union = sorted({k for of_assay in sizes.values() for k in of_assay})
+        asked = [{**task, "cluster": "all", "sizes": sizes[task["support"]]} for task in tasks]
+        try:
+            Splits(FewShot.model_validate({**described, "sizes": union, "tasks": asked}), ids, columns, targets)
+        except EvaluatorError:
+            if not top:
+                raise
+        else:
+            return sizes
+    raise AssertionError("unreachable")
 
 
 def check(track: Track, made: Prepared) -> TrackData:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from evaluator.errors import EvaluatorError, UsageError
 from evaluator.preparing.sources import Prepared, read_table, unfit
+from evaluator.text import printable
 
 TRACK = "fewshot-proteingym"
 LONGEST = 750
@@ -65,6 +66,8 @@ def convert(folder: Path, *, everything: bool) -> Converted:
         UsageError: a file is missing, or a row of an assay is not what it should be.
     """
     table = _reference(folder)
+    if twice := [name for name, n in Counter(table["DMS_id"].str.casefold()).items() if n > 1]:
+        raise UsageError(f"DMS_substitutions.csv has two lines for {printable(twice[0], 60)}.")
     files = {path.stem: path for path in sorted(folder.rglob("*.csv"))}
     measured, tasks, notes = [], [], list[str]()
     counts: Counter[str] = Counter()
@@ -93,7 +96,8 @@ def convert(folder: Path, *, everything: bool) -> Converted:
         # two assays of one protein never in one run: what is given of one would tell of the other
         tasks.append({**task, "kind": kind, "cluster": protein, "run": f"r{proteins[protein]}", "wild_type": parent})
     if not tasks:
-        raise UsageError(f"{folder} has none of the assays that are held out.", "Name all of them with --all-assays.")
+        why = f" {'; '.join(notes)}." if notes else ""
+        raise UsageError(f"{folder} has no assay to make a task of.{why}", "--all-assays takes those not held out too.")
     few_shot = {"sizes": list(SIZES), "replicates": 3, "queries": QUERIES, "chunk": QUERIES, "seed": SEED}
     few_shot |= {"mode": "inductive", "canaries": 1, "reference": "few-shot-ridge", "tasks": tasks}
     rows = pd.concat(measured, ignore_index=True)

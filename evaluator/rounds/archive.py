@@ -119,6 +119,10 @@ def _files(job: Job, entry: Submission, track: Track) -> TrackFiles:
             f"The labels of {track.id} are hidden: predictions for it cannot have been published.",
             "Archive predictions on tracks whose labels are in print.",
         )
+    if track.few_shot:
+        raise UsageError(
+            f"{track.id} is a few-shot track: its scores come from many runs.", "Submit the model's image."
+        )
     if track.retired:
         raise UsageError(f"{track.id} is closed: {track.retired}")
     if not tracks.names(entry, track):

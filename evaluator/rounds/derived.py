@@ -59,7 +59,7 @@ def valid_entries(folder: Path) -> Mapping[str, Submission]:
 def _would_lose(job: Job, track: Track, entries: list[str]) -> str:
     """Why a ranking is left as it was: this state does not have what it is made of."""
     expected = Durations.of(job.results.timings())
-    seconds = sum(expected.expected(entry, track.id, track.n).seconds for entry in entries)
+    seconds = sum(expected.expected(entry, track.id, track.n).seconds * track.runs for entry in entries)
     shown = ", ".join(entries[:SHOWN]) + (f" and {len(entries) - SHOWN} more" if len(entries) > SHOWN else "")
     return (
         f"left as they were, since {len(entries)} of the entries would lose theirs: the predictions of {shown} are "

@@ -56,6 +56,7 @@ class Dispatch:
     _queue: list[Task] = field(default_factory=list)
     _held: list[Task] = field(default_factory=list)
     _splits: dict[Task, _Split] = field(default_factory=dict)
+    _left: Counter[str] = field(default_factory=Counter)
 
     def run(self, due: Sequence[Task]) -> Generator[tuple[Task, Outcome]]:
         """Run every task.
@@ -64,35 +65,36 @@ class Dispatch:
             Each task once, with what came of it, in the order of completion.
         """
         places = max(len(self.executor.places()), len(self.executor.prospects()))
-        left = Counter(task.submission.id for task in due)
+        self._left = Counter(task.submission.id for task in due)
         spare = len(due) < places
         for task in due if places == 1 else sorted(due, key=self.listener.expected, reverse=True):
             if spare and min(task.track.shards, places) > 1 and task.track.audit_rows:
                 self._held.append(task)
             else:
                 self._queue.append(task)
-        self._release(left, places)
+        self._release(places)
         outcomes = executors.run(self._queue, self.executor, begun=self.listener.begun, lost=self.listener.lost)
         with closing(outcomes):
             for task, outcome in outcomes:
                 whole = self._splits.get(task)
                 known = self._join(whole, task, outcome) if whole else (task, outcome)
                 if known is not None:
-                    left[known[0].submission.id] -= 1
+                    self._left[known[0].submission.id] -= 1
                     yield known
-                    self._release(left, places)
+                    self._release(places)
 
     def withdraw(self, pair: tuple[str, str]) -> list[Task]:
         """Take the runs of a submission on a track that have not begun out of the queue; which they were."""
         gone = [task for task in self._queue if (task.submission.id, task.track.id) == pair]
         for task in gone:
             self._queue.remove(task)
+        self._left[pair[0]] -= len(gone)
         return gone
 
-    def _release(self, left: Counter[str], places: int) -> None:
+    def _release(self, places: int) -> None:
         """A task that might go out in parts waits for its entry's other tracks: they tell whether it may."""
         for task in list(self._held):
-            others = left[task.submission.id] - sum(t.submission.id == task.submission.id for t in self._held)
+            others = self._left[task.submission.id] - sum(t.submission.id == task.submission.id for t in self._held)
             if not (known := self.consistent(task)) and others:
                 continue
             self._held.remove(task)

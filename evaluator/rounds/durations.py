@@ -22,7 +22,7 @@ class Expected(NamedTuple):
 
 
 class Durations:
-    """What runs have taken, by submission and track."""
+    """What runs have taken, by submission and track; on a few-shot track each of the many."""
 
     def __init__(self) -> None:
         self._own: defaultdict[str, dict[str, tuple[int, float]]] = defaultdict(dict)
@@ -35,7 +35,8 @@ class Durations:
         found = cls()
         for timing in timings:
             if timing.runtime.seconds:
-                found.learn(timing.submission, timing.track, timing.n, timing.runtime.seconds)
+                seconds = timing.runtime.seconds / timing.runtime.runs
+                found.learn(timing.submission, timing.track, timing.n, seconds)
         return found
 
     def learn(self, submission: str, track: str, rows: int, seconds: float) -> None:

@@ -45,7 +45,11 @@ class Recorder:
             status="ok",
             flags=kept.flags,
             curves=disclosure.told_curves(scored, task.track),
-            runtime=Runtime(seconds=_rounded(kept.seconds) or None, peak_memory_mb=_rounded_mb(kept.peak_memory)),
+            runtime=Runtime(
+                seconds=_rounded(kept.seconds) or None,
+                peak_memory_mb=_rounded_mb(kept.peak_memory),
+                runs=task.track.runs,
+            ),
             confusion=Counts.of(scores.confusion) if scores.confusion else None,
             metrics={n: disclosure.told_value(Value.of(e), task.track) for n, e in scores.metrics.items()},
             tasks=disclosure.told_tasks(scored, task.track),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -51,6 +52,7 @@ class Round:
         self._tries = Tries(job.state.folder)
         self._kept: set[str] = set()
         self._missing: dict[tuple[str, str], set[int]] = {}
+        self._sharing: Counter[str] = Counter()
         self._dispatch: Dispatch
         self._watch: Watch
 
@@ -114,9 +116,13 @@ class Round:
         for task in due:
             if task.episode is not None:
                 self._missing.setdefault(_pair(task), set()).add(task.episode)
+        self._sharing.update(key for _, key in {(_pair(t), t.run_key) for t in due if t.episode is not None})
         threading.Thread(target=metrics.prepare, daemon=True).start()  # while the first container runs
         with closing(self._dispatch.run(due)) as outcomes:
             for task, told in outcomes:
+                if task.episode is not None and _pair(task) not in self._missing:
+                    self._watch.dropped(task)
+                    continue
                 outcome = told if isinstance(told, Exception) else self.machinery.confirmed(task, told)
                 if isinstance(outcome, Finished):
                     self._finish(task, outcome)
@@ -144,8 +150,6 @@ class Round:
     def _finish(self, task: Task, finished: Finished) -> None:
         """Score what a run wrote, and record it; whatever is wrong with it is recorded too."""
         run, table, state = finished.run, finished.table, self.job.state
-        if task.episode is not None and _pair(task) not in self._missing:
-            return  # another run of the same pair has failed, and with it the pair
         state.keep_log(task.submission.id, task.track.id, run.log)
         if finished.failure:
             self._give_up(task)
@@ -156,7 +160,7 @@ class Round:
         if task.episode is not None:
             state.keep_predictions(task.kept_as, kept)
             self._missing[_pair(task)].discard(task.episode)
-            whole = self._gathered(task) if not self._missing[_pair(task)] else None
+            whole = None if self._missing[_pair(task)] else self._gathered(task)
             if whole is None:
                 self._watch.note(task, finished, "ok")
                 self._watch.end(task, "scored", f"{run.seconds:.2f} s", run.seconds)
@@ -166,8 +170,7 @@ class Round:
             kept = state.predictions(task.run_key) or kept
         state.keep_predictions(task.run_key, kept)
         self._kept.add(task.run_key)
-        if task.episode is not None:
-            state.drop_predictions(task.keys)
+        self._forget_runs(task)
         result = self.recorder.scored(task, kept, finished)
         self.job.results.put(result)
         self._tries.done(_trial(task))
@@ -179,7 +182,12 @@ class Round:
         self._watch.end(task, "scored", f"{title} {shown}, {run.seconds:.2f} s", run.seconds)
 
     def _gathered(self, task: Task) -> Kept | None:
-        """What all runs of a few-shot track predicted, one after the other; None where one is not kept."""
+        """What all runs of a few-shot track predicted, one after the other; None where one was left undone.
+
+        Another entry with the same image may have gathered them already.
+        """
+        if task.run_key in self._kept:
+            return self.job.state.predictions(task.run_key)
         parts = [self.job.state.predictions(key) for key in task.keys]
         found = [part for part in parts if part is not None]
         if len(found) < len(parts):
@@ -192,9 +200,19 @@ class Round:
             tuple(dict.fromkeys(flag for part in found for flag in part.flags)),
         )
 
+    def _forget_runs(self, task: Task) -> None:
+        """Delete the runs of a pair that is recorded, unless another entry with the same image still needs them."""
+        if task.episode is None:
+            return
+        self._missing.pop(_pair(task), None)
+        self._sharing[task.run_key] -= 1
+        if not self._sharing[task.run_key]:
+            self.job.state.drop_predictions(task.keys)
+
     def _give_up(self, task: Task) -> None:
         """Where one run of a pair has failed, the others say nothing any more."""
-        if self._missing.pop(_pair(task), None) is not None:
+        if _pair(task) in self._missing:
+            self._forget_runs(task)
             self._watch.withdrawn(self._dispatch.withdraw(_pair(task)))
 
     def _fail(self, task: Task, error: SubmissionError, finished: Finished) -> None:

@@ -103,8 +103,6 @@ def of_due(job: Job, seconds_per_1000: float | None = None) -> Size:
             if seconds_per_1000 is None
             else _given(seconds_per_1000, task.track)
         )
-        if task.episode is not None:
-            expected = expected._replace(seconds=expected.seconds / task.track.runs)
         kinds.setdefault((task.track.id, bool(task.gpus)), []).append(expected)
     by_id = {f.track.id: f.track for f in found.files}
     return Size(tuple(_runs(by_id[track], gpu, found) for (track, gpu), found in sorted(kinds.items())), due.ours)
@@ -126,7 +124,7 @@ def of_new(
     found = []
     for track in choose_tracks(repository, wanted):
         expected = measured.typical(track.id, track.n) if seconds_per_1000 is None else _given(seconds_per_1000, track)
-        found.append(_runs(track, gpu, [expected] * entries))
+        found.append(_runs(track, gpu, [expected] * entries * track.runs))
     return Size(tuple(found))
 
 

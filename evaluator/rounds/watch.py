@@ -83,7 +83,7 @@ class Watch:
     def expected(self, task: Task) -> float:
         """Seconds that a run will take, as far as one can tell."""
         whole = self.durations.expected(task.submission.id, task.track.id, task.track.n).seconds
-        return whole / (task.track.runs if task.episode is not None else 1 if task.rows is None else task.rows.step)
+        return whole if task.rows is None else whole / task.rows.step
 
     def begun(self, task: Task, place: str) -> None:
         """A run has begun."""
@@ -147,11 +147,18 @@ class Watch:
         self._waiting.pop(task, None)
         self._counts[kind] += 1
         if seconds is not None:
-            runs = 1 if task.episode is None else task.track.runs
-            self.durations.learn(task.submission.id, task.track.id, task.track.n, seconds * runs)
+            self.durations.learn(task.submission.id, task.track.id, task.track.n, seconds)
         self._tell()
         self.progress.forecast(self._left)
         self.progress.end(task.name, outcome)
+
+    def dropped(self, task: Task) -> None:
+        """A run has ended of which nothing counts any more, since another one of its pair has failed."""
+        self._running.pop(task, None)
+        self._total -= 1
+        self.progress.total(self._total)
+        self.progress.cut(task.name, "another run of it has failed")
+        self._tell()
 
     def withdrawn(self, tasks: Collection[Task]) -> None:
         """These runs will not take place, since another one of their pair has failed."""

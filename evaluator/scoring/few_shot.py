@@ -21,6 +21,7 @@ from evaluator.contract.episodes import Splits, pieces
 from evaluator.scoring import influence
 
 MIN_CLUSTERS = 5
+GAIN = "support_gain"
 Block = tuple[int, bool]
 """A support size, and whether the support's targets were shuffled; then 0 stands for the largest size of each run."""
 
@@ -83,6 +84,7 @@ def _parts(means: Sequence[Mean]) -> Floats:
 def covariance(means: Sequence[Mean]) -> tuple[Floats, int]:
     """[m, m] of the means of m entries on the same tasks, and degrees of freedom for their differences."""
     parts = _parts(means)
+    assert np.isfinite(parts).all()
     return np.asarray(parts @ parts.T), max(mean.freedom for mean in means)
 
 
@@ -93,23 +95,56 @@ class FewShotScores:
     Attributes:
         of_runs: by block, [r, tasks] of each replicate; NaN where a task has not that size. A constant score counts 0.
         influences: by block, [tasks, n] of each antibody on the mean over replicates.
+        first_draws: by task, [n] the same on the mean over those draws that have a shuffled run beside them.
+        largest: by task, the size whose targets are shuffled.
     """
 
     splits: Splits
     of_runs: dict[Block, Floats]
     influences: dict[Block, Floats]
-
-    @cached_property
-    def _clusters(self) -> list[str]:
-        return list(dict.fromkeys(task.cluster for task in self.splits.few_shot.tasks))
+    first_draws: dict[int, Floats]
+    largest: dict[int, int]
 
     def named(self, metric: str) -> Mean:
         """One of the track's metrics: over tasks, at one size or over all above 0, or with shuffled supports."""
         sizes = self.splits.few_shot.sizes
-        blocks = {f"spearman_k{k}": [(k, False)] for k in sizes}
-        blocks["spearman_few"] = [(k, False) for k in sizes if k]
-        blocks["spearman_shuffled"] = [(0, True)]
-        return self._mean(blocks[metric])
+        if metric in (GAIN, "spearman_shuffled"):
+            return self._mean([(0, True)]) if metric != GAIN else self._gain()
+        if metric == "spearman_few":
+            return self._mean([(k, False) for k in sizes if k])
+        size = next(k for k in sizes if metric == f"spearman_k{k}")
+        return self._mean([(size, False)], self._of_every_size or None)
+
+    @cached_property
+    def _of_every_size(self) -> list[int]:
+        """Tasks that have all of the track's sizes, so that means at different sizes can be compared."""
+        has = [~np.isnan(self.of_runs[k, False][0]) for k in self.splits.few_shot.sizes]
+        return [int(t) for t in np.flatnonzero(np.all(has, axis=0))]
+
+    def _gain(self) -> Mean:
+        """What the largest support of each task is worth beyond the same with its targets shuffled, draw by draw."""
+        with_it, without = self.beside_shuffled, self._mean([(0, True)])
+        left_out = with_it.left_out - without.left_out if len(without.left_out) else without.left_out
+        return Mean(
+            with_it.value - without.value,
+            with_it.influence - without.influence,
+            with_it.replicates - without.replicates,
+            left_out,
+            without.clusters,
+        )
+
+    @cached_property
+    def beside_shuffled(self) -> Mean:
+        """The same tasks, draws and sizes as those with shuffled supports, with their supports as they are."""
+        shuffled = self.of_runs[0, True]
+        draws = len(shuffled)
+        of_runs, influences = np.full_like(shuffled, np.nan), np.zeros_like(self.influences[0, True])
+        for task in np.flatnonzero(~np.isnan(shuffled[0])).tolist():
+            size = self.largest[task]
+            of_runs[:, task] = self.of_runs[size, False][:draws, task]
+            influences[task] = self.first_draws[task]
+        both = FewShotScores(self.splits, {(0, True): of_runs}, {(0, True): influences}, {}, self.largest)
+        return both._mean([(0, True)])
 
     def of_task(self, number: int, size: int) -> Mean:
         """Of one task at one size that it has."""
@@ -119,15 +154,16 @@ class FewShotScores:
         there = {block: self._there(block, only) for block in blocks}
         replicates = np.mean([self.of_runs[b][:, t].mean(axis=1) for b, t in there.items()], axis=0)
         of_antibodies = np.mean([self.influences[b][t].mean(axis=0) for b, t in there.items()], axis=0)
-        names = self._clusters if only is None else []
         cluster = np.array([task.cluster for task in self.splits.few_shot.tasks])
+        fewest = min(len(set(cluster[t].tolist())) for t in there.values())
         left_out = []
-        if len(names) >= MIN_CLUSTERS:
+        if fewest >= MIN_CLUSTERS:
+            names = dict.fromkeys(cluster[np.unique(np.concatenate(list(there.values())))].tolist())
             means = {b: self.of_runs[b].mean(axis=0) for b in blocks}
             left_out = [
                 float(np.mean([means[b][t[cluster[t] != name]].mean() for b, t in there.items()])) for name in names
             ]
-        return Mean(float(replicates.mean()), of_antibodies, replicates, np.array(left_out), max(len(names), 1))
+        return Mean(float(replicates.mean()), of_antibodies, replicates, np.array(left_out), fewest)
 
     def _there(self, block: Block, only: Sequence[int] | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         has = np.flatnonzero(~np.isnan(self.of_runs[block][0]))
@@ -144,11 +180,17 @@ def of_scores(splits: Splits, scores: Floats) -> FewShotScores:
     runs = {_block(size, shuffled): few.replicates_of(shuffled=shuffled) for _, size, shuffled in few.blocks}
     of_runs = {block: np.full((r, len(few.tasks)), np.nan) for block, r in runs.items()}
     influences = {block: np.zeros((len(few.tasks), n)) for block in runs}
+    sizes = {run: size for run, size, shuffled in few.blocks if shuffled}
+    largest = {k: sizes[task.run] for k, task in enumerate(few.tasks) if task.run in sizes}
+    first_draws = {task: np.zeros(n) for task in largest}
     for episode, asked, mine in pieces(splits, scores):
         block, truth = (
             _block(episode.size, episode.shuffled),
             splits.targets[few.tasks[asked.task].queries][asked.queries],
         )
         of_runs[block][episode.replicate, asked.task] = influence.rank_correlation(truth, mine) or 0.0
-        influences[block][asked.task, asked.queries] += influence.spearman(truth, mine) / runs[block]
-    return FewShotScores(splits, of_runs, influences)
+        moved = influence.spearman(truth, mine)
+        influences[block][asked.task, asked.queries] += moved / runs[block]
+        if not episode.shuffled and episode.size == largest.get(asked.task) and episode.replicate < few.canaries:
+            first_draws[asked.task][asked.queries] += moved / few.canaries
+    return FewShotScores(splits, of_runs, influences, first_draws, largest)

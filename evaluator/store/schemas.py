@@ -64,6 +64,7 @@ class Runtime(Frozen):
 
     seconds: float | None = None
     peak_memory_mb: int | None = None
+    runs: int = Field(default=1, description="That the seconds are of, together; more than one on few-shot tracks")
 
 
 class Result(Frozen):

@@ -216,6 +216,7 @@ def task(**changes: Any) -> dict[str, Any]:
         {**FEW, "queries": 1},
         {**FEW, "canaries": 4},
         {**FEW, "sizes": [0], "tasks": FEW["tasks"][:2]},
+        {**FEW, "sizes": [0, 16, 64], "tasks": [{**t, "sizes": [0, 16]} for t in FEW["tasks"]]},
         {**FEW, "tasks": []},
         task(id="task-b"),
         task(sizes=[64]),
@@ -301,7 +302,30 @@ def test_another_division_than_the_files_is_refused(tmp_path: Path) -> None:
         ({"training_data": ("none",), "few_shot": {"meta_training": ("jain-bvp",)}}, "yes"),
         ({"training_data": ("gdpa1",), "few_shot": {"mode": "inductive"}}, "yes"),
         ({"few_shot": {"mode": "inductive"}}, "undisclosed"),
+        ({"few_shot": {"meta_training": ("jain-bvp",)}}, "yes"),
+        ({"training_data": ("none",), "few_shot": {"meta_training": ("Jain137",)}}, "yes"),
     ],
 )
 def test_what_was_meta_trained_on_counts_as_seen(fields: dict[str, Any], seen: str) -> None:
     assert trained_on(entry(**fields), TRACKS["fewshot-poly"]) == seen
+
+
+@pytest.mark.parametrize(
+    ("declared", "track", "seen"),
+    [
+        ("fewshot-poly", "jain137", "yes"),
+        ("jain-psr", "jain137", "yes"),
+        ("gdpa1-cho", "gdpa1", "yes"),
+        ("gdpa1-cho", "harvey1k", "no"),
+        ("synthetic", "jain137", "no"),
+    ],
+)
+def test_meta_training_counts_on_the_tracks_that_share_its_antibodies(declared: str, track: str, seen: str) -> None:
+    mine = entry(training_data=("none",), few_shot={"meta_training": (declared,)})
+    assert trained_on(mine, TRACKS[track]) == seen
+
+
+def test_assays_of_the_same_antibodies_are_of_one_cluster() -> None:
+    apart = [{**t, "cluster": t["id"]} for t in FEW["tasks"]]
+    with pytest.raises(EvaluatorError, match="are of a-to-b and task-a and task-b"):
+        splits(few={**FEW, "tasks": apart})

@@ -109,7 +109,23 @@ def test_a_faulty_row_of_a_panel_is_told(
 @pytest.mark.parametrize("n", [1, 2, 15])
 def test_a_panel_that_is_too_small_is_refused(tmp_path: Path, repository: Repository, n: int) -> None:
     (tmp_path / "panel.csv").write_text(panel(n))
-    with pytest.raises(UsageError, match=r"at least 40 are to be left|fewer than two different"):
+    with pytest.raises(UsageError, match=r"at least 20 are needed|fewer than two different|No assay has a support"):
+        prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
+
+
+def test_sizes_fit_assays_that_share_antibodies(tmp_path: Path, repository: Repository) -> None:
+    """A second assay on 40 of 104 antibodies: together they cannot have a support of 64."""
+    rows = [f"id{k},{chain(k)},{assay},{(k * 7) % 23}" for assay, n in (("psr", 104), ("elisa", 40)) for k in range(n)]
+    (tmp_path / "panel.csv").write_text("\n".join(["sequence_id,sequence,assay,target", *rows]) + "\n")
+    prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
+    few = described(repository, "our-panel").few_shot
+    assert few is not None and len({task.cluster for task in few.tasks}) == 1
+    assert all(max(few.sizes_of(task)) <= 16 for task in few.tasks) and few.sizes == (0, 16)
+
+
+def test_an_assay_without_a_name_is_one_line(tmp_path: Path, repository: Repository) -> None:
+    (tmp_path / "panel.csv").write_text(panel().replace(",elisa,", ",,"))
+    with pytest.raises(UsageError, match=r"the assay .* is unknown"):
         prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
 
 

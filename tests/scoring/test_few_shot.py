@@ -15,6 +15,8 @@ from evaluator.scoring import metrics, ranking
 from evaluator.scoring.scored import Scored
 from tests.contract.test_few_shot import FEW, splits
 
+ALL = {0, 1, 2}
+
 
 def scored(made: Splits, score: Floats) -> Scored:
     return Scored(made.truth, score, splits=made)
@@ -24,11 +26,11 @@ def noisy(made: Splits, noise: float, seed: int = 1) -> Floats:
     return made.truth + noise * np.random.default_rng(seed).normal(size=len(made.truth))
 
 
-def means(made: Splits, score: Floats, wanted: int, *, shuffled: bool = False) -> float:
-    """By scipy: over replicates of each task, then over tasks."""
+def means(made: Splits, score: Floats, wanted: int, *, shuffled: bool = False, tasks: set[int] = ALL) -> float:
+    """By scipy: over replicates of each of some tasks, then over these."""
     found: dict[int, list[float]] = {}
     for episode, asked, mine in pieces(made, score):
-        if episode.size == wanted and episode.shuffled == shuffled:
+        if episode.size == wanted and episode.shuffled == shuffled and asked.task in tasks:
             truth = made.targets[made.few_shot.tasks[asked.task].queries][asked.queries]
             found.setdefault(asked.task, []).append(float(spearmanr(truth, mine).statistic))
     return float(np.mean([np.mean(values) for values in found.values()]))
@@ -38,10 +40,10 @@ def test_values_are_scipys_averaged_over_replicates_then_tasks() -> None:
     made = splits()
     score = noisy(made, 1.0)
     found = metrics.measure(scored(made, score)).metrics
-    assert list(found) == ["spearman_few", "spearman_k0", "spearman_k16", "spearman_shuffled"]
+    assert list(found) == ["spearman_few", "spearman_k0", "spearman_k16", "spearman_shuffled", "support_gain"]
     assert found["spearman_k0"].value == pytest.approx(means(made, score, 0), abs=1e-12)
-    assert found["spearman_k16"].value == pytest.approx(means(made, score, 16), abs=1e-12)
-    assert found["spearman_few"].value == found["spearman_k16"].value
+    assert found["spearman_few"].value == pytest.approx(means(made, score, 16), abs=1e-12)
+    assert found["spearman_k16"].value == pytest.approx(means(made, score, 16, tasks={0, 1}), abs=1e-12)
     assert found["spearman_shuffled"].value == pytest.approx(means(made, score, 16, shuffled=True), abs=1e-12)
 
 
@@ -138,4 +140,59 @@ def test_each_task_has_a_value_of_its_own() -> None:
     score = noisy(made, 1.0)
     few = scored(made, score).few_shot
     of_tasks = [few.of_task(k, 16).value for k in range(3)]
-    assert np.mean(of_tasks) == pytest.approx(few.named("spearman_k16").value)
+    assert np.mean(of_tasks) == pytest.approx(few.named("spearman_few").value)
+
+
+def test_means_at_different_sizes_are_over_the_same_tasks() -> None:
+    """An entry that uses no support is worth the same at every size, though one task has not all of them."""
+    made = splits()
+    _, _, antibody = made.rows
+    alike = np.random.default_rng(4).normal(size=len(made.ids))[antibody]
+    found = metrics.measure(scored(made, alike)).metrics
+    assert found["spearman_k0"].value == found["spearman_k16"].value
+    assert found["support_gain"].value == 0 and (found["support_gain"].low, found["support_gain"].high) == (0, 0)
+
+
+def test_the_worth_of_a_support_is_against_the_same_draws_shuffled() -> None:
+    made = splits()
+    run, _, _ = made.rows
+    shuffled = np.array([episode.shuffled for episode in made.episodes])[run]
+    rng = np.random.default_rng(5)
+    score = np.where(shuffled, 0.0, made.truth) + rng.normal(size=len(made.truth))
+    found = metrics.measure(scored(made, score)).metrics
+    draws = [k for k, (episode, _, _) in enumerate(pieces(made, score)) if episode.size == 16 and episode.replicate < 2]
+    parts = list(pieces(made, score))
+    values: dict[bool, dict[int, list[float]]] = {True: {}, False: {}}
+    for k in draws:
+        episode, asked, mine = parts[k]
+        truth = made.targets[made.few_shot.tasks[asked.task].queries][asked.queries]
+        values[episode.shuffled].setdefault(asked.task, []).append(float(spearmanr(truth, mine).statistic))
+    with_it, without = (np.mean([np.mean(v) for v in values[kind].values()]) for kind in (False, True))
+    gain = found["support_gain"]
+    assert gain.value == pytest.approx(with_it - without) and gain.low is not None and gain.low > 0
+
+
+def test_a_size_that_few_clusters_have_carries_no_interval_for_others() -> None:
+    """Six clusters at 16, two of them at 64: no interval for other assays, and nothing that is not a number."""
+    rng = np.random.default_rng(6)
+    names = [f"a{k}" for k in range(6)]
+    tasks = [
+        {"id": f"task-{k}", "title": k, "support": k, "queries": k, "kind": "panel", "cluster": k,
+         "sizes": [16, 64] if k in {"a0", "a1"} else [16]}
+        for k in names
+    ]  # fmt: skip
+    few: dict[str, Any] = {**FEW, "tasks": tasks, "sizes": [16, 64], "replicates": 2, "canaries": 0}
+    targets = {name: np.full(90 * 6, np.nan) for name in names}
+    for k, name in enumerate(names):
+        targets[name][90 * k : 90 * (k + 1)] = rng.normal(size=90)
+    made = Splits(
+        FewShot.model_validate(few),
+        tuple(map(str, range(540))),
+        {"sequence": tuple(f"{k:05d}" for k in range(540))},
+        targets,
+    )
+    estimate = metrics.measure(scored(made, noisy(made, 1.0))).metrics["spearman_few"]
+    assert estimate.reason is not None and "2 clusters" in estimate.reason
+    assert estimate.low is not None and estimate.high is not None and estimate.high - estimate.low < 0.4
+    pair = ranking.PAIRED["spearman_few"]([scored(made, noisy(made, 1.0)), scored(made, noisy(made, 1.0, seed=9))])
+    assert 0 < pair.deviation()[0, 1] < 0.2
