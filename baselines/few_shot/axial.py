@@ -93,10 +93,11 @@ class AxialBlock(nn.Module):
         """[tasks, rows, columns, width], with the masks of the two attentions."""
         x = x + self.dropped(self.rows(self.norms[0](x), tied, columns))
         x = x + self.dropped(self.columns(self.norms[1](x), seen))
-        found: torch.Tensor = x + self.dropped(self.forwarded(self.norms[2](x)))
-        return found
+        forwarded: torch.Tensor = self.dropped(self.forwarded(self.norms[2](x)))
+        return x + forwarded
 
 
 def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
     """[..., heads, width / heads]"""
-    return x.unflatten(-1, (heads, -1))
+    found: torch.Tensor = x.unflatten(-1, (heads, -1))
+    return found

@@ -60,9 +60,7 @@ class AxialNetwork(nn.Module):
         self.residues = nn.Linear(embedded, width)
         self.label = nn.Linear(2, width)
         self.norm = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(
-            AxialBlock(width, heads, inner, dropout, attention_dropout) for _ in range(layers)
-        )
+        self.blocks = nn.ModuleList(AxialBlock(width, heads, inner, dropout, attention_dropout) for _ in range(layers))
         widths = [2 * width, *[width] * hidden]
         steps = [step for a, b in pairwise(widths) for step in (nn.Linear(a, b), nn.GELU(), nn.Dropout(dropout))]
         self.read = nn.Sequential(*steps, nn.Linear(width, 1))
@@ -89,7 +87,8 @@ class AxialNetwork(nn.Module):
         if not k and n > 1 and not self.transductive:  # there is nothing that all may look at: each by itself
             alone = queries.flatten(0, 1)[:, None]
             each = None if columns is None else columns.repeat_interleave(n, 0)
-            return self(alone[:, :0], targets.new_zeros(tasks * n, 0), alone, columns=each).view(tasks, n)
+            scores: torch.Tensor = self(alone[:, :0], targets.new_zeros(tasks * n, 0), alone, columns=each)
+            return scores.view(tasks, n)
         rows = torch.ones(tasks, k + n, dtype=torch.bool) if rows is None else rows
         columns = torch.ones(tasks, length, dtype=torch.bool) if columns is None else columns
         shown = torch.arange(k + n) < (k + n if self.transductive else k or 1)

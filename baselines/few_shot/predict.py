@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from baselines.backbones.processor import allowed_cpus
 from baselines.errors import DataError

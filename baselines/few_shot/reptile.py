@@ -80,7 +80,7 @@ def adapted(
         return ranking(scores, target)
 
     def tuned(*parts: torch.Tensor) -> Weights:
-        weights = dict(network.named_parameters())
+        weights: Weights = dict(network.named_parameters())
         for _ in range(steps):
             slopes = grad(loss)(weights, *parts)
             weights = {name: value - rate * slopes[name] for name, value in weights.items()}
@@ -110,9 +110,7 @@ class Reptile:
         tokens, k = of_task(task), len(task.support)
         where = places(tokens, k)
         targets = torch.from_numpy(task.targets)[None]
-        weights = adapted(
-            self.network, tokens.rows(None, k), where[:, :k], targets, steps=self.steps, rate=self.rate
-        )
+        weights = adapted(self.network, tokens.rows(None, k), where[:, :k], targets, steps=self.steps, rate=self.rate)
         own = {name: value[0] for name, value in weights.items()}
         with torch.inference_mode():
             scores: torch.Tensor = functional_call(self.network, own, (tokens.rows(k, None), where[:, k:]))

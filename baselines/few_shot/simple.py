@@ -83,7 +83,7 @@ def ridge(support: Floats, targets: Floats, queries: Floats) -> Floats:
     spread = float(targets.std())
     fitted = RidgeCV(alphas=ALPHAS).fit(support, (targets - targets.mean()) / spread)
     found: Floats = np.asarray(fitted.predict(queries), dtype=np.float64)
-    return found * spread + targets.mean()
+    return found * spread + float(targets.mean())
 
 
 def gaussian_process(between: Floats, across: Floats, targets: Floats, power: int = 1) -> Floats:

@@ -26,7 +26,7 @@ PREFERRED = 4.0
 
 
 class Embedding(nn.Module):
-    """What a token is: residues, their properties, and descriptors of a whole antibody; [tasks, variants, tokens, width]."""
+    """What a token is: residues, their properties, and descriptors of a whole antibody."""
 
     properties: torch.Tensor
 
@@ -39,10 +39,11 @@ class Embedding(nn.Module):
         self.described = nn.Linear(DESCRIPTORS, width, bias=False)
 
     def forward(self, tokens: Tokens) -> torch.Tensor:
-        """One vector for each token."""
+        """One vector for each token, [tasks, variants, tokens, width]."""
         change = self.change(self.properties[tokens.mutant] - self.properties[tokens.wild])
         found: torch.Tensor = self.wild(tokens.wild) + self.mutant(tokens.mutant) + change
-        return found + self.described(tokens.described)[:, :, None]
+        whole: torch.Tensor = self.described(tokens.described)
+        return found + whole[:, :, None]
 
 
 class _Layer(nn.Module):
@@ -52,17 +53,24 @@ class _Layer(nn.Module):
         super().__init__()
         self.heads, self.scale = heads, (width // heads) ** -0.5
         self.norm = nn.LayerNorm(width)
-        self.query, self.key_value, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.query, self.key_value, self.out = (
+            nn.Linear(width, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(width, width),
+        )
         self.nothing = nn.Parameter(torch.zeros(heads, 1, 1))
         first = PREFERRED * torch.eye(heads, 3)
         self.related = nn.Parameter(first[:, :2].clone())
         self.own = nn.Parameter(first[:, 2].clone())
-        self.forwarded = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width)
-        )
+        self.forwarded = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
 
     def forward(
-        self, asking: torch.Tensor, support: torch.Tensor, relations: torch.Tensor, hidden: torch.Tensor, gaps: torch.Tensor
+        self,
+        asking: torch.Tensor,
+        support: torch.Tensor,
+        relations: torch.Tensor,
+        hidden: torch.Tensor,
+        gaps: torch.Tensor,
     ) -> torch.Tensor:
         """[tasks, variants, tokens, width] after this layer.
 
@@ -87,16 +95,19 @@ class _Layer(nn.Module):
         weights = torch.cat([nothing, across, within], -1).softmax(-1)
         _, to_support, to_own = weights.split([1, across.shape[-1], within.shape[-1]], -1)
         seen = to_support @ value + (to_own.unflatten(2, shape) @ own_value).flatten(2, 3)
-        found: torch.Tensor = asking + self.out(seen.transpose(1, 2).flatten(2)).view_as(asking)
-        return found + self.forwarded(found)
+        attended: torch.Tensor = asking + self.out(seen.transpose(1, 2).flatten(2)).view_as(asking)
+        forwarded: torch.Tensor = self.forwarded(attended)
+        return attended + forwarded
 
     def _preferred(self, relations: torch.Tensor) -> torch.Tensor:
         """[tasks, heads, queries, keys]"""
-        return (self.related @ relations.flatten(2)).unflatten(2, relations.shape[2:])
+        found: torch.Tensor = (self.related @ relations.flatten(2)).unflatten(2, relations.shape[2:])
+        return found
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """[tasks, heads, tokens, width / heads]"""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        found: torch.Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return found
 
 
 class SparseNetwork(nn.Module):

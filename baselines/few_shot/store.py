@@ -72,14 +72,14 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        known = isinstance(found, dict) and found.get("schema_version") == SCHEMA_VERSION
+        if not known or not isinstance(found.get("settings"), dict):
             raise ValueError("not metadata of this version")
-        if not isinstance(found.get("settings"), dict):
-            raise ValueError("no settings")
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no few-shot model's: {error}; apb-zoo meta-train writes one.") from error
-    return found
+    metadata: dict[str, Any] = found
+    return metadata
 
 
 def trained(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -41,6 +41,10 @@ class Tokens:
         """Those of some variants of each task."""
         return Tokens(*(part[:, start:stop] for part in (self.wild, self.mutant, self.position, self.described)))
 
+    def picked(self, which: torch.Tensor) -> Tokens:
+        """Those of some variants, [n] by their number, of each task."""
+        return Tokens(*(part[:, which] for part in (self.wild, self.mutant, self.position, self.described)))
+
     @property
     def variants(self) -> int:
         """Of each task."""
@@ -62,7 +66,7 @@ def of_mutations(wild: Ints, positions: Ints, mutants: Ints) -> Tokens:
     position = np.where(there, positions, np.where(absent, ABSENT, NOWHERE))
     described = torch.zeros(*positions.shape[:2], DESCRIPTORS)
     wilds, changed = np.where(there, parents, OTHER), np.where(there, mutants, OTHER)
-    return Tokens(*(torch.from_numpy(part) for part in (wilds, changed, position)), described)
+    return Tokens(torch.from_numpy(wilds), torch.from_numpy(changed), torch.from_numpy(position), described)
 
 
 def of_descriptors(described: Floats) -> Tokens:

@@ -68,4 +68,5 @@ def _by_support(targets: Floats, support: int) -> Floats:
     if support < 2:
         return targets
     known = targets[:, :support]
-    return (targets - known.mean(1, keepdims=True)) / np.maximum(known.std(1, keepdims=True), 1e-9)
+    spread = np.maximum(known.std(1, keepdims=True), 1e-9)
+    return np.asarray((targets - known.mean(1, keepdims=True)) / spread)

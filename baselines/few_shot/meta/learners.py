@@ -20,7 +20,10 @@ from baselines.few_shot.tokens import labels
 class Learner(Protocol):
     """A network that learns."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
 
     def backward(self, batch: Batch) -> float:
         """Leave gradients at the network's parameters; returns the loss."""

@@ -125,11 +125,14 @@ def _loop(
             share = progress.done(preset)
             left = (now - begun) * (1 - share) / max(share - first, 1e-9)
             say(
-                f"step {progress.step:,}, {progress.tasks:,} tasks, loss {progress.loss:.4f}, {share:.0%} of the budget;"
-                f" about {left / 60:.1f} minutes left"
+                f"step {progress.step:,}, {progress.tasks:,} tasks, loss {progress.loss:.4f}; "
+                f"{share:.0%} of the budget, about {left / 60:.1f} minutes left"
             )
             said = now
-    say(f"{progress.step:,} steps, {progress.tasks:,} tasks, {progress.cpu_seconds:.0f} CPU seconds, loss {progress.loss:.4f}")
+    say(
+        f"{progress.step:,} steps, {progress.tasks:,} tasks, {progress.cpu_seconds:.0f} CPU seconds, "
+        f"loss {progress.loss:.4f}"
+    )
 
 
 def _rate(done: float, preset: Preset) -> float:
