@@ -1,4 +1,4 @@
-"""Arrows run down only: from the commands to few-shot models, to training, to predicting, to backbones, to the errors."""
+"""Arrows run down only: from the commands to few-shot models, training, predicting, backbones and the errors."""
 
 from __future__ import annotations
 

@@ -101,7 +101,6 @@ def methods(models: Sequence[Path] = (), *, seed: int = 0) -> dict[str, Model]:
 def compared(
     methods: Mapping[str, Model],
     count: int = 100,
-    settings: Sequence[tuple[Kind, int]] = SETTINGS,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[tuple[Kind, int], dict[str, Floats]]:
     """Spearman of each method on each landscape, [count], by kind and support.
@@ -111,7 +110,7 @@ def compared(
         say: told what is done.
     """
     found: dict[tuple[Kind, int], dict[str, Floats]] = {}
-    for kind, k in settings:
+    for kind, k in SETTINGS:
         number = ("single", "multiple", "combinations").index(kind)
         drawn = landscapes(np.random.default_rng((SEED, number)), count, LARGEST + QUERIES, kind)
         tasks = [drawn.task(row, k, QUERIES) for row in range(count)]
