@@ -53,10 +53,10 @@ def drawn(seed: tuple[int, int], preset: Preset, tasks: Tasks) -> Batch:
     least, largest = (np.log(max(1, k)) for k in preset.support)
     support = round(np.exp(rng.uniform(least, largest))) if preset.support[1] else 0
     if kind == "panels":
-        described, targets = panels(rng, preset.batch, support, preset.queries)
-        pairs = (standardised(d[:support], d[support:]) for d in described)
+        some = panels(rng, preset.batch, support, preset.queries)
+        pairs = (standardised(d[:support], d[support:]) for d in some.described)
         tokens = of_descriptors(np.stack([np.concatenate(pair) for pair in pairs]))
-        return Batch(tokens, _by_support(targets, support), support, None)
+        return Batch(tokens, _by_support(some.targets, support), support, None)
     mutations = {"single": 1, "multiple": 4, "combinations": 11}[kind]
     count = min(preset.batch, max(2, LARGEST // (mutations * max(1, support))))
     made = landscapes(rng, count, support + preset.queries, cast("Kind", kind))

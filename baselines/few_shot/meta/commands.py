@@ -38,9 +38,9 @@ def meta_train(overrides: tuple[str, ...]) -> None:
     epilog="\b\nExample:\n  apb-zoo few-shot-report models/few_shot/sparse-cpu models/few_shot/reptile",
 )
 @click.argument("models", nargs=-1, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--landscapes", "count", type=click.IntRange(2), default=100, show_default=True, help="Of each kind.")
+@click.option("--tasks", "count", type=click.IntRange(2), default=100, show_default=True, help="Of each kind.")
 def few_shot_report(models: tuple[Path, ...], count: int) -> None:
-    """Compare meta-trained models with the simple ones on made-up landscapes that none of them has seen."""
+    """Compare meta-trained models with the simple ones on made-up tasks that none of them has seen."""
     from baselines.few_shot.meta import report
 
     found = report.compared(report.methods(models), count, say=partial(click.echo, err=True))

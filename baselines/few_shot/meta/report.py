@@ -1,4 +1,4 @@
-"""Methods compared on landscapes that none of them was trained on: one table, with paired differences."""
+"""Methods compared on tasks that none of them was trained on: one table, with paired differences."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from baselines.few_shot.features import with_properties
 from baselines.few_shot.finetuning import finetuned
 from baselines.few_shot.losses import ranking
 from baselines.few_shot.meta.landscapes import Kind, landscapes
+from baselines.few_shot.meta.panels import HELD_OUT, panels
 from baselines.few_shot.simple import Simple, ridge, zero_shot
 from baselines.few_shot.sparse import InContext, SparseNetwork
 from baselines.few_shot.tokens import labels, of_task
 
 SEED = 20261127
-"""Of the held-out landscapes: no step of meta-training draws by it."""
+"""Of the held-out tasks: no step of meta-training draws by it."""
 QUERIES, LARGEST = 100, 128
-SETTINGS: tuple[tuple[Kind, int], ...] = (("single", 16), ("single", 128), ("multiple", 16), ("multiple", 128))
+PANELS = "panels"
+SETTINGS = (
+    *(("single", 16), ("single", 128), ("multiple", 16), ("multiple", 128)),
+    *(("combinations", 16), ("combinations", 128), (PANELS, 16), (PANELS, 64)),
+)
+"""Kinds of tasks, and how many of each are measured."""
+Results = dict[tuple[str, int], dict[str, Floats]]
 REFERENCE = "Ridge, one-hot"
 DRAWS = 2000
 
@@ -48,7 +55,9 @@ class WithProperties:
     """Ridge regression that sees properties of residues beside the residues."""
 
     def scores(self, task: Task) -> Floats:
-        """[n]"""
+        """[n]; on panels as plain ridge, whose descriptors are properties."""
+        if not task.wild_type:
+            return Simple("ridge").scores(task)
         support, queries = (with_properties([a.heavy for a in some]) for some in (task.support, task.queries))
         return ridge(support, task.targets, queries)
 
@@ -102,23 +111,35 @@ def compared(
     methods: Mapping[str, Model],
     count: int = 100,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[tuple[Kind, int], dict[str, Floats]]:
-    """Spearman of each method on each landscape, [count], by kind and support.
+) -> Results:
+    """Spearman of each method on each task, [count], by kind and support.
 
     Args:
-        count: landscapes of each kind, half of them upside down.
+        count: tasks of each kind, half of them upside down.
         say: told what is done.
     """
-    found: dict[tuple[Kind, int], dict[str, Floats]] = {}
+    found: Results = {}
     for kind, k in SETTINGS:
-        number = ("single", "multiple", "combinations").index(kind)
-        drawn = landscapes(np.random.default_rng((SEED, number)), count, LARGEST + QUERIES, kind)
-        tasks = [drawn.task(row, k, QUERIES) for row in range(count)]
+        tasks = held_out(kind, k, count)
         found[kind, k] = {}
         for name, model in methods.items():
             found[kind, k][name] = np.array([spearman(model.scores(task), truth) for task, truth in tasks])
             say(f"{kind}, {k} measured: {name} {found[kind, k][name].mean():.3f}")
     return found
+
+
+def held_out(kind: str, support: int, count: int) -> list[tuple[Task, Floats]]:
+    """Tasks that meta-training does not see, with the targets of their queries.
+
+    Landscapes are the same for any support, and so are their queries; panels are of other antibodies.
+    """
+    if kind == PANELS:
+        some = panels(np.random.default_rng(SEED), count, support, QUERIES, HELD_OUT)
+        return [some.task(number) for number in range(count)]
+    known: tuple[Kind, ...] = ("single", "multiple", "combinations")
+    number = [str(k) for k in known].index(kind)
+    drawn = landscapes(np.random.default_rng((SEED, number)), count, LARGEST + QUERIES, known[number])
+    return [drawn.task(row, support, QUERIES) for row in range(count)]
 
 
 def spearman(scores: Floats, targets: Floats) -> float:
@@ -134,7 +155,7 @@ def standard_error(values: Floats) -> float:
     return float(values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(1).std())
 
 
-def table(found: Mapping[tuple[Kind, int], Mapping[str, Floats]]) -> str:
+def table(found: Mapping[tuple[str, int], Mapping[str, Floats]]) -> str:
     """In markdown: mean and standard error, then what each gains on one-hot ridge on the same landscapes."""
     names = list(next(iter(found.values())))
     head = " | ".join(f"{kind} {k}" for kind, k in found)
