@@ -89,12 +89,12 @@ class AxialNetwork(nn.Module):
             each = None if columns is None else columns.repeat_interleave(n, 0)
             scores: torch.Tensor = self(alone[:, :0], targets.new_zeros(tasks * n, 0), alone, columns=each)
             return scores.view(tasks, n)
-        rows = torch.ones(tasks, k + n, dtype=torch.bool) if rows is None else rows
-        columns = torch.ones(tasks, length, dtype=torch.bool) if columns is None else columns
-        shown = torch.arange(k + n) < (k + n if self.transductive else k or 1)
-        tied = rows & shown
-        seen = tied[:, None] | torch.eye(k + n, dtype=torch.bool)
-        masked = (torch.arange(k + n) >= k).float().expand(tasks, -1)
+        number = torch.arange(k + n, device=queries.device)
+        rows = (number >= 0).expand(tasks, -1) if rows is None else rows
+        columns = queries.new_ones(tasks, length, dtype=torch.bool) if columns is None else columns
+        tied = rows & (number < (k + n if self.transductive else k or 1))
+        seen = tied[:, None] | (number[:, None] == number)
+        masked = (number >= k).float().expand(tasks, -1)
         known = torch.cat([targets, targets.new_zeros(tasks, n)], 1)
         label = self.label(torch.stack([known, masked], -1))[:, :, None]
         x = self.norm(torch.cat([self.residues(torch.cat([support, queries], 1)), label], 2))
@@ -113,26 +113,28 @@ class Residues:
     Args:
         backbone: a name, the path of a checkpoint, or `one_hot`.
         layer: after which of its layers, from 1.
+        device: `cpu` or `cuda`.
 
     Raises:
         DataError: the backbone cannot be had, or has fewer layers.
     """
 
-    def __init__(self, backbone: str, layer: int) -> None:
+    def __init__(self, backbone: str, layer: int, device: str = "cpu") -> None:
+        self.device = torch.device(device)
         self.encoder: PackedEncoder | None = None
         self.width = OTHER + 1
         if backbone != ONE_HOT:
             checkpoint = checkpoints.find(backbone)
             if not 0 < layer <= checkpoint.shape.layers:
                 raise DataError(f"There is no layer {layer}; {checkpoint.name} has {checkpoint.shape.layers}.")
-            self.encoder = PackedEncoder(checkpoint, "cpu", torch.float32, fused=False, layers=layer)
+            self.encoder = PackedEncoder(checkpoint, device, torch.float32, fused=False, layers=layer)
             self.encoder.norm_after = None  # what the layer itself says
             self.vocabulary, self.width = checkpoint.vocabulary, checkpoint.shape.width
 
     def of(self, sequences: Sequence[str]) -> torch.Tensor:
         """[n, length, width]"""
         if self.encoder is None:
-            return torch.eye(OTHER + 1)[torch.from_numpy(numbers(sequences))]
+            return torch.eye(OTHER + 1)[torch.from_numpy(numbers(sequences))].to(self.device)
         tokens = encode(sequences, self.vocabulary)
         states = self.encoder.residues(tokens.ids, tokens.lengths).float()
         return torch.stack(states.split(tokens.lengths.tolist()))[:, 1:-1].clone()

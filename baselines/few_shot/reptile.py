@@ -13,6 +13,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from baselines.few_shot.episodes import Floats, Task
+from baselines.few_shot.features import DESCRIPTORS
 from baselines.few_shot.losses import ranking
 from baselines.few_shot.simple import zero_shot
 from baselines.few_shot.sparse import Embedding
@@ -32,6 +33,7 @@ class ReptileNetwork(nn.Module):
     def __init__(self, width: int = 144) -> None:
         super().__init__()
         self.embedded = Embedding(width)
+        self.described = nn.Linear(DESCRIPTORS, width)
         self.place = nn.Embedding(PLACES + 1, width)
         nn.init.zeros_(self.place.weight)  # places differ only by what is learned of a task
         self.token = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
@@ -42,9 +44,10 @@ class ReptileNetwork(nn.Module):
         tokens: of n variants a task.
         places: [tasks, n, tokens] as `places` gives them.
         """
-        each = self.token(self.embedded(tokens) + self.place(places))
-        whole = (each * (tokens.position != ABSENT)[..., None]).sum(2)
-        found: torch.Tensor = self.variant(whole).squeeze(-1)
+        whole = self.described(tokens.described)[:, :, None]
+        each = self.token(self.embedded(tokens) + self.place(places) + whole)
+        summed = (each * (tokens.position != ABSENT)[..., None]).sum(2)
+        found: torch.Tensor = self.variant(summed).squeeze(-1)
         return found
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from baselines.few_shot.episodes import Floats, Task
-from baselines.few_shot.features import DESCRIPTORS, OTHER, PROPERTIES
+from baselines.few_shot.features import OTHER, PROPERTIES
+from baselines.few_shot.panel import PanelNetwork
 from baselines.few_shot.simple import zero_shot
 from baselines.few_shot.tokens import ABSENT, LABELS, Tokens, labels, of_task
 
@@ -26,7 +27,7 @@ PREFERRED = 4.0
 
 
 class Embedding(nn.Module):
-    """What a token is: residues, their properties, and descriptors of a whole antibody."""
+    """What a mutation is: residues and the change of their properties."""
 
     properties: torch.Tensor
 
@@ -36,14 +37,12 @@ class Embedding(nn.Module):
         self.wild = nn.Embedding(OTHER + 1, width)
         self.mutant = nn.Embedding(OTHER + 1, width)
         self.change = nn.Linear(PROPERTIES.shape[1], width)
-        self.described = nn.Linear(DESCRIPTORS, width, bias=False)
 
     def forward(self, tokens: Tokens) -> torch.Tensor:
         """One vector for each token, [tasks, variants, tokens, width]."""
         change = self.change(self.properties[tokens.mutant] - self.properties[tokens.wild])
         found: torch.Tensor = self.wild(tokens.wild) + self.mutant(tokens.mutant) + change
-        whole: torch.Tensor = self.described(tokens.described)
-        return found + whole[:, :, None]
+        return found
 
 
 class _Layer(nn.Module):
@@ -111,15 +110,16 @@ class _Layer(nn.Module):
 
 
 class SparseNetwork(nn.Module):
-    """Scores of queries in the light of a support, all in one pass.
+    """Scores of queries in the light of a support, all in one pass; panels have weights of their own.
 
     Args:
-        layers, width, heads: of the attention.
+        layers, width, heads: of the attention; on panels half as wide.
         inner: width of the feed-forward parts.
     """
 
     def __init__(self, layers: int = 3, width: int = 64, heads: int = 4, inner: int = 128) -> None:
         super().__init__()
+        self.panels = PanelNetwork(LABELS, layers, width // 2, max(1, heads // 2), inner // 2)
         self.embedded = Embedding(width)
         self.labelled = nn.Linear(LABELS, width)
         self.layers = nn.ModuleList(_Layer(width, heads, inner) for _ in range(layers))
@@ -133,6 +133,9 @@ class SparseNetwork(nn.Module):
             labels: [tasks, k, 2] what was measured.
             queries: of n variants a task.
         """
+        if support.panel:
+            scores: torch.Tensor = self.panels(support.described, labels, queries.described)
+            return scores
         known = self.embedded(support) + self.labelled(labels)[:, :, None]
         asked = self.embedded(queries)
         known_gaps, asked_gaps = (_barred(tokens.position == ABSENT) for tokens in (support, queries))

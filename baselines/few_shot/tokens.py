@@ -30,20 +30,23 @@ class Tokens:
         wild, mutant: [tasks, variants, tokens] residues as numbers; `OTHER` where there is no mutation.
         position: [tasks, variants, tokens] from 0, `NOWHERE` or `ABSENT`.
         described: [tasks, variants, 48] standardised descriptors of whole antibodies; zeros on landscapes.
+        panel: whether they are of panels.
     """
 
     wild: torch.Tensor
     mutant: torch.Tensor
     position: torch.Tensor
     described: torch.Tensor
+    panel: bool = False
 
     def rows(self, start: int | None, stop: int | None) -> Tokens:
         """Those of some variants of each task."""
-        return Tokens(*(part[:, start:stop] for part in (self.wild, self.mutant, self.position, self.described)))
+        return self.picked(slice(start, stop))
 
-    def picked(self, which: torch.Tensor) -> Tokens:
-        """Those of some variants, [n] by their number, of each task."""
-        return Tokens(*(part[:, which] for part in (self.wild, self.mutant, self.position, self.described)))
+    def picked(self, which: slice | torch.Tensor) -> Tokens:
+        """Those of some variants, by their numbers, of each task."""
+        parts = (part[:, which] for part in (self.wild, self.mutant, self.position, self.described))
+        return Tokens(*parts, panel=self.panel)
 
     @property
     def variants(self) -> int:
@@ -73,7 +76,7 @@ def of_descriptors(described: Floats) -> Tokens:
     """Tokens of panels: [tasks, variants, 48] standardised descriptors."""
     x = torch.from_numpy(described.clip(-LARGEST, LARGEST).astype(np.float32))
     none = torch.full((*x.shape[:2], 1), OTHER)
-    return Tokens(none, none, torch.full_like(none, NOWHERE), x)
+    return Tokens(none, none, torch.full_like(none, NOWHERE), x, panel=True)
 
 
 def of_task(task: Task) -> Tokens:

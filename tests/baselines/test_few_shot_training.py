@@ -96,6 +96,7 @@ def test_other_settings_and_strange_checkpoints_are_refused(trained: Path, tmp_p
         (["preset.laers=3"], "layers, width, heads, inner"),
         (["tasks.singel=3"], "tasks.single"),
         (["sed=3"], "preset, tasks, out, seed"),
+        (["device=cuda"], "Known are: cpu"),
         (["+preset.more=1"], "none is added"),
         (["preset.layers=many"], "many"),
         (["preset.loss=none"], "ranking, regression"),

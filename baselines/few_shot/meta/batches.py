@@ -17,6 +17,8 @@ from baselines.few_shot.tokens import Tokens, of_descriptors, of_mutations
 
 LARGEST = 4096
 """Tokens of a batch's supports; where a task's are many, there are fewer tasks."""
+PANEL_ROWS = 512
+"""Antibodies of a batch of panels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,8 @@ def drawn(seed: tuple[int, int], preset: Preset, tasks: Tasks) -> Batch:
     least, largest = (np.log(max(1, k)) for k in preset.support)
     support = round(np.exp(rng.uniform(least, largest))) if preset.support[1] else 0
     if kind == "panels":
-        some = panels(rng, preset.batch, support, preset.queries)
+        count = min(preset.batch, max(2, PANEL_ROWS // (support + preset.queries)))
+        some = panels(rng, count, support, preset.queries)
         pairs = (standardised(d[:support], d[support:]) for d in some.described)
         tokens = of_descriptors(np.stack([np.concatenate(pair) for pair in pairs]))
         return Batch(tokens, _by_support(some.targets, support), support, None)

@@ -49,17 +49,17 @@ class MetalicLearner:
     """The same over residues, one task at a time; gradients add up to the mean over the batch."""
 
     def __init__(self, network: AxialNetwork, residues: Residues, preset: Metalic) -> None:
-        self.network, self.residues, self.loss = network, residues, LOSSES[preset.loss]
+        self.network, self.residues, self.loss = network.to(residues.device), residues, LOSSES[preset.loss]
 
     def backward(self, batch: Batch) -> float:
         """As `Learner` says."""
         assert batch.landscapes is not None
         k, total = batch.support, 0.0
-        targets = torch.from_numpy(batch.targets).float()
+        targets = torch.from_numpy(batch.targets).float().to(self.residues.device)
         for number in range(len(targets)):
             seen = self.residues.of(batch.landscapes.sequences(number))[None]
             scores = self.network(seen[:, :k], targets[None, number, :k], seen[:, k:])
-            loss = self.loss(scores, batch.asked[None, number]) / len(targets)
+            loss = self.loss(scores, targets[None, number, k:]) / len(targets)
             loss.backward()
             total += float(loss.detach())
         return total
@@ -72,7 +72,7 @@ class ReptileLearner:
         self.network, self.preset = network, preset
 
     def backward(self, batch: Batch) -> float:
-        """As `Learner` says; the loss is that on queries after steps on the support, before those on all."""
+        """As `Learner` says; the loss is that of the queries before any step."""
         k, (steps, rate) = batch.support, (self.preset.inner_steps, self.preset.inner_rate)
         where, targets = places(batch.tokens, k), torch.from_numpy(batch.targets)
         tuned = adapted(self.network, batch.tokens, where, targets, steps=steps, rate=rate)
@@ -83,14 +83,17 @@ class ReptileLearner:
         return float(LOSSES[self.preset.loss](scores[:, k:], batch.asked))
 
 
-def made(preset: Preset) -> Learner:
+def made(preset: Preset, device: str = "cpu") -> Learner:
     """A learner with random weights, of the generator of torch.
+
+    Args:
+        device: `cpu`, or `cuda` for a network of residues.
 
     Raises:
         DataError: the settings make no network; a backbone cannot be had.
     """
     if isinstance(preset, Metalic):
-        residues = Residues(preset.backbone, preset.layer)
+        residues = Residues(preset.backbone, preset.layer, device)
         preset.embedded = residues.width
     network = store.network(vars(preset))
     if isinstance(preset, Metalic):

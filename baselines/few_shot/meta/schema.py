@@ -119,6 +119,7 @@ class Config:
 
     Attributes:
         out: a folder for each preset is made in it.
+        device: `cpu`, or `cuda` for networks of residues.
         checkpoint_seconds: how often it is kept from where it goes on after a kill.
     """
 
@@ -127,6 +128,7 @@ class Config:
     out: str = "models/few_shot"
     seed: int = 20261126
     threads: int = 1
+    device: str = "cpu"
     checkpoint_seconds: float = 30.0
 
 
@@ -143,6 +145,7 @@ def check(config: Config) -> None:
     for key, value, known in (
         ("preset.type", preset.type, [kind.type for kind in PRESETS]),
         ("preset.loss", preset.loss, list(LOSSES)),
+        ("device", config.device, ["cpu", "cuda"] if preset.type == "metalic" else ["cpu"]),
     ):
         if value not in known:
             raise DataError(f"{key} is '{value}'. Known are: {', '.join(known)}.")

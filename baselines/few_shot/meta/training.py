@@ -64,7 +64,7 @@ def train(config: Config, say: Callable[[str], None] = lambda _: None) -> Path:
     preset = config.preset
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        learner = learners.made(preset)
+        learner = learners.made(preset, config.device)
         network = learner.network
         count = sum(p.numel() for p in network.parameters())
         say(f"{preset.name}: {count:,} trainable parameters")
