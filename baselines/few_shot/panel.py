@@ -29,7 +29,7 @@ class _Attention(nn.Module):
             seen: [..., keys, width].
         """
         query, (key, value) = self.query(asking), F.pad(self.key_value(seen), (0, 0, 1, 0)).chunk(2, -1)
-        attended = F.scaled_dot_product_attention(*map(self._split, (query, key, value)))
+        attended = F.scaled_dot_product_attention(self._split(query), self._split(key), self._split(value))
         found: torch.Tensor = self.out(attended.transpose(1, 2).reshape(asking.shape))
         return found
 

@@ -78,8 +78,9 @@ def adapted(
     """
 
     def loss(weights: Weights, *parts: torch.Tensor) -> torch.Tensor:
-        *seen, place, target = (part[None] for part in parts)
-        scores: torch.Tensor = functional_call(network, weights, (Tokens(*seen), place))
+        wild, mutant, position, described, place, target = (part[None] for part in parts)
+        seen = Tokens(wild, mutant, position, described)
+        scores: torch.Tensor = functional_call(network, weights, (seen, place))
         return ranking(scores, target)
 
     def tuned(*parts: torch.Tensor) -> Weights:

@@ -45,8 +45,8 @@ class Tokens:
 
     def picked(self, which: slice | torch.Tensor) -> Tokens:
         """Those of some variants, by their numbers, of each task."""
-        parts = (part[:, which] for part in (self.wild, self.mutant, self.position, self.described))
-        return Tokens(*parts, panel=self.panel)
+        wild, mutant = self.wild[:, which], self.mutant[:, which]
+        return Tokens(wild, mutant, self.position[:, which], self.described[:, which], self.panel)
 
     @property
     def variants(self) -> int:

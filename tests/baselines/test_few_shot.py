@@ -27,7 +27,7 @@ from baselines.few_shot.predict import predict
 from baselines.few_shot.reptile import Reptile, ReptileNetwork
 from baselines.few_shot.simple import Simple, ridge
 from baselines.few_shot.sparse import InContext, SparseNetwork
-from baselines.few_shot.tokens import labels, of_task
+from baselines.few_shot.tokens import ABSENT, labels, of_task
 from tests.support import esm, few_shot
 
 CLOSE = 1e-5
@@ -233,12 +233,9 @@ def test_padding_changes_nothing_for_the_sparse_network(tasks: list[Task]) -> No
     network = SparseNetwork(layers=2, width=32).eval()
     task, k = tasks[1], 12
     tokens, measured = of_task(task), labels(task.targets[None])
-    parts = (tokens.wild, tokens.mutant, tokens.position)
-    fillers = (20, 20, -2)
-    wider = replace(tokens, **{
-        name: torch.nn.functional.pad(part, (0, 3), value=filler)
-        for name, part, filler in zip(("wild", "mutant", "position"), parts, fillers, strict=True)
-    })  # fmt: skip
+    wild, mutant = (torch.nn.functional.pad(part, (0, 3), value=20) for part in (tokens.wild, tokens.mutant))
+    position = torch.nn.functional.pad(tokens.position, (0, 3), value=ABSENT)
+    wider = replace(tokens, wild=wild, mutant=mutant, position=position)
     with torch.inference_mode():
         plain, padded = (network(t.rows(None, k), measured, t.rows(k, None)) for t in (tokens, wider))
     assert (plain - padded).abs().max() < CLOSE
