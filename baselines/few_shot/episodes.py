@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -51,6 +51,12 @@ class Task:
     def teaches(self) -> bool:
         """Whether the support tells one antibody from another."""
         return len(self.targets) > 1 and float(np.ptp(self.targets)) > 0
+
+    def parts(self, count: int) -> Iterator[Task]:
+        """The same task with at most so many of its queries at a time."""
+        for at in range(0, len(self.queries), count):
+            end = at + count
+            yield replace(self, queries=self.queries[at:end], query_ids=self.query_ids[at:end])
 
 
 class Model(Protocol):

@@ -12,6 +12,9 @@ from baselines.backbones.processor import allowed_cpus
 from baselines.errors import DataError
 from baselines.few_shot import episodes, store
 
+AT_ONCE = 4096
+"""Queries whose features are in memory at once; a score does not depend on the others."""
+
 
 def predict(model: Path, source: Path, target: Path) -> int:
     """Answer all tasks of a run; returns how many.
@@ -26,11 +29,11 @@ def predict(model: Path, source: Path, target: Path) -> int:
     answering = store.load(model)
     tasks = episodes.read(source)
     scores: dict[str, float] = {}
-    for task in tasks:
-        found = answering.scores(task)
+    for part in (part for task in tasks for part in task.parts(AT_ONCE)):
+        found = answering.scores(part)
         if not np.isfinite(found).all():
-            raise DataError(f"Task {ascii(task.task_id)[:60]}: a score is not finite.")
-        scores.update(zip(task.query_ids, found.tolist(), strict=True))
+            raise DataError(f"Task {ascii(part.task_id)[:60]}: a score is not finite.")
+        scores.update(zip(part.query_ids, found.tolist(), strict=True))
     episodes.write(target, scores)
     return len(tasks)
 

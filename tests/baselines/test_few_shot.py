@@ -127,7 +127,8 @@ def test_the_parent_itself_and_no_queries(model: Model, tasks: list[Task]) -> No
     assert model.scores(replace(task, queries=(), query_ids=())).shape == (0,)
 
 
-def test_an_image_answers_every_query(tmp_path: Path, run: Path) -> None:
+def test_an_image_answers_every_query(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baselines.few_shot.predict.AT_ONCE", 3)
     (tmp_path / "model").mkdir()
     text = '{"schema_version": "1", "name": "ridge", "settings": {"type": "ridge"}}'
     (tmp_path / "model" / store.METADATA).write_text(text)
