@@ -73,12 +73,24 @@ def descriptors(antibodies: Sequence[Antibody]) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, DESCRIPTORS)
 
 
-def embeddings(antibodies: Sequence[Antibody], backbone: Features) -> Floats:
-    """[n, 2 * width] mean embeddings of heavy and light chain side by side; NaN where there is no light chain."""
-    chains = list(dict.fromkeys(c for a in antibodies for c in (a.heavy, a.light) if c))
-    known = dict(zip(chains, backbone.matrix(chains), strict=True))
-    missing = np.full(len(known[antibodies[0].heavy]), np.nan)
-    return np.array([[*known[a.heavy], *known.get(a.light, missing)] for a in antibodies])
+class Embeddings:
+    """Mean embeddings of a language model, each chain's computed once in a run: tasks share antibodies.
+
+    Args:
+        backbone: a name, or the path of a checkpoint.
+    """
+
+    def __init__(self, backbone: str) -> None:
+        self.backbone = Features([backbone])
+        self.known: dict[str, Floats] = {}
+
+    def of(self, antibodies: Sequence[Antibody]) -> Floats:
+        """[n, 2 * width] of heavy and light chain side by side; NaN where there is no light chain."""
+        chains = dict.fromkeys(chain for a in antibodies for chain in (a.heavy, a.light) if chain)
+        if new := [chain for chain in chains if chain not in self.known]:
+            self.known.update(zip(new, self.backbone.matrix(new), strict=True))
+        missing = np.full(len(self.known[antibodies[0].heavy]), np.nan)
+        return np.array([[*self.known[a.heavy], *self.known.get(a.light, missing)] for a in antibodies])
 
 
 def standardised(support: Floats, queries: Floats) -> tuple[Floats, Floats]:

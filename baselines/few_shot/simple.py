@@ -14,9 +14,8 @@ from scipy.spatial.distance import cdist
 from sklearn.linear_model import RidgeCV
 
 from baselines.few_shot.episodes import Antibody, Floats, Task
-from baselines.few_shot.features import descriptors, embeddings, hamming, one_hot, standardised
+from baselines.few_shot.features import Embeddings, descriptors, hamming, one_hot, standardised
 from baselines.predicting.composition import net_charge
-from baselines.predicting.features import Features
 
 ALPHAS = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
 LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -65,11 +64,11 @@ class Simple:
         return gaussian_process(-hamming(support, support), -hamming(queries, support), targets)
 
     def _seen(self, antibodies: tuple[Antibody, ...]) -> Floats:
-        return embeddings(antibodies, self._embedded) if self.backbone else descriptors(antibodies)
+        return self._embeddings.of(antibodies) if self.backbone else descriptors(antibodies)
 
     @cached_property
-    def _embedded(self) -> Features:
-        return Features([self.backbone])
+    def _embeddings(self) -> Embeddings:
+        return Embeddings(self.backbone)
 
 
 def ridge(support: Floats, targets: Floats, queries: Floats) -> Floats:
