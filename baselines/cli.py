@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from baselines.errors import DataError
+from baselines.few_shot.meta.commands import few_shot_report, meta_train
 from baselines.package import DEFAULT_BASE, PackageError
 from baselines.training.data import SOURCES
 
@@ -217,11 +218,15 @@ def package(
     """Build a reference image apb/<name>:<version> in the local engine, with its weights in it.
 
     BACKBONE HEAD is one of the zoo's models (esm1v logreg); one argument alone is an image without a backbone
-    (net-charge, random, composition-logreg).
+    (net-charge, random, composition-logreg), or a few-shot model (few-shot-ridge, in-context-sparse).
     """
+    from baselines import few_shot_images
     from baselines import package as packages
 
-    if head is None:
+    if head is None and few_shot_images.is_one(backbone):
+        folder = few_shot_images.lay_out(backbone, context, model, weights=weights, torch_index=torch_index)
+        text = packages.submission(backbone, folder)
+    elif head is None:
         folder = packages.lay_out(backbone, context, model)
         text = packages.submission(backbone, folder)
     else:
@@ -305,6 +310,10 @@ def _require_extra() -> None:
 
 def _shown(value: object) -> str:
     return "undefined" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+for command in (meta_train, few_shot_report):
+    app.add_command(command)
 
 
 def main() -> NoReturn:

@@ -149,7 +149,7 @@ def lay_out_esm(
     (context / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     needs = [*NEEDS, *(["xgboost-cpu"] if known["type"] in BOOSTED else [])]
     needs += ["anarcii"] if features.pooling == "regions" else []
-    _wheels(context / "wheels", needs, gpu=gpu, index=torch_index)
+    wheels(context / "wheels", needs, gpu=gpu, index=torch_index)
     return context
 
 
@@ -177,13 +177,13 @@ def _copy_model(model: Path, features: Features, target: Path) -> float:
     for name in (store.file_of(store.read_metadata(model) or {}), store.METADATA):
         shutil.copyfile(model / name, target / name)
     backbones = [features.embedder(part).checkpoint for part in features.parts if part != DESCRIPTORS]
-    size = sum(_copy_weights(checkpoint, target / WEIGHTS / checkpoint.name) for checkpoint in backbones)
+    size = sum(copy_weights(checkpoint, target / WEIGHTS / checkpoint.name) for checkpoint in backbones)
     for path in target.rglob("*"):  # the container's user is somebody else
         path.chmod(0o755 if path.is_dir() else 0o644)
     return size
 
 
-def _copy_weights(checkpoint: Checkpoint, target: Path) -> float:
+def copy_weights(checkpoint: Checkpoint, target: Path) -> float:
     """A backbone's weights in float32, merged if it was fine-tuned, and what the stock model says of the self-test.
 
     Returns:
@@ -237,7 +237,7 @@ def _esm_config(backbone: str, head: str, *, gpu: bool) -> dict[str, Any]:
     return settings
 
 
-def _wheels(folder: Path, names: list[str], *, gpu: bool, index: str) -> None:
+def wheels(folder: Path, names: list[str], *, gpu: bool, index: str) -> None:
     """Download packages for Python 3.11 on linux/amd64, in the versions of this project where it names them."""
     folder.mkdir()
     constraints = HERE.parent / "constraints.txt"

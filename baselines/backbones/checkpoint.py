@@ -54,6 +54,7 @@ class Backbone:
 
 BACKBONES = {
     "esm1v": Backbone("facebook/esm1v_t33_650M_UR90S_1", "main"),
+    "esm2_8m": Backbone("facebook/esm2_t6_8M_UR50D", "main"),
     "esm2_650m": Backbone("facebook/esm2_t33_650M_UR50D", "08e4846e537177426273712802403f7ba8261b6c"),
     # ESM-2 650M trained on: its embeddings are its own
     "fastesm2_650": Backbone("Synthyra/FastESM2_650", "main"),

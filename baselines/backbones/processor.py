@@ -54,3 +54,20 @@ def lacks(precision: str) -> str:
         f"{called or 'This processor'} has no {precision} arithmetic: it would be emulated, several times slower than "
         "fp32. Take fp32, or a GPU."
     )
+
+
+def allowed_cpus() -> int:
+    """How many CPUs this container may use; 0 where nothing limits it.
+
+    Libraries would start a thread for each core of the machine.
+    """
+    for path, parts in (("/sys/fs/cgroup/cpu.max", 2), ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 1)):
+        try:
+            text = Path(path).read_text().split()
+            period = text[1] if parts == 2 else Path(path).with_name("cpu.cfs_period_us").read_text()
+            allowed = int(text[0]) / int(period)
+        except (OSError, ValueError, IndexError):
+            continue
+        if allowed > 0:
+            return max(1, round(allowed))
+    return 0

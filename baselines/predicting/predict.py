@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from baselines.backbones.processor import allowed_cpus
 from baselines.errors import DataError
 from baselines.predicting import store, tables
 from baselines.predicting.features import DESCRIPTORS, Features
@@ -65,28 +66,15 @@ def _features(folder: Path, trained: store.Trained, backbone: str) -> Features:
     return store.features_of(trained, backbone)
 
 
-def _use_allowed_cpus() -> None:
-    """As many threads as the container may use: torch would start one for each core of the machine."""
-    for path, parts in (("/sys/fs/cgroup/cpu.max", 2), ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 1)):
-        try:
-            text = Path(path).read_text().split()
-            period = text[1] if parts == 2 else Path(path).with_name("cpu.cfs_period_us").read_text()
-            allowed = int(text[0]) / int(period)
-        except (OSError, ValueError, IndexError):
-            continue
-        if allowed > 0:
-            import torch
-
-            torch.set_num_threads(max(1, round(allowed)))
-            return
-
-
 def main() -> None:
     """Score what the container contract mounts; an image starts this."""
     here = Path(os.environ.get("MODEL", "/app/model"))
     source = Path(os.environ.get("INPUT", "/data/sequences.csv"))
     target = Path(os.environ.get("OUTPUT", "/output/predictions.csv"))
-    _use_allowed_cpus()
+    if allowed := allowed_cpus():
+        import torch
+
+        torch.set_num_threads(allowed)
     try:
         predict(here, source, target)
     except DataError as error:

@@ -7,7 +7,7 @@ Nothing is ever made from a name that a configuration holds: a head is looked up
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -63,7 +63,7 @@ def sweep(overrides: Sequence[str], own: Path | None = None) -> list[Config]:
                 for o in parsed
             ]
         except (HydraException, OmegaConfBaseException) as error:
-            raise DataError(_told(error, overrides)) from error
+            raise DataError(told(error, overrides, _keys)) from error
         found = [_one(chosen, searched) for chosen in itertools.product(*choices)]
     taken: dict[tuple[str, str, str], Config] = {}
     for config in found:
@@ -83,17 +83,26 @@ def _hydra(overrides: Sequence[str], own: Path | None) -> Iterator[list[str]]:
     _register()
     if own is not None and not own.is_dir():
         raise DataError(f"{own} is no folder with configuration groups.")
-    if strange := [o for o in overrides if o.startswith(("+", "~", "hydra"))]:
-        raise DataError(f"'{strange[0]}': keys are given values; none is added or taken away, nor Hydra's own changed.")
+    refuse_strange(overrides)
     with initialize_config_module("baselines.conf", version_base="1.3"):
         yield [f"hydra.searchpath=['file://{own.resolve()}']"] if own else []
+
+
+def refuse_strange(overrides: Sequence[str]) -> None:
+    """Refuse overrides that change more than values.
+
+    Raises:
+        DataError: with the first of them.
+    """
+    if strange := [o for o in overrides if o.startswith(("+", "~", "hydra"))]:
+        raise DataError(f"'{strange[0]}': keys are given values; none is added or taken away, nor Hydra's own changed.")
 
 
 def _one(overrides: Sequence[str], searched: Sequence[str]) -> Config:
     try:
         config: Any = OmegaConf.to_object(compose("config", [*searched, *overrides]))
     except (HydraException, OmegaConfBaseException) as error:
-        raise DataError(_told(error, overrides)) from error
+        raise DataError(told(error, overrides, _keys)) from error
     assert isinstance(config, Config)
     schema.check(config)
     return config
@@ -153,8 +162,12 @@ NOISE = ("Config search path", "provider=", "See https", "full_key", "reference_
 """Lines of Hydra's messages that say nothing to whoever wrote the command."""
 
 
-def _told(error: Exception, overrides: Sequence[str]) -> str:
-    """What is wrong in one line or two, and which keys or groups there are."""
+def told(error: Exception, overrides: Sequence[str], keys: Callable[[str], str]) -> str:
+    """What is wrong in one line or two, and which keys or groups there are.
+
+    Args:
+        keys: says which keys a group has.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     cause = error.__cause__
     if cause is not None:
@@ -163,7 +176,7 @@ def _told(error: Exception, overrides: Sequence[str]) -> str:
     shown = " ".join(dict.fromkeys(lines))[:500]
     key = next((o for o in overrides if "=" in o and o.split("=")[0].lstrip("+~") in shown), "")
     group = key.lstrip("+~").split("=")[0].split(".")[0]
-    return f"{shown}{_keys(group) if 'not in' in shown else ''}"
+    return f"{shown}{keys(group) if 'not in' in shown else ''}"
 
 
 def _keys(group: str) -> str:

@@ -1,4 +1,4 @@
-"""Arrows run down only: from the commands to training, to predicting, to backbones, to the errors."""
+"""Arrows run down only: from the commands to few-shot models, training, predicting, backbones and the errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import baselines
 
 ROOT = Path(baselines.__file__).parent
-FLOORS = [{"errors", "conf"}, {"backbones"}, {"predicting"}, {"training"}, {"speed", "package"}, {"cli"}]
+FLOORS = [{"errors", "conf"}, {"backbones"}, {"predicting"}, {"training"}, {"few_shot"}, {"speed", "package"},
+          {"few_shot_images"}, {"cli"}]  # fmt: skip
 ABOVE = {name: set().union(*FLOORS[k + 1 :]) for k, floor in enumerate(FLOORS) for name in floor}
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if "images" not in path.relative_to(ROOT).parts]
 

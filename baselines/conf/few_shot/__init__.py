@@ -1,0 +1,1 @@
+"""Hydra's configuration of meta-training: each preset is one YAML file here."""
