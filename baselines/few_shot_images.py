@@ -14,6 +14,8 @@ SIMPLE = ("numpy", "scipy", "scikit-learn")
 NETWORK = (*SIMPLE, "safetensors", "torch")
 MODELS = ("ridge", "gp")
 """Models that need no meta-training."""
+NETWORKS = ("axial.py", "finetuning.py", "losses.py", "metalic.py", "panel.py", "reptile.py", "sparse.py", "tokens.py")
+"""Modules that only the other models need."""
 
 
 def is_one(name: str) -> bool:
@@ -41,8 +43,8 @@ def lay_out(name: str, folder: Path, model: Path | None, *, weights: str = "", t
     context.mkdir(parents=True)
     shutil.copyfile(IMAGES / "few-shot" / "Dockerfile", context / "Dockerfile")
     shutil.copyfile(IMAGES / name / "config.yaml", context / "config.yaml")
-    copy_code(context / "app" / "baselines")
     simple = wanted["type"] in MODELS
+    copy_code(context / "app" / "baselines", networks=not simple)
     _copy_model(name, wanted, None if simple else model, context / "model")
     if wanted.get("backbone"):
         _copy_backbone(str(wanted["backbone"]), weights, context / "model")
@@ -53,10 +55,11 @@ def lay_out(name: str, folder: Path, model: Path | None, *, weights: str = "", t
     return context
 
 
-def copy_code(target: Path) -> None:
+def copy_code(target: Path, *, networks: bool) -> None:
     """Copy what of this package runs in an image of a few-shot model."""
     package.copy_code(target)
-    shutil.copytree(HERE / "few_shot", target / "few_shot", ignore=shutil.ignore_patterns("__pycache__", "meta"))
+    left_out = ("__pycache__", "meta", *(() if networks else NETWORKS))
+    shutil.copytree(HERE / "few_shot", target / "few_shot", ignore=shutil.ignore_patterns(*left_out))
 
 
 def _copy_model(name: str, wanted: dict[str, Any], model: Path | None, target: Path) -> None:

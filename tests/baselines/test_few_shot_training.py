@@ -213,8 +213,9 @@ def test_what_an_image_needs_is_told(trained: Path, tmp_path: Path, offline: Non
         few_shot_images.lay_out("in-context-sparse", tmp_path, trained / "reptile")
 
 
-def test_the_code_of_an_image_stands_on_its_own_and_simple_models_load_no_torch(tmp_path: Path) -> None:
-    few_shot_images.copy_code(tmp_path / "baselines")
+@pytest.mark.parametrize("networks", [True, False])
+def test_the_code_of_an_image_stands_on_its_own_and_simple_models_load_no_torch(tmp_path: Path, networks: bool) -> None:
+    few_shot_images.copy_code(tmp_path / "baselines", networks=networks)
     files = [p.relative_to(tmp_path) for p in (tmp_path / "baselines" / "few_shot").rglob("*.py")]
     modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files]
     assert "baselines.few_shot.predict" in modules and not any(".meta." in f"{name}." for name in modules)
