@@ -1,8 +1,8 @@
 """A machine that works for a round elsewhere: a Dask worker, and what a round equips it with.
 
 A worker is given images and what runs see, never a label of what is asked for. It pulls by digest within the limits
-of the maintainer's own machine, and none of its containers outlives its task: they end when the worker is told to stop, is
-terminated, or loses its scheduler; what a killed one leaves is removed by the one that follows it.
+of the maintainer's own machine, and none of its containers outlives its task: they end when the worker is told to stop,
+is terminated, or loses its scheduler; what a killed one leaves is removed by the one that follows it.
 """
 
 from __future__ import annotations
