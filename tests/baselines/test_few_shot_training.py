@@ -139,8 +139,18 @@ def test_batches_of_every_kind_are_balanced_and_follow_from_their_seed() -> None
 
 
 def test_models_are_compared_in_one_table(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "SETTINGS", (("single", 16), ("panels", 16)))
-    done = run("few-shot-report", "--tasks", 2, trained / "sparse-cpu", trained / "reptile")
+    monkeypatch.setattr(report, "SUPPORTS", dict.fromkeys(("single", "panels"), (16,)))
+    done = run(
+        "few-shot-report",
+        "--tasks",
+        2,
+        "--kind",
+        "single",
+        "--kind",
+        "panels",
+        trained / "sparse-cpu",
+        trained / "reptile",
+    )
     assert done.exit_code == 0, done.output
     for name in ("Random", "Ridge, one-hot", "No meta-training", "sparse-cpu", "reptile"):
         assert f"| {name} |" in done.stdout
