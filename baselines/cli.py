@@ -193,7 +193,9 @@ def predict(model: Path, source: Path, target: Path, backbone: str) -> None:
 @app.command(epilog=_example("apb-zoo package esm1v logreg --model models/checkpoints/esm1v/logreg"))
 @click.argument("backbone")
 @click.argument("head", required=False)
-@click.option("--model", type=click.Path(path_type=Path), help="What apb-zoo train wrote: the folder, or model.json.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="What train or meta-train wrote: the folder, or model.json."
+)
 @click.option("--weights", default="", help="The backbone's checkpoint.  [default: BACKBONE]")
 @click.option("--base-image", default=DEFAULT_BASE, show_default=True, help="A Debian-like image with Python 3.11.")
 @click.option("--torch-index", default="", help="Package index with CPU builds of torch, where PyPI's are for CUDA.")

@@ -20,6 +20,9 @@ from baselines.few_shot.sparse import Embedding
 from baselines.few_shot.tokens import ABSENT, Tokens, of_task
 
 PLACES = 128
+"""Mutated positions of a support that are told apart."""
+CLIP = 1.0
+"""The largest norm of a step's gradient: without it steps on a few measurements can run away."""
 Weights = dict[str, torch.Tensor]
 
 
@@ -87,7 +90,9 @@ def adapted(
         weights: Weights = dict(network.named_parameters())
         for _ in range(steps):
             slopes = grad(loss)(weights, *parts)
-            weights = {name: value - rate * slopes[name] for name, value in weights.items()}
+            norm = torch.stack([slope.square().sum() for slope in slopes.values()]).sum().sqrt()
+            step = rate / norm.clamp_min(CLIP) * CLIP
+            weights = {name: value - step * slopes[name] for name, value in weights.items()}
         return weights
 
     parts = (tokens.wild, tokens.mutant, tokens.position, tokens.described, where, targets.float())

@@ -22,6 +22,7 @@ from baselines.errors import DataError
 from baselines.few_shot import store
 from baselines.few_shot.meta import batches, report, training
 from baselines.few_shot.meta.configuration import composed
+from baselines.few_shot.simple import Simple
 from tests.baselines.test_few_shot import Planted
 from tests.support import esm, few_shot
 
@@ -139,8 +140,18 @@ def test_batches_of_every_kind_are_balanced_and_follow_from_their_seed() -> None
 
 
 def test_models_are_compared_in_one_table(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "SETTINGS", (("single", 16), ("panels", 16)))
-    done = run("few-shot-report", "--tasks", 2, trained / "sparse-cpu", trained / "reptile")
+    monkeypatch.setattr(report, "SUPPORTS", dict.fromkeys(("single", "panels"), (16,)))
+    done = run(
+        "few-shot-report",
+        "--tasks",
+        2,
+        "--kind",
+        "single",
+        "--kind",
+        "panels",
+        trained / "sparse-cpu",
+        trained / "reptile",
+    )
     assert done.exit_code == 0, done.output
     for name in ("Random", "Ridge, one-hot", "No meta-training", "sparse-cpu", "reptile"):
         assert f"| {name} |" in done.stdout
@@ -222,3 +233,16 @@ def test_the_code_of_an_image_stands_on_its_own_and_simple_models_load_no_torch(
     subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}"], cwd=tmp_path, check=True)
     light = "import sys, baselines.few_shot.predict; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", light], cwd=tmp_path, check=True)
+
+
+def test_seconds_of_meta_training_rank_landscapes_better_than_ridge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = ["tasks.multiple=0", "tasks.combinations=0", "tasks.panels=0"]
+    budget = ["preset.cpu_seconds=null", "preset.steps=200", f"out={tmp_path}"]
+    folder = training.train(composed(["preset=sparse-cpu", *others, *budget]))
+    monkeypatch.setattr(report, "SUPPORTS", {"single": (16,)})
+    methods = {"in context": store.load(folder), "ridge": Simple("ridge")}
+    (found,) = report.compared(methods, 40, ["single"]).values()
+    gained = found["in context"] - found["ridge"]
+    assert gained.mean() > 2 * report.standard_error(gained)

@@ -39,9 +39,16 @@ def meta_train(overrides: tuple[str, ...]) -> None:
 )
 @click.argument("models", nargs=-1, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--tasks", "count", type=click.IntRange(2), default=100, show_default=True, help="Of each kind.")
-def few_shot_report(models: tuple[Path, ...], count: int) -> None:
+@click.option(
+    *("--kind", "kinds"),
+    type=click.Choice(["single", "multiple", "combinations", "panels"]),
+    multiple=True,
+    default=["single", "multiple"],
+    show_default=True,
+)
+def few_shot_report(models: tuple[Path, ...], count: int, kinds: tuple[str, ...]) -> None:
     """Compare meta-trained models with the simple ones on made-up tasks that none of them has seen."""
     from baselines.few_shot.meta import report
 
-    found = report.compared(report.methods(models), count, say=partial(click.echo, err=True))
+    found = report.compared(report.methods(models), count, kinds, say=partial(click.echo, err=True))
     click.echo(report.table(found))

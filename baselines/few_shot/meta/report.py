@@ -25,11 +25,8 @@ SEED = 20261127
 """Of the held-out tasks: no step of meta-training draws by it."""
 QUERIES, LARGEST = 100, 128
 PANELS = "panels"
-SETTINGS = (
-    *(("single", 16), ("single", 128), ("multiple", 16), ("multiple", 128)),
-    *(("combinations", 16), ("combinations", 128), (PANELS, 16), (PANELS, 64)),
-)
-"""Kinds of tasks, and how many of each are measured."""
+SUPPORTS = {"single": (16, 128), "multiple": (16, 128), "combinations": (16, 128), PANELS: (16, 64)}
+"""How many are measured, by the kind of task."""
 Results = dict[tuple[str, int], dict[str, Floats]]
 REFERENCE = "Ridge, one-hot"
 DRAWS = 2000
@@ -67,7 +64,7 @@ class Untrained:
     """The in-context network from random weights, tuned on each support alone: what meta-training is worth."""
 
     network: SparseNetwork
-    steps: int = 100
+    steps: int = 50
     learning_rate: float = 1e-3
 
     def scores(self, task: Task) -> Floats:
@@ -110,16 +107,18 @@ def methods(models: Sequence[Path] = (), *, seed: int = 0) -> dict[str, Model]:
 def compared(
     methods: Mapping[str, Model],
     count: int = 100,
+    kinds: Sequence[str] = ("single", "multiple"),
     say: Callable[[str], None] = lambda _: None,
 ) -> Results:
     """Spearman of each method on each task, [count], by kind and support.
 
     Args:
         count: tasks of each kind, half of them upside down.
+        kinds: of tasks.
         say: told what is done.
     """
     found: Results = {}
-    for kind, k in SETTINGS:
+    for kind, k in [(name, support) for name in kinds for support in SUPPORTS[name]]:
         tasks = held_out(kind, k, count)
         found[kind, k] = {}
         for name, model in methods.items():

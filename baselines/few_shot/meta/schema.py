@@ -67,6 +67,7 @@ class Reptile(Preset):
 
     type: str = "reptile"
     cpu_seconds: float | None = 300.0
+    learning_rate: float = 3e-4
     finetune_steps: int = 20
     width: int = 144
     inner_steps: int = 3
