@@ -18,13 +18,16 @@ from evaluator.integrity import clues, families
 from evaluator.integrity.findings import Audit, Clue, Truths
 from evaluator.integrity.identity import TOLERANCE, identities, nearest
 from evaluator.integrity.overlap import Known, relatives
+from evaluator.scoring.influence import average_ranks
 from evaluator.text import printable
 
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
 NEAR = (0.95, 0.90)
 OWN = ("sequence_id", "sequence", "light_sequence", "label", "target", "family")
 """Columns of one's own CSV that are no metadata."""
-_NUMBER = re.compile(r"\d+")
+LEAST = 5
+"""Rows below which nothing is beyond chance."""
+_NUMBER = re.compile(r"\d+", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +136,7 @@ def _truths(
         name=name,
         rows=len(rows),
         positives=int(np.count_nonzero(values == 1)) if material.classes else None,
-        conflicts=sum(len(found) > 1 for found in of.values()),
+        conflicts=sum(len(found) > 1 for found in of.values()) if antibodies else None,
         near_conflicts=near,
         clues=_clues(material, values, rows.tolist()),
     )
@@ -141,6 +144,8 @@ def _truths(
 
 def _clues(material: Material, values: Floats, rows: Sequence[int]) -> tuple[Clue, ...]:
     """Each thing that is no sequence, and what it alone says of the labels."""
+    if len(rows) < LEAST:
+        return ()
     truth, classes = values[list(rows)], material.classes
     ids = [material.ids[k] for k in rows]
     found = [
@@ -148,8 +153,7 @@ def _clues(material: Material, values: Floats, rows: Sequence[int]) -> tuple[Clu
             clues.of_number(name, column, truth, classes=classes, fault=fault)
             for name, fault, column in _numbers(material, ids, rows)
         ),
-        clues.of_neighbours("the row before", np.arange(len(ids)), truth, classes=classes),
-        clues.of_neighbours("the id before", _sorted(ids), truth, classes=classes),
+        *(clues.of_neighbours(name, order, truth, classes=classes) for name, order in _orders(ids)),
         *(clues.of_groups(name, words, truth, fault=fault) for name, fault, words in _groups(material, ids, rows)),
     ]
     return clues.judged([one for one in found if one], truth)
@@ -174,12 +178,28 @@ def _numbers(material: Material, ids: Sequence[str], rows: Sequence[int]) -> lis
     for name, cells in material.metadata.items():
         parsed = np.array([_as_number(cells[k]) for k in rows])
         numbers.append((f"column {printable(name, 40)}", False, parsed))
-    return [(name, fault, column) for name, fault, column in numbers if np.isfinite(column).all()]
+    return _each_once([(name, fault, column) for name, fault, column in numbers if np.isfinite(column).all()])
+
+
+def _each_once(numbers: Sequence[tuple[str, bool, Floats]]) -> list[tuple[str, bool, Floats]]:
+    """Numbers that order the rows alike as one, under all of their names: they would tell the same."""
+    alike: dict[bytes, tuple[list[str], bool, Floats]] = {}
+    for name, fault, column in numbers:
+        alike.setdefault(average_ranks(column).tobytes(), ([], fault, column))[0].append(name)
+    return [(" = ".join(names), fault, column) for names, fault, column in alike.values()]
 
 
 def _sorted(ids: Sequence[str]) -> IntArray:
     """Rows in the order of their ids, [n]."""
     return np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
+
+
+def _orders(ids: Sequence[str]) -> list[tuple[str, IntArray]]:
+    """Orders in which the row before may tell of a row: what they are called, and rows, [n]."""
+    given, by_id = np.arange(len(ids)), _sorted(ids)
+    if np.array_equal(given, by_id):
+        return [("the row before = the id before", given)]
+    return [("the row before", given), ("the id before", by_id)]
 
 
 def _as_number(cell: str) -> float:

@@ -59,7 +59,7 @@ class Truths(Frozen):
     """One column of labels or targets: a track has one, a few-shot track one for each assay.
 
     Attributes:
-        conflicts: antibodies that stand there more than once with different labels or targets.
+        conflicts: antibodies that stand there more than once with different labels or targets; None without sequences.
         near_conflicts: pairs of different heavy chains at .95 and more with different classes; None without classes, or
             where there are too many pairs.
     """
@@ -67,7 +67,7 @@ class Truths(Frozen):
     name: str
     rows: int
     positives: int | None
-    conflicts: int
+    conflicts: int | None
     near_conflicts: int | None
     clues: tuple[Clue, ...]
 
@@ -148,10 +148,14 @@ def in_words(audit: Audit) -> list[tuple[str, str]]:
     rows += [(f"Relatives in {name}", overlap_in_words(found)) for name, found in audit.trained.items()]
     for truths in audit.truths:
         of = f", {truths.name}" if len(audit.truths) > 1 else ""
-        rows.append((f"Antibodies with conflicting values{of}", f"{truths.conflicts:,}"))
+        if truths.conflicts is not None:
+            rows.append((f"Antibodies with conflicting values{of}", f"{truths.conflicts:,}"))
         if truths.near_conflicts is not None:
             rows.append((f"Pairs at .95 of different class{of}", f"{truths.near_conflicts:,}"))
-        rows += [(f"What {clue.name} alone scores{of}", clue_in_words(clue)) for clue in truths.clues]
+        shown = [clue for clue in truths.clues if clue.telling or not of]
+        rows += [(f"What {clue.name} alone scores{of}", clue_in_words(clue)) for clue in shown]
+        if left := len(truths.clues) - len(shown):
+            rows.append((f"Further things without a sequence{of}", f"{left} looked at, none beyond chance"))
     if audit.ceiling:
         value, low, high = audit.ceiling
         rows.append(("Two replicates agree at", f"{value:.2f} ({low:.2f} to {high:.2f})"))
