@@ -50,6 +50,15 @@ def test_identities_are_those_of_the_definition(some: list[str], others: list[st
     np.testing.assert_allclose(nearest(some, others, floor), expected.max(axis=1), atol=1e-12)
 
 
+@given(some=WORDS, others=WORDS, floor=st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0]), many=st.sampled_from([0.0, 1.0]))
+def test_counting_letters_first_changes_nothing(some: list[str], others: list[str], floor: float, many: float) -> None:
+    expected = np.concatenate([block for _, block in identities(some, others, floor)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evaluator.integrity.identity.FEW", 0)
+        patch.setattr("evaluator.integrity.identity.MANY", many)
+        np.testing.assert_array_equal(np.concatenate([b for _, b in identities(some, others, floor)]), expected)
+
+
 @given(some=WORDS)
 def test_a_row_is_not_its_own_neighbour(some: list[str]) -> None:
     expected = [max((identity(a, b) for k, b in enumerate(some) if k != i), default=0) for i, a in enumerate(some)]
