@@ -186,7 +186,7 @@ def _each_once(numbers: Sequence[tuple[str, bool, Floats]]) -> list[tuple[str, b
     alike: dict[bytes, tuple[list[str], bool, Floats]] = {}
     for name, fault, column in numbers:
         alike.setdefault(average_ranks(column).tobytes(), ([], fault, column))[0].append(name)
-    return [(" = ".join(names), fault, column) for names, fault, column in alike.values()]
+    return [(" / ".join(names), fault, column) for names, fault, column in alike.values()]
 
 
 def _sorted(ids: Sequence[str]) -> IntArray:
@@ -198,7 +198,7 @@ def _orders(ids: Sequence[str]) -> list[tuple[str, IntArray]]:
     """Orders in which the row before may tell of a row: what they are called, and rows, [n]."""
     given, by_id = np.arange(len(ids)), _sorted(ids)
     if np.array_equal(given, by_id):
-        return [("the row before = the id before", given)]
+        return [("the row before / the id before", given)]
     return [("the row before", given), ("the id before", by_id)]
 
 

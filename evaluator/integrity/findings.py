@@ -109,9 +109,9 @@ class Audit(Frozen):
     @property
     def faults(self) -> list[str]:
         """What ought to be mended or said on the track's page."""
-        found = [f"{self.duplicates:,} duplicates"] if self.duplicates else []
+        found = [f"duplicates ({self.duplicates:,})"] if self.duplicates else []
         for truths in self.truths:
-            found += [f"{truths.conflicts:,} conflicts of {truths.name}"] if truths.conflicts else []
+            found += [f"conflicts of {truths.name} ({truths.conflicts:,})"] if truths.conflicts else []
             found += [f"{clue.name} tells of {truths.name}" for clue in truths.clues if clue.telling and clue.fault]
         return found
 
@@ -135,10 +135,10 @@ def in_words(audit: Audit) -> list[tuple[str, str]]:
     if audit.sequences:
         near = "too many pairs; see families" if audit.near_95 is None else f"{audit.near_95:,} and {audit.near_90:,}"
         rows = [
-            ("Antibodies that stand there before", f"{audit.duplicates:,}"),
-            ("Heavy chains that stand there before", f"{audit.heavy_duplicates:,}"),
-            ("Heavy chains with another at .95 and at .90", near),
-            ("Rows with other letters than the 20 amino acids", f"{audit.other_letters:,}"),
+            ("Duplicate antibodies, by all chains", f"{audit.duplicates:,}"),
+            ("Duplicate heavy chains", f"{audit.heavy_duplicates:,}"),
+            ("Heavy chains with a neighbour at .95 and at .90", near),
+            ("Rows with letters other than the 20 amino acids", f"{audit.other_letters:,}"),
         ]
     else:
         rows = [("Sequences", "not at hand: labels and ids alone were looked at")]
@@ -153,7 +153,7 @@ def in_words(audit: Audit) -> list[tuple[str, str]]:
         if truths.near_conflicts is not None:
             rows.append((f"Pairs at .95 of different class{of}", f"{truths.near_conflicts:,}"))
         shown = [clue for clue in truths.clues if clue.telling or not of]
-        rows += [(f"What {clue.name} alone scores{of}", clue_in_words(clue)) for clue in shown]
+        rows += [(f"Score of {clue.name} alone{of}", clue_in_words(clue)) for clue in shown]
         if left := len(truths.clues) - len(shown):
             rows.append((f"Further things without a sequence{of}", f"{left} looked at, none beyond chance"))
     if audit.ceiling:

@@ -37,7 +37,7 @@ def clean(n: int = 200, seed: int = 7) -> Material:
 
 
 def telling(found: Audit) -> set[str]:
-    return {name for one in found.truths for clue in one.clues if clue.telling for name in clue.name.split(" = ")}
+    return {name for one in found.truths for clue in one.clues if clue.telling for name in clue.name.split(" / ")}
 
 
 def test_nothing_is_found_where_nothing_is() -> None:
@@ -107,7 +107,7 @@ def test_duplicates_conflicts_and_relatives() -> None:
     assert (found.duplicates, found.heavy_duplicates, truths.conflicts) == (3, 3, 2)
     assert (found.near_95, found.other_letters, truths.near_conflicts) == (2, 1, 1)
     assert found.families is not None and found.families.count == 36
-    assert found.faults == ["3 duplicates", "2 conflicts of label"]
+    assert found.faults == ["duplicates (3)", "conflicts of label (2)"]
 
 
 def test_another_light_chain_is_another_antibody() -> None:
@@ -204,10 +204,10 @@ def test_ones_own_csv(workspace: Workspace) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["duplicates"] == 1 and found["trained"]["canary"]["at_90"] == 0
-    assert found["faults"][0] == "1 duplicates" and "row order tells of label" in found["faults"]
+    assert found["faults"][0] == "duplicates (1)" and "row order tells of label" in found["faults"]
     assert not any(name in done.stdout for name in (rows[0][0], rows[0][1]))
     said = workspace.apb("audit-data", "--csv", "own.csv").stdout
-    assert "own.csv: 61 rows" in said and "What column plate alone scores" in said
+    assert "own.csv: 61 rows" in said and "Score of column plate alone" in said
 
 
 @pytest.mark.parametrize(
