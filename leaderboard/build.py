@@ -23,7 +23,7 @@ from evaluator.integrity import freshness
 from evaluator.settings import Repository
 from evaluator.store.results import Results
 from evaluator.store.schemas import Change, Result
-from leaderboard import data, pages
+from leaderboard import audits, data, pages
 from leaderboard.board import board
 from leaderboard.pages import Content
 
@@ -135,7 +135,10 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
         boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
     settings, built_from = repository.settings, commit_and_day(repository.root)
-    return Content(boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from)
+    audited = audits.load(repository.public_data / "audits")
+    return Content(
+        boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from, audited
+    )
 
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:

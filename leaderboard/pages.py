@@ -6,7 +6,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Result
-from leaderboard import compare, few_shot, news, plots, table
+from leaderboard import audits, compare, few_shot, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
 
@@ -58,6 +58,7 @@ class Content:
     erased: Sequence[Erased] = ()
     notice: str = ""
     built_from: str = ""
+    audited: Mapping[str, audits.Rows] = field(default_factory=dict)
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -68,7 +69,9 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     yield page("index.html", "index.html", recent=latest[:RECENT], across=_across(site.boards))
     for board in site.boards:
         yield from _track_files(board, [b.track.id for b in site.boards], page)
-        yield page("dataset.html", f"datasets/{board.track.id}/index.html", board=board)
+        yield page(
+            "dataset.html", f"datasets/{board.track.id}/index.html", board=board, audit=site.audited.get(board.track.id)
+        )
         yield f"compare/{board.track.id}.js", compare.script(board)
         for former in board.track.formerly:
             yield page("moved.html", f"tracks/{former}/index.html", track=board.track, former=former)

@@ -27,13 +27,13 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Their names, which are those of the files."""
-        return sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - NO_COMMANDS)
+        return sorted(p.stem.replace("_", "-") for p in Path(__file__).parent.glob("*.py") if p.stem not in NO_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One of them; None where there is none of that name."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = import_module(f"evaluator.commands.{cmd_name}").command
+        command = import_module(f"evaluator.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         command.name = cmd_name
         return command

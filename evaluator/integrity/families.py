@@ -1,0 +1,154 @@
+"""Which rows of a track belong together, by a rule with a version: the same families whatever the order of the rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluator.contract.arrays import Floats, IntArray
+from evaluator.integrity.findings import Family
+from evaluator.integrity.identity import TOLERANCE, cdr_h3, identities
+
+LIBRARY_ROWS = 5_000
+"""More rows than these are a library: there all pairs are too many, and all frameworks alike."""
+RELATED = 0.90
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How families are made.
+
+    Attributes:
+        version: changes with the rule: the same version gives the same families.
+        text: what a track's page says.
+        make: heavy chains, different and in alphabetical order, [m], into family numbers, [m].
+    """
+
+    version: str
+    text: str
+    make: Callable[[Sequence[str]], IntArray]
+
+
+def by_identity(heavy: Sequence[str]) -> IntArray:
+    """Complete linkage: in a family any two heavy chains have an identity of at least .90."""
+    far = np.ones((len(heavy), len(heavy)))
+    for rows, found in identities(heavy, heavy, RELATED):
+        far[rows] = 1 - found
+    return complete_linkage(far, 1 - RELATED + TOLERANCE)
+
+
+def complete_linkage(far: Floats, limit: float) -> IntArray:
+    """Clusters of which no two members are farther apart than the limit, [m], numbered by their first members.
+
+    The two clusters whose farthest members are nearest are joined first (Defays 1977); of several, those that come
+    first. Each cluster remembers its nearest later one, so that m rows take about m^2 steps.
+
+    Args:
+        far: [m, m] distances, symmetric; it is used up.
+    """
+    count = len(far)
+    cluster = np.arange(count)
+    if count < 2:
+        return cluster
+    far[np.tril_indices(count)] = np.inf  # each pair once: the lower number first
+    next_one = far.argmin(axis=1)
+    nearest = far[np.arange(count), next_one]
+    while True:
+        first = int(nearest.argmin())
+        if not nearest[first] <= limit:
+            return np.unique(cluster, return_inverse=True)[1]
+        second = int(next_one[first])
+        cluster[cluster == second] = first
+        to_first = np.fmax(_all_to(far, first), _all_to(far, second))
+        far[:first, first], far[first, first + 1 :] = to_first[:first], to_first[first + 1 :]
+        far[second], far[:, second] = np.inf, np.inf
+        nearest[second] = np.inf
+        stale = np.flatnonzero((next_one == first) | (next_one == second) | (np.arange(count) == first))
+        stale = stale[np.isfinite(nearest[stale])]
+        next_one[stale] = far[stale].argmin(axis=1)
+        nearest[stale] = far[stale, next_one[stale]]
+
+
+def _all_to(far: Floats, one: int) -> Floats:
+    """Distances of one cluster to every other, [m]; infinite to itself and to those that were joined."""
+    return np.concatenate([far[:one, one], far[one, one:]])
+
+
+def by_loop(heavy: Sequence[str]) -> IntArray:
+    """Single linkage: CDR-H3 of the same length with at most one substitution; what has no CDR-H3 stands alone.
+
+    Two loops of one length differ in at most one place if they agree when the same place is left out of both. With the
+    place in the key nothing is left to verify; without it, a shared key would allow two substitutions.
+    """
+    parent = list(range(len(heavy)))
+
+    def root(k: int) -> int:
+        while parent[k] != k:
+            parent[k] = parent[parent[k]]
+            k = parent[k]
+        return k
+
+    loops: dict[str, int] = {}
+    seen: dict[tuple[int, str], int] = {}
+    for k, sequence in enumerate(heavy):
+        loop = cdr_h3(sequence)
+        if loop is None:
+            continue
+        first = loops.setdefault(loop, k)
+        if first != k:
+            parent[root(k)] = root(first)
+            continue
+        for place in range(len(loop)):
+            other = seen.setdefault((place, loop[:place] + loop[place + 1 :]), k)
+            if other != k:
+                parent[root(k)] = root(other)
+    return np.unique([root(k) for k in range(len(heavy))], return_inverse=True)[1]
+
+
+PANEL = Rule(
+    "vh-complete-linkage-0.90 v1",
+    "Complete linkage of the heavy chains: in a family any two have an identity, 1 - edits / length of the longer one, "
+    "of at least .90.",
+    by_identity,
+)
+LIBRARY = Rule(
+    "cdr-h3-one-substitution v1",
+    "Single linkage of the CDR-H3, between the last cysteine of framework 3 and the W-G-x-G of framework 4: of the "
+    "same length, with at most one substitution from one to the next. A chain whose CDR-H3 is not found stands alone.",
+    by_loop,
+)
+
+
+def rule_for(rows: int) -> Rule:
+    """Panels by the whole heavy chain, libraries by its third loop."""
+    return LIBRARY if rows > LIBRARY_ROWS else PANEL
+
+
+def families(heavy: Sequence[str]) -> tuple[Rule, IntArray]:
+    """The rule for so many rows, and each row's family, [n], from 0 in the alphabetical order of chains."""
+    rule = rule_for(len(heavy))
+    different = sorted(set(heavy))
+    made = rule.make(different)
+    order = {family: number for number, family in enumerate(dict.fromkeys(made.tolist()))}
+    of = {sequence: order[family] for sequence, family in zip(different, made.tolist(), strict=True)}
+    return rule, np.array([of[sequence] for sequence in heavy], dtype=np.int64)
+
+
+def summary(rule: Rule, found: IntArray) -> Family:
+    """How many families, and how large the largest is."""
+    sizes = Counter(found.tolist())
+    return Family(rule=rule.version, count=len(sizes), largest=max(sizes.values()))
+
+
+def as_csv(ids: Sequence[str], found: IntArray) -> bytes:
+    """`sequence_id,family` in the order of the rows."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["sequence_id", "family"])
+    writer.writerows(zip(ids, (f"f{number + 1}" for number in found.tolist()), strict=True))
+    return text.getvalue().encode()
