@@ -31,6 +31,11 @@ class Runs:
     source: str
 
     @property
+    def entries(self) -> int:
+        """Whose runs they are: one run each, but on a few-shot track."""
+        return -(-len(self.seconds) // self.track.runs)
+
+    @property
     def hours(self) -> float:
         """Of all together."""
         return sum(self.seconds) / 3600
@@ -55,7 +60,7 @@ class Size:
                     "track": r.track.id,
                     "rows": r.track.n,
                     "gpu": r.gpu,
-                    "entries": len(r.seconds),
+                    "entries": r.entries,
                     "median_seconds": round(median(r.seconds), 3),
                     "source": r.source,
                     "hours": round(r.hours, 4),
@@ -72,7 +77,7 @@ class Size:
         """For people."""
         lines = [f"{'track':<16}{'needs':<7}{'entries':>8}{'rows':>10}{'s each':>10}{'hours':>10}   taken from"]
         lines += [
-            f"{r.track.id:<16}{'GPU' if r.gpu else 'CPU':<7}{len(r.seconds):>8,}{r.track.n:>10,}"
+            f"{r.track.id:<16}{'GPU' if r.gpu else 'CPU':<7}{r.entries:>8,}{r.track.n:>10,}"
             f"{median(r.seconds):>10,.1f}{r.hours:>10,.2f}   {r.source}"
             for r in self.runs
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,16 @@ import docker
 import pytest
 import yaml
 
+from evaluator.cluster.fleet import sequences_of
+from evaluator.contract.episodes import EpisodeSequences
+from evaluator.contract.labels import find_data
+from evaluator.contract.references import Image
+from evaluator.contract.submissions import Submission
+from evaluator.contract.tracks import load_all
+from evaluator.contract.work import Limits
+from evaluator.rounds.task import Task
 from evaluator.store.results import Results
-from tests.conftest import Build, Workspace, leftovers
+from tests.conftest import ROOT, Build, Workspace, leftovers
 
 NEAREST = """
     import csv, os, pathlib
@@ -78,14 +87,16 @@ def test_a_support_is_worth_something_and_a_shuffled_one_nothing(
     engine: docker.DockerClient, build: Build, landscape: Workspace
 ) -> None:
     submit(landscape, "nearest", build("nearest", NEAREST))
+    submit(landscape, "copy", build("nearest", NEAREST))  # of one image two runs may end at the same time
     submit(landscape, "zero", build("zero", ZERO_SHOT))
     landscape.submit("asks-for-nothing", build("zero", ZERO_SHOT))
 
-    done = evaluate(landscape, "--json")
+    done = evaluate(landscape, "--json", "--jobs", "2")
 
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert sorted(summary["scored"]) == ["nearest on smoke-landscape", "zero on smoke-landscape"]
+    assert sorted(summary["scored"]) == [f"{name} on smoke-landscape" for name in ("copy", "nearest", "zero")]
+    assert record(landscape, "copy")["metrics"] == record(landscape, "nearest")["metrics"]
     found = record(landscape, "nearest")
     values = {name: v["value"] for name, v in found["metrics"].items()}
     assert values["spearman_k16"] > 0.4 and values["spearman_k0"] == 0
@@ -103,13 +114,13 @@ def test_a_support_is_worth_something_and_a_shuffled_one_nothing(
     assert leftovers(engine) == []
 
     again = json.loads(evaluate(landscape, "--json").stdout)
-    assert again["scored"] == [] and len(again["unchanged"]) == 2
+    assert again["scored"] == [] and len(again["unchanged"]) == 3
     shown = landscape.apb("publish", "--out", str(landscape.root / "site"))
     assert shown.returncode == 0, shown.stderr
     page = (landscape.root / "site" / "tracks" / "smoke-landscape" / "index.html").read_text()
     assert "Is the support used?" in page and "Made-up landscape" in page
     verified = landscape.apb("verify", "--hidden", str(landscape.root / "test_data"))
-    assert "the metrics of 2 records follow from their predictions" in verified.stdout, verified.stdout
+    assert "the metrics of 3 records follow from their predictions" in verified.stdout, verified.stdout
 
 
 def test_a_run_that_fails_ends_the_pair_once(build: Build, landscape: Workspace) -> None:
@@ -163,3 +174,51 @@ def test_killed_between_runs_it_goes_on_with_what_is_missing(build: Build, lands
     assert len(runs) == len(set(runs)) == 5
     assert len(before) >= 2
     assert record(landscape, "nearest")["metrics"]["spearman_k16"]["value"] > 0.4
+
+
+def test_workers_are_sent_what_runs_are_given_and_nothing_of_what_they_ask_for() -> None:
+    tracks = load_all(ROOT / "test_data" / "tracks")
+    files = find_data(tracks["smoke-panels"], ROOT / "test_data")
+    assert files is not None and files.data.splits is not None
+    entry = Submission(id="mine", name="m", docker_image="a/b:1", author="a", few_shot={"mode": "inductive"})  # type: ignore[arg-type]
+    task = Task(entry, files, Image("a/b:1", "sha256:" + "0" * 64, None), Limits(60.0), "docker", "run")
+    splits = files.data.splits
+    due = [replace(task, episode=k) for k in range(len(splits.episodes))]
+
+    sent = sequences_of(due)
+
+    assert set(sent) == {run.work().sequences for run in due} and len(sent) == len(due)
+    for run, episode in zip(due, splits.episodes, strict=True):
+        given = sent[run.work().sequences]
+        assert isinstance(given, EpisodeSequences)
+        assert [len(shown.targets) for shown in given.tasks] == [episode.size] * len(episode.asked)
+        shown = {float(target) for about in given.tasks for target in about.targets}
+        asked = {
+            splits.targets[splits.few_shot.tasks[one.task].queries][k] for one in episode.asked for k in one.queries
+        }
+        assert not shown & asked
+
+
+def test_a_mode_is_part_of_what_was_run(landscape: Workspace) -> None:
+    path = landscape.root / "test_data" / "tracks" / "smoke-landscape.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["few_shot"]["mode"] = "transductive"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    files = find_data(load_all(path.parent)["smoke-landscape"], landscape.root / "test_data")
+    assert files is not None
+    keys = set()
+    for mode in ("inductive", "transductive"):
+        entry = Submission(id="mine", name="m", docker_image="a/b:1", author="a", few_shot={"mode": mode})  # type: ignore[arg-type]
+        keys.add(Task(entry, files, Image("a/b:1", "sha256:" + "0" * 64, None), Limits(60.0), "docker", "run").run_key)
+    assert len(keys) == 2
+
+
+def test_a_title_decides_nothing(landscape: Workspace) -> None:
+    path = landscape.root / "test_data" / "tracks" / "smoke-landscape.yaml"
+    keys = set()
+    for title in ("Made-up landscape", "Another title"):
+        path.write_text(path.read_text().replace("Made-up landscape", title))
+        files = find_data(load_all(path.parent)["smoke-landscape"], landscape.root / "test_data")
+        assert files is not None
+        keys.add(files.given_sha256)
+    assert len(keys) == 1
