@@ -211,7 +211,7 @@ PUBLISHED = {"single": {16: (0.140, 0.141), 128: (0.401, 0.405)}, "multiple": {1
 
 def test_the_simple_models_reproduce_the_prototype() -> None:
     methods: dict[str, Model] = {"ridge": Simple("ridge"), "gp": Simple("gp"), "zero": report.Zero()}
-    found = report.compared(methods, 100)
+    found = report.compared(methods, 50)
     for (kind, k), of in found.items():
         for name, value in zip(("ridge", "gp"), PUBLISHED[kind][k], strict=True):
             assert of[name].mean() == pytest.approx(value, abs=0.05), (kind, k, name)
