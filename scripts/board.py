@@ -116,7 +116,8 @@ def _few_shot_model(name: str, preset: str, work: Path, base: str) -> None:
     """Meta-train a few-shot model where it needs that and was not yet, and build its image."""
     model = work / "few_shot" / preset
     if preset:
-        zoo("meta-train", f"preset={preset}", "preset.cpu_seconds=330", f"out={work / 'few_shot'}")  # what is finished is kept
+        named = (f"preset={preset}", "preset.cpu_seconds=330", f"out={work / 'few_shot'}")
+        zoo("meta-train", *named)  # what is finished is kept
     made = ("--base-image", base, "--context", str(work / "images"), "--submissions", str(ROOT / "submissions"))
     zoo("package", name, *(("--model", str(model)) if preset else ()), *made)
 
