@@ -40,6 +40,7 @@ class Mean:
         replicates: [r] the same mean in each replicate.
         left_out: [c] the same mean without each cluster of tasks; empty where there are fewer than `MIN_CLUSTERS`.
         clusters: how many there are.
+        bound: how far from 0 the mean can be: 2 where it is a difference of correlations.
     """
 
     value: float
@@ -47,6 +48,7 @@ class Mean:
     replicates: Floats
     left_out: Floats
     clusters: int
+    bound: float = 1.0
 
     @property
     def scope(self) -> str | None:
@@ -62,10 +64,10 @@ class Mean:
         return len(self.left_out) - 1 if len(self.left_out) else max(int(np.count_nonzero(self.influence)) - 2, 1)
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Student's, cut to what a correlation can be."""
+        """Student's, cut to what the mean can be."""
         parts = _parts([self])
         half = float(scipy.special.stdtrit(self.freedom, 0.5 + level / 2) * np.sqrt(float((parts @ parts.T)[0, 0])))
-        return max(-1.0, self.value - half), min(1.0, self.value + half)
+        return max(-self.bound, self.value - half), min(self.bound, self.value + half)
 
 
 def _parts(means: Sequence[Mean]) -> Floats:
@@ -131,6 +133,7 @@ class FewShotScores:
             with_it.replicates - without.replicates,
             left_out,
             without.clusters,
+            bound=2.0,
         )
 
     @cached_property
