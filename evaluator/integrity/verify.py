@@ -119,7 +119,7 @@ def _record(record: Result, path: Path) -> Iterator[str]:
     if record.status == "ok" and not set(record.limits) >= LIMITS:
         yield f"lacks {', '.join(sorted(LIMITS - set(record.limits)))} among its limits"
     elif record.status == "ok":
-        key = run_key(record.image.digest, record.sequences_sha256, _limits(record), record.sandbox)
+        key = run_key(record.image.digest, record.given or record.sequences_sha256, _limits(record), record.sandbox)
         if key != record.run_key:
             yield "run_key does not follow from image, data and limits"
     counts = record.confusion

@@ -73,6 +73,7 @@ class Recorder:
                 "evaluated_at": datetime.now(UTC).date().isoformat(),
                 "image": ImageRecord(reference=task.image.reference, digest=task.image.digest or None, size_mb=size),
                 "sequences_sha256": task.data.sequences_sha256,
+                "given": task.given if task.track.few_shot else None,
                 "labels_hash": task.data.labels_hash,
                 "contract": CONTRACT_VERSION,
                 "scorer": SCORER_VERSION,

@@ -52,7 +52,12 @@ class Task:
     @property
     def run_key(self) -> str:
         """The same key is never run twice."""
-        return run_key(self.image.digest, _given(self.submission, self.files), self.limits, self.sandbox)
+        return run_key(self.image.digest, self.given, self.limits, self.sandbox)
+
+    @property
+    def given(self) -> str | None:
+        """sha256 of what its runs are given."""
+        return _given(self.submission, self.files)
 
     @property
     def splits(self) -> Splits:

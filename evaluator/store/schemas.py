@@ -78,6 +78,9 @@ class Result(Frozen):
     evaluated_at: str = Field(description="UTC date, YYYY-MM-DD")
     image: ImageRecord
     sequences_sha256: str | None = Field(description="null where a track has labels alone")
+    given: str | None = Field(
+        default=None, description="On few-shot tracks the sha256 of all that runs are given, in place of the sequences'"
+    )
     labels_hash: str = Field(description="sha256 of the labels; of a hidden track their HMAC-SHA256")
     contract: int
     scorer: str
