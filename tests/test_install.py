@@ -18,7 +18,8 @@ from scripts import example_store
 from tests.conftest import ROOT
 from tests.support import lanes
 
-COMMANDS = sorted({path.stem for path in (ROOT / "evaluator" / "commands").glob("*.py")} - NO_COMMANDS)
+MODULES = {path.stem for path in (ROOT / "evaluator" / "commands").glob("*.py")} - NO_COMMANDS
+COMMANDS = sorted(name.replace("_", "-") for name in MODULES)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
