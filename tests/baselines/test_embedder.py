@@ -369,7 +369,7 @@ def test_an_index_cannot_name_files_elsewhere(folder: Path, tmp_path: Path) -> N
 
 
 def test_an_unknown_backbone_is_told() -> None:
-    with pytest.raises(DataError, match="Known are esm1v, esm2_650m, fastesm2_650, esm2_3b"):
+    with pytest.raises(DataError, match="Known are esm1v, esm2_8m, esm2_650m, fastesm2_650, esm2_3b"):
         Embedder("esm99")
 
 
