@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from evaluator.contract.task_types import METRICS
+from evaluator.contract.task_types import FEW_SHOT_METRICS, METRICS
 from evaluator.scoring.curves import coarse
 from evaluator.scoring.curves import full as curves
 from evaluator.scoring.files import score_files
@@ -163,7 +163,7 @@ def test_large_counts_do_not_overflow() -> None:
 
 
 def test_every_metric_is_documented_and_titled() -> None:
-    assert set(METRICS) == {*CLASSIFICATION, "spearman"}
+    assert set(METRICS) == {*CLASSIFICATION, "spearman", *FEW_SHOT_METRICS}
     assert all(compute.__doc__ and METRICS[name].title for name, compute in COMPUTE.items())
     assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == ["brier"]
 
