@@ -121,7 +121,7 @@ def test_masked_residues_are_restored_as_the_originals_do(name: str, share: floa
     tokens = (checkpoint.folder / "vocab.txt").read_text().split()
     mask = next(k for k, token in enumerate(tokens) if token in ("[MASK]", "<mask>"))
     with (REAL_DATA / "hidden" / "jain" / "sequences.csv").open() as stream:
-        texts = [row["sequence"] for row in csv.DictReader(stream)]
+        texts = [row["sequence"] for row in csv.DictReader(stream)][::2]
     rng = np.random.default_rng(0)
     right = asked = 0
     for text in texts:
