@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from evaluator.contract.few_shot import FewShotTask
 from evaluator.store.schemas import TaskValue, Value
 from leaderboard.board import Board, Row
+from leaderboard.plots import legend, svg
 
 LINES = 8
 """Entries that are drawn."""
@@ -44,7 +45,7 @@ def curves(board: Board) -> Markup:
     lines = [[p for k in few.sizes if (p := _point(k, row.metric(f"spearman_k{k}")))] for row in rows]
     what = f"Mean Spearman over the same tasks against the number of measured antibodies, {len(rows)} entries."
     plot = _plot(f"few-{board.track.id}", board.track.title, what, few.sizes, lines, WIDE)
-    return plot + _legend(rows)
+    return plot + legend(rows)
 
 
 def panels(board: Board) -> list[Panel]:
@@ -104,19 +105,4 @@ def _plot(
             if low is not None and high is not None:
                 parts.append(f'<path class="line thin c{number}" d="M{a:.1f} {y(low):.1f}V{y(high):.1f}"/>')
             parts.append(f'<circle class="dot c{number}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>')
-    return Markup(  # noqa: S704 - numbers and escaped text
-        f'<svg class="plot" viewBox="0 0 {LEFT + width + 10} {TOP + height + BELOW}" role="img" '
-        f'aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{escape(title)}</title>'
-        f'<desc id="{name}-d">{escape(what)}</desc>{"".join(parts)}</svg>'
-    )
-
-
-def _legend(rows: Iterable[Row]) -> Markup:
-    items = [
-        Markup(
-            '<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="line c{}" d="M0 4H24"/></svg> '
-            "<bdi>{}</bdi></li>"
-        ).format(k, row.entry.name)
-        for k, row in enumerate(rows)
-    ]
-    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
+    return svg(name, title, what, LEFT + width + 10, TOP + height + BELOW, parts)

@@ -88,7 +88,7 @@ def _curves(board: Board, kind: str, across: str, up: str, title: str, x_title: 
         points = _thinned(list(zip(curve[across], curve[up], strict=True)))
         parts.append(f'<path class="line c{k}" d="M{"L".join(_at(a, b) for a, b in points)}"/>')
     what = f"{title} curves of {len(rows)} entries; the dotted line is a model that knows nothing."
-    return _svg(kind, board, title, what, LEFT + SIDE + 24, TOP + SIDE + 44, parts) + _legend(rows)
+    return _svg(kind, board, title, what, LEFT + SIDE + 24, TOP + SIDE + 44, parts) + legend(rows)
 
 
 def speed(board: Board) -> Markup:
@@ -163,7 +163,8 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return [points[round(k * step)] for k in range(POINTS)]
 
 
-def _legend(rows: Iterable[Row]) -> Markup:
+def legend(rows: Iterable[Row]) -> Markup:
+    """Names of entries beside the colours of their lines."""
     items = [
         Markup(
             '<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="line c{}" d="M0 4H24"/></svg> '
@@ -175,11 +176,18 @@ def _legend(rows: Iterable[Row]) -> Markup:
 
 
 def _svg(kind: str, board: Board, title: str, what: str, width: float, height: float, parts: list[str]) -> Markup:
-    name = f"{kind}-{board.track.id}"
-    # The parts are numbers and text escaped above.
+    return svg(f"{kind}-{board.track.id}", f"{title}, {board.track.title}", what, width, height, parts)
+
+
+def svg(name: str, title: str, what: str, width: float, height: float, parts: Iterable[str]) -> Markup:
+    """A plot with its title and description.
+
+    Args:
+        parts: numbers, and text that is escaped already.
+    """
     return Markup(  # noqa: S704
         f'<svg class="plot" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-labelledby="{name}-t {name}-d">'
-        f'<title id="{name}-t">{escape(title)}, {escape(board.track.title)}</title>'
+        f'<title id="{name}-t">{escape(title)}</title>'
         f'<desc id="{name}-d">{escape(what)}</desc>{"".join(parts)}</svg>'
     )
 

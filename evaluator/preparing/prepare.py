@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import secrets
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,17 @@ def _private(*folders: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+@contextmanager
+def _faults_of_the_source() -> Iterator[None]:
+    """What a new track's reader would refuse is wrong with the source that was named."""
+    try:
+        yield
+    except ValidationError as error:
+        raise UsageError(f"The track would not be valid. {in_words(error, Track)}", "Correct the source.") from error
+    except EvaluatorError as error:
+        raise UsageError(error.what, error.remedy) from error
+
+
 def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repository) -> Path:
     """Make a hidden track of one's own from one CSV, and its track file to be completed; returns that file.
 
@@ -95,15 +108,9 @@ def prepare_new(track_id: str, source: Path, hidden: Path, repository: Repositor
     if not is_id(track_id):
         remedy = "Use 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit."
         raise UsageError(f"'{printable(track_id, 80)}' cannot be the id of a track.", remedy)
-    try:
+    with _faults_of_the_source():
         made, content = _new(track_id, source)
         return _write_new(made, content, hidden, repository)
-    except UsageError:
-        raise
-    except ValidationError as error:
-        raise UsageError(f"The track would not be valid. {in_words(error, Track)}") from error
-    except EvaluatorError as error:
-        raise UsageError(error.what, error.remedy) from error
 
 
 def prepare_proteingym(
@@ -127,12 +134,8 @@ def prepare_proteingym(
         "known_problems": ["All scores are public. Nothing stops a model from having seen them."],
         FEW_SHOT: found.few_shot,
     }
-    try:
+    with _faults_of_the_source():
         path = _write_new(found.made, content, hidden, repository)
-    except UsageError:
-        raise
-    except EvaluatorError as error:
-        raise UsageError(error.what, error.remedy) from error
     counts = ", ".join(f"{n} assays of {kind} mutants" for kind, n in sorted(found.counts.items(), reverse=True))
     asked = Counter(task["kind"] for task in found.few_shot["tasks"])
     tasks = ", ".join(f"{n} of {kind} mutants" for kind, n in sorted(asked.items(), reverse=True))
