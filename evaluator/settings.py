@@ -76,6 +76,7 @@ class Repository:
         self.submissions = root / "submissions"
         self.tracks = root / "test_data" / "tracks"
         self.public_data = root / "test_data"
+        self.panel = root / "test_data" / "panel"
         self.results = root / "leaderboard" / "results"
         self.site = root / "leaderboard" / "site"
         self.intake = root / "leaderboard" / "intake.jsonl"

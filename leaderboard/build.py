@@ -16,6 +16,7 @@ from pathlib import Path
 
 from evaluator.contract import submissions as submission_files
 from evaluator.contract import tracks as track_files
+from evaluator.contract.labels import find_panel
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.git import commit_and_day
@@ -26,6 +27,7 @@ from evaluator.store.schemas import Change, Result
 from leaderboard import audits, data, pages
 from leaderboard.board import board
 from leaderboard.pages import Content
+from leaderboard.similar import Similar
 
 HERE = Path(__file__).resolve().parent
 
@@ -111,7 +113,7 @@ def _telling(to_first: Connection, action: Callable[..., object], *arguments: ob
 
 def _write_data(folder: Path, read: Callable[[], Content]) -> None:
     site = read()
-    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history, site.erased))
+    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history, site.similar, site.erased))
     (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
 
 
@@ -136,8 +138,20 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
     settings, built_from = repository.settings, commit_and_day(repository.root)
     audited = audits.load(repository.public_data / "audits")
+    panel = find_panel(repository.panel)
+    asked = store.behaviours(panel.track.id) if panel else {}
+    similar = Similar.of(panel.track if panel else None, asked, entries, boards, level)
     return Content(
-        boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from, audited
+        boards,
+        entries,
+        by_submission,
+        history,
+        settings.site_url,
+        similar,
+        erased,
+        settings.notice,
+        built_from,
+        audited,
     )
 
 

@@ -22,8 +22,9 @@ from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
+from leaderboard.similar import Similar, as_columns
 
-DATA_VERSION = "1.5"
+DATA_VERSION = "1.6"
 Column = list[str | float | int | None]
 
 
@@ -68,6 +69,25 @@ class SubmissionFile(Submission):
     history: list[Change]
 
 
+class SimilarFile(Frozen):
+    """`similar.json`: how alike entries behave on the panel; row i of a matrix holds the pairs (i, j) with j < i."""
+
+    schema_version: str = DATA_VERSION
+    panel: str | None
+    level: float = Field(description="Of the intervals, over sequences like those of the panel")
+    cut: float = Field(description="Cosine that any two entries of a cluster have at least")
+    submissions: list[str]
+    x: list[float] = Field(description="Classical scaling of the distances sqrt(2 (1 - cosine))")
+    y: list[float]
+    shown: float = Field(description="Share of the squared distances that the two dimensions show")
+    cluster: list[int]
+    cosine: list[list[float]] = Field(description="Of z-scored log odds")
+    cosine_low: list[list[float]]
+    cosine_high: list[list[float]]
+    spearman: list[list[float]]
+    near_copies: list[tuple[str, str]]
+
+
 class History(Frozen):
     """`history.json`: every record that came to be or changed, oldest first."""
 
@@ -80,6 +100,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "results": TrackTable,
     "submissions": SubmissionFile,
     "pairs": Pairs,
+    "similar": SimilarFile,
     "history": History,
     "submission": Submission,
 }
@@ -90,6 +111,7 @@ def files(
     entries: list[Submission],
     results: Mapping[str, Mapping[str, Result]],
     history: list[Change],
+    similar: Similar,
     erased: Sequence[Erased] = (),
 ) -> Iterable[tuple[str, bytes]]:
     """Every file of `data/v1/` by its path there.
@@ -112,6 +134,7 @@ def files(
         },
     )
     yield "index.json", as_json(index.model_dump(mode="json"))
+    yield "similar.json", as_json(SimilarFile.model_validate(as_columns(similar)).model_dump(mode="json"), compact=True)
     yield "history.json", as_json(History(changes=history).model_dump(mode="json"))
     for board in boards:
         found = columns(board)

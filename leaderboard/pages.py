@@ -20,15 +20,18 @@ from evaluator.contract.task_types import KINDS, METRICS, turned_round
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
+from evaluator.scoring.similarity import CUT, NEAR_COPY
 from evaluator.store.schemas import Change, Erased, Result
-from leaderboard import audits, compare, few_shot, news, plots, table
+from leaderboard import audits, compare, few_shot, models, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
+from leaderboard.similar import Similar
 
 HERE = Path(__file__).resolve().parent
 COVERAGE = HERE / "coverage.csv" if (HERE / "coverage.csv").is_file() else HERE.parent / "docs" / "coverage.csv"
 """Written by `python -m benchmarks.coverage`; beside this file where the package is installed."""
 SECTIONS = {
+    "models": "Models",
     "compare": "Compare",
     "methods": "Methods",
     "submit": "Submit",
@@ -55,6 +58,7 @@ class Content:
     results: Mapping[str, Mapping[str, Result]]
     history: list[Change]
     url: str
+    similar: Similar
     erased: Sequence[Erased] = ()
     notice: str = ""
     built_from: str = ""
@@ -76,6 +80,15 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
         for former in board.track.formerly:
             yield page("moved.html", f"tracks/{former}/index.html", track=board.track, former=former)
     yield from _submission_files(site, page)
+    yield page(
+        "models.html",
+        "models/index.html",
+        similar=site.similar,
+        map=site.similar.drawn(),
+        statistics=models.statistics(site.entries, site.results),
+        cut=CUT,
+        near_copy=NEAR_COPY,
+    )
     yield page("compare.html", "compare/index.html", prepared=[(b, compare.against_best(b)) for b in site.boards])
     coverage = _coverage()
     areas = [r for r in coverage if r["metric"] == "roc_auc"]
@@ -223,6 +236,8 @@ def _submission_files(site: Content, page: Page) -> Iterable[tuple[str, bytes]]:
             history=mine.get(entry.id, [])[::-1],
             image=next((r.image for _, r in found if r.image.digest), None),
             reference=is_reference(entry),
+            alike=[] if entry.withdrawn else site.similar.of_entry(entry.id),
+            panel_rows=site.similar.panel.n if site.similar.panel else 0,
         )
 
 

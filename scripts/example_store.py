@@ -17,13 +17,15 @@ import yaml
 
 from evaluator.contract import submissions
 from evaluator.contract import tracks as track_files
+from evaluator.contract.labels import find_panel
 from evaluator.contract.work import CONTRACT_VERSION
 from evaluator.integrity import freshness
 from evaluator.scoring import curves, metrics, ranking, scorer
 from evaluator.scoring.scored import Scored
+from evaluator.scoring.similarity import Behaviours, error_agreement
 from evaluator.settings import Repository
 from evaluator.store.results import Results
-from evaluator.store.schemas import Pairs, Standing, Standings, Value
+from evaluator.store.schemas import Alike, Behaviour, ImageRecord, Pairs, Standing, Standings, Value
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKBONES = ("esm1v", "esm2_650m", "antiberty", "ablang2", "none")
@@ -45,8 +47,28 @@ def make(folder: Path, entries: int, tracks: tuple[str, ...] = ("jain", "shehata
     history = []
     for track in tracks:
         history += _results(repository, known[track], ids, rng)
+    if entries <= RANKED:
+        _ask(repository, ids, rng)
     (repository.results / "history.jsonl").write_text("".join(f"{json.dumps(h)}\n" for h in history))
     return repository
+
+
+def _ask(repository: Repository, ids: list[str], rng: np.random.Generator) -> None:
+    """Answers to the panel, alike where the backbone is the same; the last entry is a near copy of the one before."""
+    panel = find_panel(repository.panel)
+    assert panel is not None
+    of_backbone = rng.normal(size=(len(BACKBONES), panel.track.n))
+    for k, entry_id in enumerate(ids):
+        if k < len(ids) - 1:
+            raw = of_backbone[k % len(BACKBONES)] + 0.5 * rng.normal(size=panel.track.n)
+        Results(repository.results).put_behaviour(
+            Behaviour(
+                submission=entry_id, panel=panel.track.id, status="ok", evaluated_at=DATES[0],
+                image=ImageRecord(reference="docker.io/lab/model:1.0", digest=f"sha256:{k:064x}"),
+                sequences_sha256=panel.sequences_sha256 or "", software="0", run_key=f"{k:032x}",
+                scores=tuple(float(f"{x:.6g}") for x in 1 / (1 + np.exp(-raw))),
+            )
+        )  # fmt: skip
 
 
 def _submit(repository: Repository, k: int, rng: np.random.Generator) -> str:
@@ -137,6 +159,16 @@ def _change(record: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _alike(truth: npt.NDArray[np.int8], ids: list[str], rows: npt.NDArray[np.float64]) -> Alike:
+    said = Behaviours.of({i: row.tolist() for i, row in zip(ids, rows, strict=True)})
+    wrong = ((said.scores > 0.5) != truth).astype(np.float64)
+    observed, beyond = ([row[:i].tolist() for i, row in enumerate(m)] for m in error_agreement(wrong))
+    below = [row[:i].tolist() for i, row in enumerate(said.spearman)]
+    return Alike.model_validate(
+        {"submissions": said.ids, "spearman": below, "agreement": observed, "consistency": beyond}
+    )
+
+
 def _rank(
     repository: Repository,
     track: dict[str, Any],
@@ -157,6 +189,7 @@ def _rank(
             submissions=tuple(ids[k] for k in order),
             value=tuple(float(compared.value[k]) for k in order),
             deviation=tuple(tuple(float(d) for d in deviation[i, :i]) for i in range(len(order))),
+            alike=_alike(truth, ids, rows),
         )
     )
     floor = ids.index("net-charge")

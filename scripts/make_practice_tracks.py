@@ -1,6 +1,7 @@
-"""Write the public practice tracks, `test_data/smoke*/`: one for every shape that a track can have.
+"""Write the public practice tracks, `test_data/smoke*/`, one for every shape that a track can have, and the panel.
 
-They are synthetic and seeded, the same bytes every time. Their hashes stand in test_data/tracks/.
+They are synthetic and seeded, the same bytes every time. Their hashes stand in test_data/tracks/ and in
+test_data/panel/panel.yaml.
 """
 
 from __future__ import annotations
@@ -70,12 +71,20 @@ def panels(n: int, seed: int) -> pd.DataFrame:
     return rows
 
 
+def panel(seed: int) -> pd.DataFrame:
+    """384 heavy chains and 128 nanobodies, shuffled, on which entries are compared; they have no labels."""
+    rng = random.Random(seed)  # noqa: S311 - public data
+    rows = [heavy_chain(rng, HUMAN) for _ in range(384)] + [heavy_chain(rng, CAMELID) for _ in range(128)]
+    rng.shuffle(rows)
+    return pd.DataFrame({"sequence_id": [f"panel_{i:03d}" for i in range(1, len(rows) + 1)], "sequence": rows})
+
+
 def write(table: pd.DataFrame, folder: Path) -> None:
     """Split a table into sequences.csv and labels.csv, and print their hashes."""
     folder.mkdir(parents=True, exist_ok=True)
     chains = [name for name in table.columns if name.endswith("sequence")]
     truth = [name for name in ("label", "assay", "target") if name in table.columns]
-    for name, columns in (("sequences", chains), ("labels", truth)):
+    for name, columns in (("sequences", chains), *([("labels", truth)] if truth else [])):
         path = folder / f"{name}.csv"
         table[["sequence_id", *columns]].drop_duplicates().to_csv(path, index=False, lineterminator="\n")
         print(f"{folder.name}/{path.name}: {hashlib.sha256(path.read_bytes()).hexdigest()}")
@@ -98,3 +107,4 @@ def tracks() -> dict[str, pd.DataFrame]:
 if __name__ == "__main__":
     for track, rows in tracks().items():
         write(rows, FOLDER / track)
+    write(panel(seed=2034), FOLDER / "panel")

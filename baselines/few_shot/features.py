@@ -74,7 +74,9 @@ def descriptors(antibodies: Sequence[Antibody]) -> Floats:
 
 
 class Embeddings:
-    """Mean embeddings of a language model, each chain's computed once in a run: tasks share antibodies.
+    """Mean embeddings of a language model, each heavy chain's computed once in a run: tasks share antibodies.
+
+    Light chains are left out: they would double what a run takes, and nanobodies have none.
 
     Args:
         backbone: a name, or the path of a checkpoint.
@@ -85,12 +87,10 @@ class Embeddings:
         self.known: dict[str, Floats] = {}
 
     def of(self, antibodies: Sequence[Antibody]) -> Floats:
-        """[n, 2 * width] of heavy and light chain side by side; NaN where there is no light chain."""
-        chains = dict.fromkeys(chain for a in antibodies for chain in (a.heavy, a.light) if chain)
-        if new := [chain for chain in chains if chain not in self.known]:
+        """[n, width] of heavy chains."""
+        if new := [chain for chain in dict.fromkeys(a.heavy for a in antibodies) if chain not in self.known]:
             self.known.update(zip(new, self.backbone.matrix(new), strict=True))
-        missing = np.full(len(self.known[antibodies[0].heavy]), np.nan)
-        return np.array([[*self.known[a.heavy], *self.known.get(a.light, missing)] for a in antibodies])
+        return np.stack([self.known[a.heavy] for a in antibodies])
 
 
 def standardised(support: Floats, queries: Floats) -> tuple[Floats, Floats]:

@@ -18,6 +18,7 @@ from evaluator.contract.arrays import Truth
 from evaluator.contract.episodes import Splits
 from evaluator.contract.few_shot import FewShot
 from evaluator.contract.sequences import Sequences
+from evaluator.contract.strict_yaml import load_ours
 from evaluator.contract.task_types import TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError
@@ -102,15 +103,19 @@ class TrackFiles:
         """
 
         track, sequences_csv, labels_csv = self.track, self.folder / "sequences.csv", self.folder / "labels.csv"
-        labels = tables.parse(self.labels, labels_csv)
-        if self.sequences is None:
-            columns, ids = dict[str, tuple[str, ...]](), tables.id_column(labels, labels_csv)
-        else:
+        columns, ids = dict[str, tuple[str, ...]](), tuple[str, ...]()
+        if self.sequences is not None:
             sequences = tables.parse(self.sequences, sequences_csv)
             single = track.chains == "mixed"
             chains = ("sequence", "light_sequence") if track.chains in {"VH+VL", "mixed"} else ("sequence",)
             columns = tables.sequence_columns(sequences, sequences_csv, chains, optional=chains[1:] if single else ())
             ids = tables.id_column(sequences, sequences_csv)
+        if track.purpose == "panel":
+            self._require_count(len(ids))
+            return TrackData(track, ids, columns, np.empty(0), self.sequences_sha256, self.labels_hash)
+        labels = tables.parse(self.labels, labels_csv)
+        if self.sequences is None:
+            ids = tables.id_column(labels, labels_csv)
         if track.few_shot is not None:
             if self.sequences is not None:
                 tables.require_distinct(columns, ids, sequences_csv, sequences.lines)
@@ -173,6 +178,20 @@ def find_data(track: Track, hidden: Path) -> TrackFiles | None:
     key = _key(hidden) if track.disclosure == "hidden" else None
     labels, labels_hash = _read(folder / "labels.csv", track.labels_hash, key)
     return TrackFiles(track, sequences, labels, sequences_hash, labels_hash, folder)
+
+
+def find_panel(folder: Path) -> TrackFiles | None:
+    """The panel on which entries are compared, `<folder>/{panel.yaml,sequences.csv}`; None where there is none.
+
+    Raises:
+        EvaluatorError: a file is wrong, or not the one that panel.yaml names.
+    """
+    path = folder / "panel.yaml"
+    if not path.is_file():
+        return None
+    track = load_ours(path, Track)
+    content, found = _read(folder / "sequences.csv", track.sha256.sequences)
+    return TrackFiles(track, content, b"", found, "", folder)
 
 
 def load_data(track: Track, hidden: Path) -> TrackData | None:

@@ -66,7 +66,8 @@ class Track(Frozen):
     id: Annotated[str, AfterValidator(require_id)]
     title: str
     summary: str
-    purpose: Literal["benchmark", "practice"] = "benchmark"
+    purpose: Literal["benchmark", "practice", "panel"] = "benchmark"
+    """A panel has no labels: entries are compared on it, and nobody is scored."""
     retired: str | None = Field(default=None, min_length=1)
     """Why it is closed: nothing is run on it any more, and its board stays as it is."""
     formerly: tuple[str, ...] = ()
@@ -106,7 +107,7 @@ class Track(Frozen):
     @model_validator(mode="after")
     def _counts_agree(self) -> Track:
         kind = KINDS[self.task]
-        if kind.has_classes != (self.classes is not None):
+        if (kind.has_classes and self.purpose != "panel") != (self.classes is not None):
             raise ValueError("a classification track states its classes, a regression track has none")
         if self.classes and self.classes.negative + self.classes.positive != self.n:
             raise ValueError("the classes do not add up to n")
@@ -203,6 +204,11 @@ def names(submission: Submission, track: Track) -> bool:
     if submission.tracks is None:
         return submission.few_shot is not None or not KINDS[track.task].supports
     return not {track.id, *track.formerly}.isdisjoint(submission.tracks)
+
+
+def takes_panel(panel: Track, entered: Iterable[Track]) -> bool:
+    """Whether an entry that enters these tracks can be asked about a panel: it answers single chains of that task."""
+    return any(track.task == panel.task and track.chains in {"VH", "VHH"} for track in entered)
 
 
 def looks_around(submission: Submission, track: Track) -> bool:

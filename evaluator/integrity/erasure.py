@@ -151,7 +151,9 @@ def _ranked_on(results: Results, submission: str) -> list[str]:
     found = []
     for track in tracks:
         standings, pairs = results.standings(track), results.pairs(track)
-        if (standings and submission in standings.entries) or (pairs and submission in pairs.submissions):
+        if (standings and submission in standings.entries) or (
+            pairs and submission in {*pairs.submissions, *(pairs.alike.submissions if pairs.alike else ())}
+        ):
             found.append(track)
     return found
 
@@ -171,5 +173,6 @@ def _rewrite_rankings(results: Results, submission: str) -> None:
                 "submissions": tuple(pairs.submissions[k] for k in stay),
                 "value": tuple(pairs.value[k] for k in stay),
                 "deviation": tuple(tuple(pairs.deviation[i][j] for j in stay if j < i) for i in stay),
+                "alike": None,
             }
             results.put_pairs(pairs.model_copy(update=changes))

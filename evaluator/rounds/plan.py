@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from evaluator.contract import submissions, tracks
-from evaluator.contract.labels import TrackFiles
+from evaluator.contract.labels import TrackFiles, find_panel
 from evaluator.contract.references import Image
 from evaluator.contract.submissions import Submission
 from evaluator.errors import BenchmarkError, EngineError, EvaluatorError, MachineError, SubmissionError
@@ -128,6 +128,7 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
     """
     plan = Plan(no_data=found.no_data, ours=dict(found.unfit))
     settings, files = job.repository.settings, found.files
+    panel = None if job.track_ids else find_panel(job.repository.panel)
     for entry in _submissions(job, plan, say):
         entered = {t.id for t in tracks.entered_tracks(entry, [f.track for f in files])}
         mine = [f for f in files if f.track.id in entered]
@@ -138,17 +139,11 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
         image = _resolve(job, entry, mine, plan, resolver, say, lock=lock) if mine else None
         if image is None:
             continue
-        for one in mine:
-            task = planning.decide(
-                entry,
-                one,
-                image,
-                settings=settings,
-                results=job.results,
-                state=job.state,
-                sandbox=job.sandbox,
-                force=job.force,
-            )
+        how: dict[str, Any] = {"settings": settings, "results": job.results, "sandbox": job.sandbox, "force": job.force}
+        tasks = [planning.decide(entry, one, image, state=job.state, **how) for one in mine]
+        if panel and tracks.takes_panel(panel.track, (one.track for one in mine)):
+            tasks.append(planning.decide_on_panel(entry, panel, image, **how))
+        for task in tasks:
             if task.due == "current":
                 plan.unchanged.append(task.name)
             else:

@@ -16,7 +16,7 @@ from evaluator.scoring.scored import Scored
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.settings import Repository, software_version
 from evaluator.store.results import Results
-from evaluator.store.schemas import Counts, ImageRecord, Result, Runtime, Value
+from evaluator.store.schemas import Behaviour, Counts, ImageRecord, Result, Runtime, Value
 from evaluator.store.state import Kept
 
 
@@ -58,6 +58,26 @@ class Recorder:
     def failed(self, task: Task, code: str, finished: Finished) -> Result:
         """The record of a run that failed by the submission's fault."""
         return self._record(task, finished, status="failed", failure=code)
+
+    def behaviour(self, task: Task, finished: Finished) -> Behaviour:
+        """What an entry said of the panel, or why it failed there."""
+        table, size = finished.table, finished.image_bytes
+        return Behaviour(
+            submission=task.submission.id,
+            panel=task.track.id,
+            status="failed" if table is None else "ok",
+            failure=finished.failure.code if finished.failure else None,
+            evaluated_at=datetime.now(UTC).date().isoformat(),
+            image=ImageRecord(
+                reference=task.image.reference,
+                digest=task.image.digest or None,
+                size_mb=None if size is None else round(size / 1e6),
+            ),
+            sequences_sha256=task.data.sequences_sha256 or "",
+            software=software_version(),
+            run_key=task.run_key,
+            scores=None if table is None else tuple(float(f"{score:.9g}") for score in table.score),
+        )
 
     def _record(self, task: Task, finished: Finished | None, **outcome: object) -> Result:
         size = round(finished.image_bytes / 1e6) if finished and finished.image_bytes is not None else None

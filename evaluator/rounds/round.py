@@ -151,6 +151,9 @@ class Round:
         """Score what a run wrote, and record it; whatever is wrong with it is recorded too."""
         run, table, state = finished.run, finished.table, self.job.state
         state.keep_log(task.submission.id, task.track.id, run.log)
+        if task.track.purpose == "panel":
+            self._take_behaviour(task, finished)
+            return
         if finished.failure:
             self._give_up(task)
             self._fail(task, finished.failure, finished)
@@ -180,6 +183,19 @@ class Round:
         shown = "undefined" if primary is None or primary.value is None else f"{primary.value:.3f}"
         title = METRICS[task.track.primary_metric].title
         self._watch.end(task, "scored", f"{title} {shown}, {run.seconds:.2f} s", run.seconds)
+
+    def _take_behaviour(self, task: Task, finished: Finished) -> None:
+        """Record what an entry said of the panel; a failure there is told, and takes nothing from its other tracks."""
+        self.job.results.put_behaviour(self.recorder.behaviour(task, finished))
+        self._tries.done(_trial(task))
+        if finished.failure:
+            self.summary.failed[task.name] = finished.failure.code
+        else:
+            self.summary.scored.append(task.name)
+        outcome = finished.failure.code if finished.failure else "ok"
+        self._watch.note(task, finished, outcome)
+        shown = f"failed: {outcome}" if finished.failure else f"asked, {finished.run.seconds:.2f} s"
+        self._watch.end(task, "failed" if finished.failure else "scored", shown, finished.run.seconds)
 
     def _gathered(self, task: Task) -> Kept | None:
         """What all runs of a few-shot track predicted, one after the other; None where one was left undone.

@@ -13,8 +13,9 @@ from evaluator.contract.tracks import Track
 from evaluator.integrity import disclosure, freshness
 from evaluator.scoring import ranking
 from evaluator.scoring.scored import Scored
+from evaluator.scoring.similarity import Behaviours, error_agreement
 from evaluator.store.results import Results
-from evaluator.store.schemas import Pairs, Standing, Standings, Value
+from evaluator.store.schemas import Alike, Pairs, Standing, Standings, Value
 from evaluator.store.state import Kept, State
 
 MAX_PAIRED = 300
@@ -56,7 +57,7 @@ def update(
     ids, data = [i for i in kept if i in records], files.data
     found = _paired(data, [kept[i] for i in ids])
     if disclosure.tells_pairs(track):
-        results.put_pairs(_pairs(track, ids, found))
+        results.put_pairs(_pairs(track, ids, found).model_copy(update={"alike": _alike(data, kept)}))
     made = _standings(data, ids, found, level, made_from)
     beside = [i for i in kept if i in archived]
     if track.floor in ids and beside:
@@ -92,6 +93,30 @@ def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
         value=tuple(round(float(found.value[k]), 12) for k in best),
         deviation=tuple(tuple(float(f"{d:.4g}") for d in deviation[i, :i]) for i in range(len(best))),
     )
+
+
+def _alike(data: TrackData, kept: Mapping[str, Kept]) -> Alike | None:
+    """What any two entries have in common, archived ones among them; None of few-shot tracks, whose runs differ."""
+    if data.splits is not None:
+        return None
+    said = Behaviours.of({i: kept[i].score.tolist() for i in [*kept][:MAX_PAIRED]})
+    agreement = consistency = None
+    if data.track.classes:
+        wrong = np.array([_prediction(kept[i]) != data.truth for i in said.ids], dtype=np.float64)
+        observed, beyond = error_agreement(wrong.reshape(len(said.ids), data.n))
+        agreement, consistency = _below(observed), _below(beyond)
+    return Alike(submissions=said.ids, spearman=_below(said.spearman), agreement=agreement, consistency=consistency)
+
+
+def _prediction(kept: Kept) -> npt.NDArray[np.int8]:
+    assert kept.prediction is not None
+    return kept.prediction
+
+
+def _below(values: npt.NDArray[np.float64]) -> tuple[tuple[float | None, ...], ...]:
+    """What lies below the diagonal, with four digits; None for what is not defined."""
+    short = [[None if np.isnan(v) else float(f"{v:.4g}") for v in row] for row in values]
+    return tuple(tuple(row[:i]) for i, row in enumerate(short))
 
 
 def _standings(data: TrackData, ids: list[str], found: ranking.Paired, level: float, made_from: str) -> Standings:

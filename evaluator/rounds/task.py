@@ -150,6 +150,24 @@ def decide(
     return Task(submission, files, image, limits, sandbox, due)
 
 
+def decide_on_panel(
+    submission: Submission,
+    panel: TrackFiles,
+    image: Image,
+    *,
+    settings: Settings,
+    results: Results,
+    sandbox: Sandbox,
+    force: bool,
+) -> Task:
+    """Whether an entry has yet to be asked about the panel's sequences."""
+    limits = limits_for(submission, panel.track, settings)
+    task = Task(submission, panel, image, limits, sandbox, "run")
+    known = results.behaviour(submission.id, panel.track.id)
+    current = known is not None and known.run_key == task.run_key and known.failure not in ASKED_AGAIN
+    return replace(task, due="current") if current and not force else task
+
+
 def archived(submission: Submission, files: TrackFiles, record: Result, *, state: State, level: float) -> Task | None:
     """What is due of predictions that were archived: to be scored again, or nothing.
 

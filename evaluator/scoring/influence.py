@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy
 
 from evaluator.contract.arrays import Floats, IntArray
 
@@ -40,6 +39,8 @@ def design_effect(influence: Floats, families: IntArray, level: float) -> float:
     single = float(influence @ influence) * n / max(n - 1, 1)
     if not single:
         return 1.0
+    import scipy  # not for a site, which has no families to allow for
+
     sums = family_sums(influence, families)
     if len(sums) < 2:
         return float(n)

@@ -1,6 +1,7 @@
 """The public record of one submission on one track, and the one place that knows where records are kept.
 
 <results>/<submission>/<track>.json     one record, written atomically
+<results>/<submission>/panel/<panel>.json  what it said of the panel's sequences
 <results>/<track>.standings.json        who can be told from whom
 <results>/<track>.pairs.json            how far any two entries differ, on a track whose labels are open
 <results>/history.jsonl                 one line for each record that came to be or changed
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from evaluator.errors import EvaluatorError
 from evaluator.files import append_line, as_json, set_torn_end_aside, whole_lines, write_bytes
-from evaluator.store.schemas import Change, Erased, Link, Lock, Pairs, Result, Scope, Standings, Timing
+from evaluator.store.schemas import Behaviour, Change, Erased, Link, Lock, Pairs, Result, Scope, Standings, Timing
 from evaluator.validation import in_words
 
 MAX_LINE = 4096
@@ -119,9 +120,8 @@ class Results:
 
     def chained_files(self) -> list[Path]:
         """Every file that the chain tells of: records, rankings and pairs."""
-        return sorted(
-            [*self.folder.glob("*/*.json"), *self.folder.glob("*.standings.json"), *self.folder.glob("*.pairs.json")]
-        )
+        patterns = ("*/*.json", "*/panel/*.json", "*.standings.json", "*.pairs.json")
+        return sorted(path for pattern in patterns for path in self.folder.glob(pattern))
 
     def history(self) -> list[Change]:
         """Every change, oldest first.
@@ -165,6 +165,19 @@ class Results:
     def put_pairs(self, pairs: Pairs) -> None:
         """Write the differences between a track's entries."""
         self._put_chained(f"{pairs.track}.pairs.json", pairs)
+
+    def behaviour(self, submission: str, panel: str) -> Behaviour | None:
+        """What an entry said of a panel; None where it was not asked yet."""
+        return _read(self.folder / submission / "panel" / f"{panel}.json", Behaviour)
+
+    def behaviours(self, panel: str) -> dict[str, Behaviour]:
+        """The same of every entry that was asked, by its id."""
+        paths = sorted(self.folder.glob(f"*/panel/{panel}.json"))
+        return {p.parts[-3]: found for p in paths if (found := self.behaviour(p.parts[-3], panel))}
+
+    def put_behaviour(self, found: Behaviour) -> None:
+        """Write what an entry said of a panel."""
+        self._put_chained(f"{found.submission}/panel/{found.panel}.json", found)
 
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""

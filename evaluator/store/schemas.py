@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluator.contract.models import Frozen
 from evaluator.contract.work import Hardware, Sandbox
 
-SCHEMA_VERSION = "1.5"
+SCHEMA_VERSION = "1.6"
 
 
 class Value(Frozen):
@@ -157,6 +157,19 @@ class Standings(Frozen):
     )
 
 
+class Alike(Frozen):
+    """What any two entries have in common on a track with open labels; row i holds the pairs (i, j) with j < i."""
+
+    submissions: tuple[str, ...]
+    spearman: tuple[tuple[float | None, ...], ...] = Field(description="Of their scores; null where one is constant")
+    agreement: tuple[tuple[float, ...], ...] | None = Field(
+        default=None, description="Share of rows on which both are right or both wrong; null on tracks without classes"
+    )
+    consistency: tuple[tuple[float | None, ...], ...] | None = Field(
+        default=None, description="The same beyond chance, Cohen's kappa; null where both are always right"
+    )
+
+
 class Pairs(Frozen):
     """How far any two entries of a track differ: value[i] - value[j], with standard error deviation[i][j]."""
 
@@ -167,6 +180,23 @@ class Pairs(Frozen):
     submissions: tuple[str, ...] = Field(description="Best first")
     value: tuple[float, ...]
     deviation: tuple[tuple[float, ...], ...] = Field(description="Row i holds the pairs (i, j) with j < i")
+    alike: Alike | None = Field(default=None, description="Archived entries are in it too")
+
+
+class Behaviour(Frozen):
+    """What one submission said of the panel's sequences: public, made for this, without labels (`apb similar`)."""
+
+    schema_version: str = SCHEMA_VERSION
+    submission: str
+    panel: str
+    status: Literal["ok", "failed"]
+    failure: str | None = Field(default=None, description="Stable code of the submission's fault")
+    evaluated_at: str = Field(description="UTC date, YYYY-MM-DD")
+    image: ImageRecord
+    sequences_sha256: str
+    software: str
+    run_key: str
+    scores: tuple[float, ...] | None = Field(default=None, description="In the order of the panel's sequences.csv")
 
 
 class Change(Frozen):
@@ -187,8 +217,8 @@ class Link(Frozen):
     """One file written: whoever changes it or a line of history afterwards breaks the chain."""
 
     record: str = Field(
-        description="<submission>/<track>.json, <track>.standings.json or <track>.pairs.json; erased/<submission> for "
-        "a line of erased.jsonl"
+        description="<submission>/<track>.json, <submission>/panel/<panel>.json, <track>.standings.json or "
+        "<track>.pairs.json; erased/<submission> for a line of erased.jsonl"
     )
     sha256: str = Field(description="Of the file")
     previous: str | None = Field(description="sha256 of the line before, without its line break; null on the first")

@@ -42,6 +42,7 @@ ON_A_FULL_DISK = {
     "report": "report {root} --event {root}/p.csv",
     "score": "score {root}/p.csv --labels {root}/test_data/smoke/labels.csv",
     "sign": "sign",
+    "similar": "similar",
     "status": "status",
     "verify": "verify",
     "worker": "worker tls://127.0.0.1:9 --tls-dir {root}/tls",

@@ -20,6 +20,7 @@ from evaluator.contract import tables
 from evaluator.contract.arrays import IntArray
 from evaluator.integrity import families
 from evaluator.integrity.identity import cdr_h3
+from evaluator.scoring.linkage import complete_linkage
 from tests.conftest import REAL_DATA, Workspace
 from tests.integrity.test_overlap import identity, in_one_line
 
@@ -38,14 +39,14 @@ def test_complete_linkage_is_scipys(seed: int) -> None:
     rng = np.random.default_rng(seed)
     far = pdist(rng.random((int(rng.integers(2, 40)), 3)))  # no ties, which scipy breaks by the order of rows
     limit = float(rng.uniform(0, 1.2))
-    found = families.complete_linkage(squareform(far), limit)
+    found = complete_linkage(squareform(far), limit)
     assert groups(found) == groups(fcluster(linkage(far, "complete"), limit, "distance"))
 
 
 @given(st.lists(st.text("AC", min_size=4, max_size=6), min_size=1, max_size=12, unique=True))
 def test_with_ties_any_two_of_a_family_are_near_and_no_two_families_could_be_one(words: list[str]) -> None:
     far = np.array([[1 - identity(a, b) for b in words] for a in words])
-    found = groups(families.complete_linkage(far.copy(), 0.34))
+    found = groups(complete_linkage(far.copy(), 0.34))
     assert all(far[a, b] <= 0.34 for one in found for a, b in combinations(one, 2))
     assert all(max(far[a, b] for a in one for b in other) > 0.34 for one, other in combinations(found, 2))
 
