@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from baselines.catalogue.commands import recommend, stats
 from baselines.errors import DataError
 from baselines.few_shot.meta.commands import few_shot_report, meta_train
 from baselines.package import DEFAULT_BASE, PackageError
@@ -314,7 +315,7 @@ def _shown(value: object) -> str:
     return "undefined" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-for command in (meta_train, few_shot_report):
+for command in (stats, recommend, meta_train, few_shot_report):
     app.add_command(command)
 
 

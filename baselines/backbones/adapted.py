@@ -51,7 +51,7 @@ def read_tuned(folder: Path) -> dict[str, Any]:
             raise ValueError("base, base_sha256 and method are needed")
         if not isinstance(found["base"], str) or is_adapted(Path(found["base"])):
             raise ValueError("its base must be named, and not be fine-tuned itself")
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{folder / TUNED} does not say what was fine-tuned: {error}") from error
     return found
 
@@ -116,5 +116,5 @@ def _scale(folder: Path) -> float:
         if odd := [k for k, v in PLAIN.items() if config.get(k) not in (v, None)]:
             raise DataError(f"{folder / ADAPTER_CONFIG}: {odd[0]} is {config[odd[0]]!r}, which cannot be merged here.")
         return float(config["lora_alpha"]) / float(config["r"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, RecursionError) as error:
         raise DataError(f"{folder / ADAPTER_CONFIG} is not the configuration of a LoRA adapter: {error!r}") from error

@@ -131,7 +131,7 @@ class Checkpoint:
                 padding=int(c.get("pad_token_id", 1)),
                 family=family,
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{folder} has no config.json of an ESM, BERT or RoBERTa model: {error!r}") from error
         self.vocabulary = ESM if family in SIZES else self._vocabulary()
         if family in SIZES and c.get("vocab_size") != SIZES[family]:
@@ -167,7 +167,7 @@ class Checkpoint:
     def _indexed(self, index: Path, suffix: str) -> list[Path]:
         try:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise DataError(f"{index} is no index of weights.") from error
         if any(Path(name).name != name or not name.endswith(suffix) for name in names):
             raise DataError(f"{index} names files outside its folder.")

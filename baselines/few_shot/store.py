@@ -76,7 +76,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         known = isinstance(found, dict) and found.get("schema_version") == SCHEMA_VERSION
         if not known or not isinstance(found.get("settings"), dict):
             raise ValueError("not metadata of this version")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is no few-shot model's: {error}; apb-zoo meta-train writes one.") from error
     metadata: dict[str, Any] = found
     return metadata

@@ -102,7 +102,7 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
             raise ValueError("not metadata of this version")
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not valid: {error}") from error
     return found
 
