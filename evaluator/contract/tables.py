@@ -241,6 +241,18 @@ def _no_number(cell: str) -> Fault:
     return "is not a number", "Write a plain decimal number such as 0.731."
 
 
+def score_column(table: Table, path: Path) -> npt.NDArray[np.float64]:
+    """The `score` column of published predictions, finite, [n].
+
+    Raises:
+        EvaluatorError: there is no such column, or a score is no number.
+    """
+    if "score" not in table:
+        raise EvaluatorError(f"{path} has no column score.", "Name the column of its scores so.")
+    _require(table, path, "score", _no_number)
+    return np.array([float(cell) for cell in table["score"]], dtype=np.float64)
+
+
 def family_column(table: Table, path: Path) -> npt.NDArray[np.int64]:
     """Which rows of a labels file belong together, by its column `family`: [n] from 0.
 

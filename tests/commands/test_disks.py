@@ -39,6 +39,7 @@ ON_A_FULL_DISK = {
     "plan": f"plan {SMOKE}",
     "prepare": "prepare --new panel --from {root}/panel.csv --hidden {root}/hidden",
     "publish": "publish",
+    "recommend": "recommend --labels {root}/p.csv",
     "report": "report {root} --event {root}/p.csv",
     "score": "score {root}/p.csv --labels {root}/test_data/smoke/labels.csv",
     "sign": "sign",
