@@ -10,8 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from evaluator.scoring.similarity import Behaviours
+from evaluator.settings import Repository
+from evaluator.store.results import Results
+from leaderboard.build import build
 from scripts import results
 from tests.conftest import REAL_DATA, ROOT
 
@@ -84,3 +89,26 @@ def test_archived_entries_are_in_nobodys_ranking() -> None:
     assert len(archived) == 9
     for path in RESULTS.glob("*.standings.json"):
         assert not archived & set(json.loads(path.read_text())["entries"])
+
+
+def test_a_near_copy_is_found_among_the_entries_and_what_only_correlates_is_not() -> None:
+    asked = Results(RESULTS).behaviours("panel-1")
+    scores = {i: list(b.scores) for i, b in asked.items() if b.scores}
+    assert {"antiberty-logreg", "antiberty-svm", "composition-logreg", "net-charge", "sapiens-logreg"} <= set(scores)
+    assert Behaviours.of(scores).near_copies() == []
+    rng = np.random.default_rng(0)
+    original = np.array(scores["antiberty-svm"])
+    copied = original**1.5 * (1 + 1e-5 * rng.normal(size=len(original)))
+    found = Behaviours.of({**scores, "planted": copied.clip(0, 1).tolist()})
+    assert found.near_copies() == [("antiberty-svm", "planted")]
+    nearest = found.neighbours("antiberty-logreg", 1)[0]
+    assert nearest.cosine > 0.5 and not nearest.near_copy
+
+
+def test_every_entry_is_told_whom_it_behaves_like(tmp_path: Path) -> None:
+    repository = Repository(ROOT)
+    build(repository, submissions=repository.submissions, results=repository.results, out=tmp_path / "site")
+    pages = {p.parent.name: p.read_text() for p in (tmp_path / "site" / "submissions").glob("*/index.html")}
+    alone = {i for i, text in pages.items() if "Behaves like" not in text}
+    few = {i for i in pages if i.startswith(("few-shot", "in-context"))}  # their runs are not of one table of sequences
+    assert alone == few and len(pages) > len(few)
