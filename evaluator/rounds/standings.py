@@ -11,7 +11,7 @@ from evaluator.contract.labels import TrackData, TrackFiles
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
 from evaluator.integrity import disclosure, freshness
-from evaluator.scoring import ranking
+from evaluator.scoring import few_shot, ranking
 from evaluator.scoring.scored import Scored
 from evaluator.scoring.similarity import Behaviours, error_agreement
 from evaluator.store.results import Results
@@ -96,9 +96,11 @@ def _pairs(track: Track, ids: list[str], found: ranking.Paired) -> Pairs:
 
 
 def _alike(data: TrackData, kept: Mapping[str, Kept]) -> Alike | None:
-    """What any two entries have in common, archived ones among them; None of few-shot tracks, whose runs differ."""
+    """What any two entries have in common, archived ones among them."""
     if data.splits is not None:
-        return None
+        ids = [*kept][:MAX_PAIRED]
+        ranks = np.array([few_shot.ranks_within(data.splits, kept[i].score) for i in ids])
+        return Alike(submissions=tuple(ids), spearman=_below(ranks @ ranks.T / ranks.shape[1])) if ids else None
     said = Behaviours.of({i: kept[i].score.tolist() for i in [*kept][:MAX_PAIRED]})
     agreement = consistency = None
     if data.track.classes:

@@ -173,6 +173,19 @@ class FewShotScores:
         return has if only is None else np.intersect1d(has, only)
 
 
+def ranks_within(splits: Splits, scores: Floats) -> Floats:
+    """[N] ranks within each task of each run, of mean 0 and variance 1; zeros where all scores of one are equal.
+
+    The mean product of two entries' is the mean of their rank correlations over tasks and runs, by queries.
+    """
+    parts = []
+    for _, _, mine in pieces(splits, scores):
+        ranks = influence.average_ranks(mine)
+        spread = float(ranks.std())
+        parts.append((ranks - ranks.mean()) / spread if spread else np.zeros(len(mine)))
+    return np.concatenate(parts)
+
+
 def of_scores(splits: Splits, scores: Floats) -> FewShotScores:
     """What an entry's scores of all runs are worth.
 
