@@ -13,10 +13,10 @@ help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # All versions come from the lock, by hash for what evaluates; nothing is built from source but this package and what has
-# no wheel (SOURCE: Hydra's parser), by locked backends. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
+# no wheel (SOURCE: Hydra's parser, a part of mlcroissant), by locked backends. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BASE := $(if $(APB_NEWEST),-e '.[build]',--require-hashes -r requirements.txt)
-SOURCE := antlr4-python3-runtime
+SOURCE := antlr4-python3-runtime,jsonpath-rw
 DEV  := $(if $(APB_NEWEST),,-c constraints.txt)
 
 $(BIN)/python:
