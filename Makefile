@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 HIDDEN ?=
+PUBLISHED ?=
+STATE  ?=
 TRAIN  ?=
 
-.PHONY: help lock demo board test attacks lint bench screenshots doctor clean
+.PHONY: help lock demo board rebuild test attacks lint bench screenshots doctor clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -52,6 +54,9 @@ demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the b
 board: $(VENV)/.dev  ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [PUBLISHED=dir] [TRAIN=file]
 	@test -n "$(HIDDEN)" || { echo "Name the hidden data: make board HIDDEN=dir"; exit 2; }
 	@$(BIN)/python -m scripts.board --hidden "$(HIDDEN)" --published "$(PUBLISHED)" --train "$(TRAIN)"
+
+rebuild: $(VENV)/.dev ## every number of the board again; what differs, and what cannot be rebuilt   [HIDDEN=dir] [PUBLISHED=dir] [TRAIN=name=file] [STATE=dir]
+	@$(BIN)/python -m scripts.rebuild --hidden "$(HIDDEN)" --published "$(PUBLISHED)" --train "$(TRAIN)" --state "$(STATE)"
 
 test: $(VENV)/.dev   ## every test, against a real engine, registry and browser
 	@$(BIN)/python -m scripts.machine engine registry browser cluster

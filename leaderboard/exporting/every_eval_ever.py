@@ -33,7 +33,7 @@ def files(published: Published) -> Iterable[tuple[str, bytes]]:
     """One record for each entry, and a list of them."""
     listed = {}
     for entry_id, rows in published.scored.items():
-        content = as_json(record(entry_id, rows, published))
+        content = as_json(record(entry_id, rows, published), compact=True)
         name = uuid.UUID(bytes=hashlib.sha256(content).digest()[:16], version=4)
         listed[entry_id] = f"data/{COLLECTION}/{DEVELOPER}/{entry_id}/{name}.json"
         yield f"exports/every_eval_ever/{listed[entry_id]}", content

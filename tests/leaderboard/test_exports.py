@@ -144,7 +144,7 @@ BROKEN = [
     ("exports/CITATION.cff", "authors:", "writers:"),
     ("exports/CITATION.cff", "date-released: '2", "date-released: 'x"),
     ("exports/every_eval_ever/data/**/*.json", '"lower_is_better"', '"lower_is_worse"'),
-    ("exports/every_eval_ever/data/**/*.json", '"score": 0.', '"score": 7.'),
+    ("exports/every_eval_ever/data/**/*.json", '"score":0.', '"score":7.'),
     ("exports/model_cards/*.md", '"value":', '"number":'),
     ("exports/model_cards/*.md", '"dataset":', '"data":'),
     ("exports/zenodo/*.json", '"upload_type"', '"uploaded_type"'),
