@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from evaluator.errors import BenchmarkError
+from evaluator.integrity.overlap import named_sets
 from evaluator.settings import Repository
 from evaluator.store.state import State
 from scripts.rebuilding import rankings, scores, site, tables
@@ -64,16 +66,21 @@ def main() -> None:
     parser.add_argument("--state", default="", help="folder with kept predictions  [default: <root>/.apb]")
     options = parser.parse_args()
     repository = Repository(options.root.resolve())
-    with tempfile.TemporaryDirectory() as work:
-        board = Board(
-            repository,
-            hidden=Path(options.hidden) if options.hidden else None,
-            published=Path(options.published).resolve() if options.published else None,
-            train=options.train,
-            state=State(Path(options.state) if options.state else repository.state),
-            work=Path(work).resolve(),
-        )
-        sys.exit(1 if told(list(rebuild(board))) else 0)
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            board = Board(
+                repository,
+                hidden=Path(options.hidden) if options.hidden else None,
+                published=Path(options.published).resolve() if options.published else None,
+                train=named_sets(options.train),
+                state=State(Path(options.state) if options.state else repository.state),
+                work=Path(work).resolve(),
+            )
+            differ = told(list(rebuild(board)))
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.exit(1 if differ else 0)
 
 
 if __name__ == "__main__":

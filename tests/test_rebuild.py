@@ -62,7 +62,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def parts(root: Path, work: Path, state: Path | None = None) -> dict[str, Found]:
     work.mkdir()
-    board = Board(Repository(root), None, root / "papers", "", State(state or root / ".apb"), work)
+    board = Board(Repository(root), None, root / "papers", [], State(state or root / ".apb"), work)
     return {found.what: found for found in rebuild(board)}
 
 
@@ -170,6 +170,19 @@ def test_a_changed_rate_is_found_without_predictions(
     assert [line.partition(" is ")[0] for line in found.differs] == ["net-charge on smoke: recall.high"]
 
 
+def test_sealed_labels_are_said_to_be_sealed(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "benchmark"
+    shutil.copytree(small, root)
+    shutil.rmtree(root / "test_data" / "smoke")
+    track = root / "test_data" / "tracks" / "smoke.yaml"
+    text = re.sub(r"\n  labels: (\w+)", r"\nlabels_hmac_sha256: \1", track.read_text())
+    track.write_text(text.replace("disclosure: open", "disclosure: hidden"))
+    found = parts(root, tmp_path / "work")
+    assert set(found["scores, intervals and curves"].left) == {"the labels are sealed"}
+    assert found["scores, intervals and curves"].equal and not found["scores, intervals and curves"].differs
+    assert set(found["tiers, ranks and paired differences"].left) == {"the labels are sealed"}
+
+
 def test_the_command_says_it_all_and_fails(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "benchmark"
     shutil.copytree(small, root)
@@ -184,7 +197,7 @@ def test_the_command_says_it_all_and_fails(small: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
 def test_the_real_tables_and_the_ceiling_are_made_of_published_files(tmp_path: Path) -> None:
-    board = Board(Repository(ROOT), None, REAL_DATA, "", State(tmp_path / "state"), tmp_path)
+    board = Board(Repository(ROOT), None, REAL_DATA, [], State(tmp_path / "state"), tmp_path)
     made, _ = tables.of_tables(board)
     assert made.equal == 19 and not made.differs and not made.left
     assert site.of_ceilings(board).equal == 3

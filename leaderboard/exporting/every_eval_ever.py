@@ -20,7 +20,7 @@ from leaderboard.exports import CONTRIBUTORS, NAME, Published, sources
 
 TITLE = "Every Eval Ever 0.3.0"
 STANDARD = "https://github.com/evaleval/every_eval_ever"
-WHAT = "each entry's scores with their intervals; this file names the record of each"
+WHAT = "each entry's scores with their intervals, by a list of their records"
 PATHS = "exports/every_eval_ever/records.json"
 
 COLLECTION = "antibody-polyreactivity"

@@ -18,7 +18,7 @@ from leaderboard.exports import KEYWORDS, NAME, Published
 
 TITLE = "Hugging Face model card"
 STANDARD = "https://huggingface.co/docs/hub/model-cards"
-WHAT = "each entry with its scores in `model-index`, to be put beside its weights by its author"
+WHAT = "each entry with its scores in the model-index, for its author to put beside the weights"
 PATHS = "exports/model_cards/{submission}.md"
 
 LICENCES = {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "cc-by-4.0", "cc-by-nc-4.0"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from evaluator.contract.formats import read_bytes
 from evaluator.contract.labels import TrackData, TrackFiles, find_data
 from evaluator.contract.predictions import MAX_OUTPUT_BYTES
 from evaluator.contract.tracks import Track
+from evaluator.integrity.overlap import Known
 from evaluator.settings import Repository
 from evaluator.store.results import Results
 from evaluator.store.schemas import Result
@@ -32,7 +33,7 @@ class Board:
     Attributes:
         hidden: folder with `<track>/{sequences,labels}.csv`, if any.
         published: folder with published files and predictions, at any depth, if any.
-        train: training sets in which audits look for relatives, as `apb audit-data --train` takes them.
+        train: training sets in which audits look for relatives.
         state: predictions that were kept.
         work: an empty folder for what is made on the way.
     """
@@ -40,7 +41,7 @@ class Board:
     repository: Repository
     hidden: Path | None
     published: Path | None
-    train: str
+    train: Sequence[Known]
     state: State
     work: Path
 
@@ -115,7 +116,9 @@ def _made_again(board: Board, kept: Mapping[str, Kept]) -> dict[str, Kept]:
         *("--unsandboxed", str(board.work / "images"), "--results", str(board.work / "again" / "results")),
         *("--state", str(again.folder)),
     ]
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=sys.stderr, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr[-2000:], file=sys.stderr)
     made = Results(board.work / "again" / "results")
     found = {}
     for record in due:

@@ -13,7 +13,6 @@ import numpy as np
 from evaluator.contract import tables
 from evaluator.errors import BenchmarkError
 from evaluator.integrity import data_audit, verify
-from evaluator.integrity.overlap import named_sets
 from leaderboard.build import build
 from leaderboard.pages import COVERAGE
 from scripts import ceiling, results
@@ -28,17 +27,17 @@ BUILT_FROM = re.compile(rb"[0-9a-f]{12} of \d{4}-\d\d-\d\d")
 
 def of_audits(board: Board) -> Found:
     """What the pages of the datasets say that audits found."""
-    found, trained = Found("audits of the tracks' data"), named_sets(board.train)
+    found = Found("audits of the tracks' data")
     for path in sorted((board.repository.public_data / "audits").glob("*.json")):
         told, data = json.loads(path.read_bytes()), board.data(path.stem)
         if data is None:
             found.leave("the tables are not here: HIDDEN=dir or PUBLISHED=dir names them", len(numbers(told)))
             continue
-        if not trained:
+        if not board.train:
             found.leave("the training sets are not here: TRAIN=file names them", len(numbers(told.pop("trained"))))
-        audit = data_audit.audit(data_audit.of_track(data), trained)
+        audit = data_audit.audit(data_audit.of_track(data), board.train)
         again = audit.model_dump(mode="json")
-        found.compare(f"the audit of {path.stem}", told, again if trained else {**again, "trained": None})
+        found.compare(f"the audit of {path.stem}", told, again if board.train else {**again, "trained": None})
     return found
 
 
