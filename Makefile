@@ -4,19 +4,21 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 HIDDEN ?=
+PUBLISHED ?=
+STATE  ?=
 TRAIN  ?=
 
-.PHONY: help lock demo board test attacks lint bench screenshots doctor clean
+.PHONY: help lock demo board rebuild test attacks lint bench screenshots doctor clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # All versions come from the lock, by hash for what evaluates; nothing is built from source but this package and what has
-# no wheel (SOURCE: Hydra's parser), by locked backends. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
+# no wheel (SOURCE: Hydra's parser, a part of mlcroissant), by locked backends. APB_NEWEST=1 takes the newest versions instead: the workflow `newest` sets it, and nothing else does.
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BASE := $(if $(APB_NEWEST),-e '.[build]',--require-hashes -r requirements.txt)
-SOURCE := antlr4-python3-runtime
+SOURCE := antlr4-python3-runtime,jsonpath-rw
 DEV  := $(if $(APB_NEWEST),,-c constraints.txt)
 
 $(BIN)/python:
@@ -52,6 +54,9 @@ demo: $(VENV)/.base  ## build the reference images, evaluate them, publish the b
 board: $(VENV)/.dev  ## the real board: reference images on HIDDEN=dir, into leaderboard/results/ and docs/results.md   [PUBLISHED=dir] [TRAIN=file]
 	@test -n "$(HIDDEN)" || { echo "Name the hidden data: make board HIDDEN=dir"; exit 2; }
 	@$(BIN)/python -m scripts.board --hidden "$(HIDDEN)" --published "$(PUBLISHED)" --train "$(TRAIN)"
+
+rebuild: $(VENV)/.dev ## every number of the board again; what differs, and what cannot be rebuilt   [HIDDEN=dir] [PUBLISHED=dir] [TRAIN=name=file] [STATE=dir]
+	@$(BIN)/python -m scripts.rebuild --hidden "$(HIDDEN)" --published "$(PUBLISHED)" --train "$(TRAIN)" --state "$(STATE)"
 
 test: $(VENV)/.dev   ## every test, against a real engine, registry and browser
 	@$(BIN)/python -m scripts.machine engine registry browser cluster

@@ -24,7 +24,7 @@ from evaluator.integrity import freshness
 from evaluator.settings import Repository
 from evaluator.store.results import Results
 from evaluator.store.schemas import Change, Result
-from leaderboard import audits, data, pages
+from leaderboard import audits, data, exports, pages
 from leaderboard.board import board
 from leaderboard.pages import Content
 from leaderboard.similar import Similar
@@ -113,7 +113,12 @@ def _telling(to_first: Connection, action: Callable[..., object], *arguments: ob
 
 def _write_data(folder: Path, read: Callable[[], Content]) -> None:
     site = read()
-    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history, site.similar, site.erased))
+    offered = exports.offered()
+    _write(
+        folder / "v1",
+        data.files(site.boards, site.entries, site.results, site.history, site.similar, site.erased, offered),
+    )
+    _write(folder / "v1", exports.files(exports.Published(site.boards, site.entries, site.history, site.url)))
     (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
 
 

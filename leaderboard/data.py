@@ -36,6 +36,15 @@ class MetricInfo(Frozen):
     higher_is_better: bool
 
 
+class ExportInfo(Frozen):
+    """Files in a format of others."""
+
+    title: str
+    standard: str = Field(description="Where the format is described")
+    what: str
+    paths: str = Field(description="In this folder; {track}, {submission} and {round}, a day, stand for each of them")
+
+
 class Index(Frozen):
     """`index.json`: where everything else is."""
 
@@ -47,6 +56,7 @@ class Index(Frozen):
     withdrawn: list[str]
     erased: list[Erased] = Field(default=[], description="Entries of which nothing is left; their ids are not in use")
     metrics: dict[str, MetricInfo]
+    exports: list[ExportInfo] = Field(default=[], description="The same in formats of others")
 
 
 class TrackTable(Frozen):
@@ -113,11 +123,13 @@ def files(
     history: list[Change],
     similar: Similar,
     erased: Sequence[Erased] = (),
+    exported: Sequence[ExportInfo] = (),
 ) -> Iterable[tuple[str, bytes]]:
     """Every file of `data/v1/` by its path there.
 
     Args:
         results: by submission, then by track.
+        exported: what stands beside these files, in formats of others.
     """
     for name, model in SCHEMAS.items():
         yield f"schemas/{name}.schema.json", as_json(schema(model))
@@ -132,6 +144,7 @@ def files(
             name: MetricInfo(title=m.title, task=task_of(name), higher_is_better=m.higher_is_better)
             for name, m in METRICS.items()
         },
+        exports=list(exported),
     )
     yield "index.json", as_json(index.model_dump(mode="json"))
     yield "similar.json", as_json(SimilarFile.model_validate(as_columns(similar)).model_dump(mode="json"), compact=True)

@@ -22,7 +22,7 @@ from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.scoring.similarity import CUT, NEAR_COPY
 from evaluator.store.schemas import Change, Erased, Result
-from leaderboard import audits, compare, few_shot, models, news, plots, table
+from leaderboard import audits, compare, exports, few_shot, models, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
 from leaderboard.similar import Similar
@@ -104,7 +104,7 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
         left=len(site.history),
         erased=site.erased,
     )
-    yield page("data.html", "data/index.html", schemas=sorted(SCHEMAS))
+    yield page("data.html", "data/index.html", schemas=sorted(SCHEMAS), exports=exports.offered())
     yield page("cite.html", "cite/index.html", url=site.url, year=_year(site.history))
     yield page("404.html", "404.html")
     yield "feed.xml", templates.get_template("feed.xml").render(news.feed(latest, site.url)).encode()

@@ -16,17 +16,19 @@ SUPPORT_SIZES = (0, 16, 64, 128)
 
 
 class MetricInfo(NamedTuple):
-    """What a metric is called, which way is better, and what a score that knows nothing has, whatever the classes."""
+    """What a metric is called, which way is better, what a score that knows nothing has, and what values there are."""
 
     title: str
     higher_is_better: bool = True
     chance: float | None = None
+    least: float = 0.0
+    most: float = 1.0
 
 
 METRICS = {
     "roc_auc": MetricInfo("ROC-AUC", chance=0.5),
     "average_precision": MetricInfo("Average precision"),
-    "mcc": MetricInfo("MCC"),
+    "mcc": MetricInfo("MCC", least=-1.0),
     "balanced_accuracy": MetricInfo("Balanced accuracy"),
     "accuracy": MetricInfo("Accuracy"),
     "precision": MetricInfo("Precision"),
@@ -34,11 +36,11 @@ METRICS = {
     "specificity": MetricInfo("Specificity"),
     "f1": MetricInfo("F1"),
     "brier": MetricInfo("Brier score", higher_is_better=False),
-    "spearman": MetricInfo("Spearman", chance=0.0),
-    "spearman_few": MetricInfo("Spearman, mean over k > 0", chance=0.0),
-    **{f"spearman_k{k}": MetricInfo(f"Spearman, k = {k}", chance=0.0) for k in SUPPORT_SIZES},
-    "spearman_shuffled": MetricInfo("Spearman, shuffled support", chance=0.0),
-    "support_gain": MetricInfo("Worth of the support"),
+    "spearman": MetricInfo("Spearman", chance=0.0, least=-1.0),
+    "spearman_few": MetricInfo("Spearman, mean over k > 0", chance=0.0, least=-1.0),
+    **{f"spearman_k{k}": MetricInfo(f"Spearman, k = {k}", chance=0.0, least=-1.0) for k in SUPPORT_SIZES},
+    "spearman_shuffled": MetricInfo("Spearman, shuffled support", chance=0.0, least=-1.0),
+    "support_gain": MetricInfo("Worth of the support", least=-2.0, most=2.0),
 }
 """Every metric; `scoring.metrics` computes them."""
 

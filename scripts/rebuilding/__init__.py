@@ -1,0 +1,1 @@
+"""What `scripts.rebuild` makes anew, part by part."""
