@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluator.contract.failures import advice
+from evaluator.contract.families import RULES
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS, turned_round
 from evaluator.contract.tracks import Track
@@ -150,6 +151,7 @@ def _environment() -> Environment:
         advice=advice,
         metrics=METRICS,
         scorer=SCORER_VERSION,
+        family_rules=RULES,
     )
     return pages
 

@@ -147,6 +147,7 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
                 results=job.results,
                 state=job.state,
                 sandbox=job.sandbox,
+                known=job.known,
                 force=job.force,
             )
             if task.due == "current":
@@ -164,7 +165,8 @@ def _look_at_archived(job: Job, entry: Submission, files: Sequence[TrackFiles], 
         record = job.results.get(entry.id, one.track.id)
         if record is None:
             continue
-        task = planning.archived(entry, one, record, state=job.state, level=job.repository.settings.level)
+        level = job.repository.settings.level
+        task = planning.archived(entry, one, record, state=job.state, level=level, known=job.known)
         if task is None:
             say(f"{entry.id} on {one.track.id}: its predictions are not kept here; apb archive brings them back")
         elif task.due == "current":
