@@ -137,7 +137,16 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
     settings, built_from = repository.settings, commit_and_day(repository.root)
     audited = audits.load(repository.public_data / "audits")
     return Content(
-        boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from, audited
+        boards,
+        entries,
+        by_submission,
+        history,
+        settings.site_url,
+        erased,
+        settings.notice,
+        built_from,
+        audited,
+        settings.source_url,
     )
 
 

@@ -22,7 +22,7 @@ from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Result
-from leaderboard import audits, compare, few_shot, news, plots, table
+from leaderboard import audits, checklist, compare, few_shot, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
 
@@ -36,6 +36,7 @@ SECTIONS = {
     "history": "History",
     "data": "Data",
     "cite": "Cite",
+    "checklist": "Checklist",
 }
 """The top of every page: folders and their titles."""
 PAGE_ROWS = 150
@@ -60,6 +61,7 @@ class Content:
     notice: str = ""
     built_from: str = ""
     audited: Mapping[str, audits.Rows] = field(default_factory=dict)
+    source_url: str = ""
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -94,6 +96,14 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     )
     yield page("data.html", "data/index.html", schemas=sorted(SCHEMAS))
     yield page("cite.html", "cite/index.html", url=site.url, year=_year(site.history))
+    yield page(
+        "checklist.html",
+        "checklist/index.html",
+        lists=checklist.load(),
+        statuses=checklist.STATUSES,
+        evidence_link=checklist.link,
+        source_url=site.source_url,
+    )
     yield page("404.html", "404.html")
     yield "feed.xml", templates.get_template("feed.xml").render(news.feed(latest, site.url)).encode()
 
