@@ -23,7 +23,7 @@ from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
 
-DATA_VERSION = "1.5"
+DATA_VERSION = "1.6"
 Column = list[str | float | int | None]
 
 
@@ -187,6 +187,10 @@ def columns(board: Board) -> dict[str, Column]:
         "to_floor": [f.value if (f := r.to_floor) else None for r in rows],
         "to_floor_low": [f.low if (f := r.to_floor) else None for r in rows],
         "to_floor_high": [f.high if (f := r.to_floor) else None for r in rows],
+        "unrelated": [u.value.value if (u := r.unrelated) else None for r in rows],
+        "unrelated_low": [u.value.low if (u := r.unrelated) else None for r in rows],
+        "unrelated_high": [u.value.high if (u := r.unrelated) else None for r in rows],
+        "unrelated_rows": [u.rows if (u := r.unrelated) and u.sets else None for r in rows],
         "sandbox": [r.result.sandbox if r.result else None for r in rows],
         "image_digest": [r.result.image.digest if r.result else None for r in rows],
         "seconds": [r.result.runtime.seconds if r.result else None for r in rows],

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from evaluator.contract.submissions import FLOOR
 from evaluator.contract.task_types import METRICS
-from evaluator.store.schemas import Unrelated, Value
+from evaluator.store.schemas import Value
 from leaderboard.board import Board, Row
 
 Sort = float | str | None
@@ -83,7 +83,9 @@ def columns(board: Board) -> list[Column]:
             shown=any(r.to_floor for r in board.rows),
             help=f"Difference to {board.floor_name}, with its paired interval: whether the entry knows more than that",
         ),
-        Column("unrelated", "Without relatives", _unrelated, True, any(map(_compared, board.rows)), help=UNRELATED),
+        Column(
+            "unrelated", "Without relatives", _unrelated, True, any(r.unrelated for r in board.rows), help=UNRELATED
+        ),
         Column("trained_on", "Trained on it", _trained, help="Whether the entry has seen these labels"),
         Column(
             "links",
@@ -192,16 +194,12 @@ def _to_floor(row: Row) -> Cell:
 
 
 def _unrelated(row: Row) -> Cell:
-    if (found := _compared(row)) is None or row.result is None:
+    if (found := row.unrelated) is None or row.result is None:
         return Cell("", None)
     if found.value.value is None:
         return Cell("undefined" if found.sets else "unknown", None, note=found.value.reason or "", style="quiet")
     left_out = [f"{row.result.n - found.rows:,} rows left out", *(f"unknown: {name}" for name in found.unknown)]
     return Cell(number(found.value.value), found.value.value, note="; ".join(left_out))
-
-
-def _compared(row: Row) -> Unrelated | None:
-    return row.result.unrelated if row.result else None
 
 
 def _trained(row: Row) -> Cell:

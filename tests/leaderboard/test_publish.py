@@ -115,6 +115,10 @@ def test_scores_without_relatives_stand_beside_the_scores(workspace: Workspace) 
     assert "boughter: 2" in page and "0.612" in page and "84" in page and "oas" in page
     page = (site / "submissions" / "unknown" / "index.html").read_text()
     assert "undisclosed</span>" in page and "never compared" in page
+    columns = json.loads((site / "data/v1/results/jain.json").read_text())["columns"]
+    assert sorted(zip(columns["submission"], columns["unrelated"], columns["unrelated_rows"], strict=True)) == [
+        ("known", 0.612, 84), ("unknown", None, None),
+    ]  # fmt: skip
     board = (site / "tracks" / "jain" / "index.html").read_text()
     assert "2 rows left out; unknown: oas" in board and ">unknown<" in board
 
