@@ -45,6 +45,8 @@ class Settings(BaseModel):
     """Evaluations that an author may ask for in seven days."""
     site_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
     """Where the site is served, with a slash at the end; for the feed and citations."""
+    source_url: str = Field(default="", pattern=r"^(https://\S+/)?$")
+    """Where files of this repository can be read, such as https://github.com/OWNER/REPOSITORY/blob/main/; for links."""
     notice: str = Field(default="", max_length=200)
     """A line at the head of every page of the site, for a board that is not what it may be taken for."""
     signer: Literal["none", "ssh", "sigstore"] = "none"

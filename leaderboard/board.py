@@ -12,7 +12,7 @@ from evaluator.contract.task_types import METRICS
 from evaluator.contract.tracks import Track, names
 from evaluator.errors import SubmissionError
 from evaluator.integrity.contamination import trained_on
-from evaluator.store.schemas import Pairs, Result, Standing, Standings, Value
+from evaluator.store.schemas import Pairs, Result, Standing, Standings, Unrelated, Value
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Row:
     standing: Standing | None
     reference: bool
     to_floor: Value | None = None
+
+    @property
+    def unrelated(self) -> Unrelated | None:
+        """The first metric without relatives of what it was trained on; None where there is nothing to compare."""
+        return self.result.unrelated if self.result else None
 
     def metric(self, name: str) -> Value | None:
         """A metric; None where there is no result."""

@@ -157,6 +157,7 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         settings.notice,
         built_from,
         audited,
+        settings.source_url,
     )
 
 

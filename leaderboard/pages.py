@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluator.contract.failures import advice
+from evaluator.contract.families import RULES
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS, turned_round
 from evaluator.contract.tracks import Track
@@ -22,7 +23,7 @@ from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.scoring.similarity import CUT, NEAR_COPY
 from evaluator.store.schemas import Change, Erased, Result
-from leaderboard import audits, compare, exports, few_shot, models, news, plots, table
+from leaderboard import audits, checklist, compare, exports, few_shot, models, news, plots, table
 from leaderboard.board import Board, is_reference
 from leaderboard.data import SCHEMAS, schema
 from leaderboard.similar import Similar
@@ -38,6 +39,7 @@ SECTIONS = {
     "history": "History",
     "data": "Data",
     "cite": "Cite",
+    "checklist": "Checklist",
 }
 """The top of every page: folders and their titles."""
 PAGE_ROWS = 150
@@ -63,6 +65,7 @@ class Content:
     notice: str = ""
     built_from: str = ""
     audited: Mapping[str, audits.Rows] = field(default_factory=dict)
+    source_url: str = ""
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -106,6 +109,14 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     )
     yield page("data.html", "data/index.html", schemas=sorted(SCHEMAS), exports=exports.offered())
     yield page("cite.html", "cite/index.html", url=site.url, year=_year(site.history))
+    yield page(
+        "checklist.html",
+        "checklist/index.html",
+        lists=checklist.load(),
+        statuses=checklist.STATUSES,
+        evidence_link=checklist.link,
+        source_url=site.source_url,
+    )
     yield page("404.html", "404.html")
     yield "feed.xml", templates.get_template("feed.xml").render(news.feed(latest, site.url)).encode()
 
@@ -163,6 +174,7 @@ def _environment() -> Environment:
         advice=advice,
         metrics=METRICS,
         scorer=SCORER_VERSION,
+        family_rules=RULES,
     )
     return pages
 

@@ -24,6 +24,7 @@ from leaderboard.board import Board, Row
 Sort = float | str | None
 NOTHING = "\u2013"
 ARCHIVED = "from published predictions, not run here"
+UNRELATED = "The first metric without rows that have a relative at .90 in what the entry was trained on"
 
 
 class Cell(NamedTuple):
@@ -81,6 +82,9 @@ def columns(board: Board) -> list[Column]:
             True,
             shown=any(r.to_floor for r in board.rows),
             help=f"Difference to {board.floor_name}, with its paired interval: whether the entry knows more than that",
+        ),
+        Column(
+            "unrelated", "Without relatives", _unrelated, True, any(r.unrelated for r in board.rows), help=UNRELATED
         ),
         Column("trained_on", "Trained on it", _trained, help="Whether the entry has seen these labels"),
         Column(
@@ -187,6 +191,15 @@ def _to_floor(row: Row) -> Cell:
     if d is None or d.value is None or d.low is None or d.high is None:
         return Cell("", None)
     return Cell(f"{d.value:+.3f}", d.value, note=f"{d.low:+.3f} to {d.high:+.3f}", style="" if d.low > 0 else "quiet")
+
+
+def _unrelated(row: Row) -> Cell:
+    if (found := row.unrelated) is None or row.result is None:
+        return Cell("", None)
+    if found.value.value is None:
+        return Cell("undefined" if found.sets else "unknown", None, note=found.value.reason or "", style="quiet")
+    left_out = [f"{row.result.n - found.rows:,} rows left out", *(f"unknown: {name}" for name in found.unknown)]
+    return Cell(number(found.value.value), found.value.value, note="; ".join(left_out))
 
 
 def _trained(row: Row) -> Cell:

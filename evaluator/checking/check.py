@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evaluator.checking import forecast
+from evaluator.checking import forecast, training
 from evaluator.checking.forecast import Measured
 from evaluator.contract import references, submissions, tracks
 from evaluator.contract.labels import TrackFiles, find_data
@@ -42,9 +42,16 @@ Say = Callable[[str, str], None]
 
 
 def check(
-    repository: Repository, path: Path, *, image: str | None, scratch: Scratch, say: Callable[[str], None]
+    repository: Repository,
+    path: Path,
+    *,
+    image: str | None,
+    scratch: Scratch,
+    say: Callable[[str], None],
+    train: Path | None = None,
+    hidden: Path | None = None,
 ) -> Verdict:
-    """Check one submission file and its image; nothing hidden is touched.
+    """Check one submission file and its image; nothing hidden is given to it.
 
     The digest of an image that passes is locked where the file is one of the benchmark's own submissions: what is
     evaluated is what was checked, wherever its tag points by then.
@@ -52,6 +59,8 @@ def check(
     Args:
         image: take this image of the local engine instead of the one that the file names.
         say: told of each step as it is done.
+        train: a copy of the training file that the submission names.
+        hidden: where tracks' sequences are, for relatives among what it was trained on; their labels are not read.
 
     Raises:
         EvaluatorError: this machine cannot check anything.
@@ -67,6 +76,10 @@ def check(
         verdict.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         verdict.notes += [Finding.of(n) for n in submissions.notes(path.read_bytes())[:MAX_FINDINGS]]
         _known_tracks(repository, entry)
+        place = submissions.place(path, training.FIELD)
+        verdict.notes += map(
+            Finding.of, training.look(repository, entry, place, train=train, hidden=hidden, say=passed)
+        )
         if entry.archived:
             passed("file", f"{path.name} is valid; its predictions are published ones, so there is no image to try")
             verdict.passed = True

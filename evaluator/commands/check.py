@@ -7,7 +7,18 @@ from pathlib import Path
 
 import click
 
-from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, For, add_text, print_json, repository_of
+from evaluator.commands.options import (
+    FILE,
+    FOLDER,
+    JSON,
+    PAGE,
+    REPORT,
+    Command,
+    For,
+    add_text,
+    print_json,
+    repository_of,
+)
 
 
 @click.command(
@@ -18,6 +29,8 @@ from evaluator.commands.options import FOLDER, JSON, PAGE, REPORT, Command, For,
 )
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--image", metavar="REF", help="Check this image of the local engine instead of the one in the file.")
+@click.option("--train", type=FILE, help="A copy of the training file that the submission names.")
+@click.option("--hidden", type=FOLDER, help="Where tracks' sequences are, to look for relatives in that file.")
 @click.option("--state", type=FOLDER, default=Path(".apb"), show_default=True, help="Folder for the inputs of the run.")
 @JSON
 @REPORT
@@ -27,12 +40,17 @@ def command(
     context: click.Context,
     file: Path | None,
     image: str | None,
+    train: Path | None,
+    hidden: Path | None,
     state: Path,
     as_json: bool,
     report: Path | None,
     page: Path | None,
 ) -> None:
-    """Check one submission: its file, its image, a run on public data. Exactly what CI runs.
+    """Check one submission: its file, what it was trained on, its image, a run on public data. Exactly what CI runs.
+
+    A training file that it names is downloaded, held against its sha256 and looked through for canaries of the
+    benchmark. Relatives of a track's antibodies are looked for where its sequences are at hand; else they are unknown.
 
     FILE may be a folder that holds one .yaml file.
     """
@@ -43,7 +61,8 @@ def command(
 
     say = (lambda _line: None) if as_json else click.echo
     path = _only_yaml(file or Path()) if file is None or file.is_dir() else file
-    verdict = check.check(repository_of(context), path, image=image, scratch=Scratch(state), say=say)
+    scratch, repository = Scratch(state), repository_of(context)
+    verdict = check.check(repository, path, image=image, scratch=scratch, say=say, train=train, hidden=hidden)
     if report:
         write_json(report, verdict.as_json())
     if page:

@@ -23,15 +23,18 @@ from evaluator.commands.options import FILE, FOLDER, JSON, Command, For, print_j
 def command(context: click.Context, track: str, hidden: Path, out: Path | None, *, as_json: bool) -> None:
     """Sort a track's rows into sequence families: of a panel by the heavy chain, of a library by its CDR-H3.
 
-    The rule has a version, and gives the same families whatever the order of the rows.
+    The rule has a version, and gives the same families whatever the order of the rows. Where the track's file names a
+    rule under `families`, it is that one, and every score on the track allows for these families.
     """
+    from evaluator.contract import families
     from evaluator.files import write_bytes
-    from evaluator.integrity import at_hand, families
+    from evaluator.integrity import at_hand
+    from evaluator.integrity.findings import Family
 
     [known] = at_hand.chosen(repository_of(context).tracks, [track])
     data = at_hand.data_of(known, hidden)
-    rule, found = families.families(at_hand.heavy_of(data))
-    summary = families.summary(rule, found)
+    rule, found = families.families(at_hand.heavy_of(data), families.RULES.get(known.families or ""))
+    summary = Family.of(rule, found)
     if out is not None:
         write_bytes(out, families.as_csv(data.ids, found))
     if as_json:

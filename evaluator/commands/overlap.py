@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from evaluator.commands.options import (
     TRACKS,
     Command,
     For,
+    clone_of,
     named,
     print_json,
     repository_of,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     examples="apb overlap --train boughter_vh.csv --hidden /srv/hidden --tracks jain,shehata\n"
     "apb overlap --train boughter_vh.csv --hidden /srv/hidden --predictions jain=predictions.csv\n"
     "apb overlap --train my-training-data.csv --canary\n"
+    "apb overlap --train my-training-data.csv --salted hashes.csv\n"
+    "apb overlap --train boughter_vh.csv --hidden /srv/hidden --write boughter\n"
     "apb overlap --matrix --sets boughter=boughter_vh.csv --hidden /srv/hidden --out docs/overlap.md",
 )
 @click.option("--train", type=FILE, help="CSV with a column sequence: heavy chains that a model was trained on.")
@@ -45,6 +49,10 @@ if TYPE_CHECKING:
     help="Also score this file, with and without the rows that have a relative at .90.",
 )
 @click.option("--canary", is_flag=True, help="Say whether the training file holds canaries of this benchmark.")
+@click.option("--salted", type=FILE, help="Write salted hashes of the training file, to be published in its place.")
+@click.option(
+    "--write", "kept_as", metavar="NAME", default="", help="Keep it as test_data/relatives/NAME.json, for scores."
+)
 @click.option("--matrix", is_flag=True, help="Several sets, and each track, against each track.")
 @click.option("--sets", default="", metavar="NAME=FILE,...", help="With --matrix: the sets.")
 @click.option("--out", type=FILE, help="With --matrix: write it as a page in markdown.")
@@ -56,6 +64,8 @@ def command(
     hidden: Path | None,
     tracks: str,
     predicted: tuple[str, ...],
+    salted: Path | None,
+    kept_as: str,
     sets: str,
     out: Path | None,
     *,
@@ -67,11 +77,17 @@ def command(
 
     Identity is 1 - edits / length of the longer chain; CDR-H3 is what lies between the last cysteine of framework 3 and
     the W-G-x-G of framework 4. What was never compared is unknown, not clean.
-    """
-    from evaluator.integrity import overlap
 
-    if matrix != (train is None) or (matrix and (canary or predicted)):
+    The training file may hold salted hashes in place of sequences: then only what is exactly the same is found. With
+    --write, the board scores entries trained on it with and without the rows that have a relative at .90; NAME is what
+    `training_data` calls the set, or the id of the entry whose own file it is.
+    """
+    from evaluator.integrity import at_hand, overlap
+
+    if matrix != (train is None) or (matrix and (canary or predicted or salted or kept_as)):
         raise click.UsageError("Name a training file with --train, or sets with --matrix --sets.")
+    if sum(map(bool, (canary, predicted, salted, kept_as))) > 1:
+        raise click.UsageError("--canary, --predictions, --salted and --write are each for themselves.")
     if not matrix and (sets or out):
         raise click.UsageError("--sets and --out go with --matrix.")
     repository = repository_of(context)
@@ -80,6 +96,12 @@ def command(
         return
     assert train is not None
     known = overlap.read_known(train)
+    if salted is not None:
+        _salt(known, salted)
+        return
+    if kept_as:
+        _keep(context, known, kept_as, at_hand.with_sequences(repository.tracks, named(tracks), _given(hidden)))
+        return
     if canary:
         _canary(repository, known, as_json=as_json)
         return
@@ -90,6 +112,35 @@ def _given(hidden: Path | None) -> Path:
     if hidden is None:
         raise click.UsageError("Name where the tracks' sequences are with --hidden.")
     return hidden
+
+
+def _salt(known: Known, out: Path) -> None:
+    from evaluator.files import write_bytes
+    from evaluator.integrity import salted
+
+    if known.salted is not None:
+        raise click.UsageError("The training file holds hashes already.")
+    write_bytes(out, salted.as_csv(known.heavy))
+    click.echo(f"{out}: hashes of {len(set(known.heavy)):,} heavy chains. They tell what is exactly the same, no more.")
+
+
+def _keep(context: click.Context, known: Known, name: str, tracks: Iterable[TrackData]) -> None:
+    from evaluator.contract.training_sets import NAMES
+    from evaluator.errors import UsageError
+    from evaluator.files import write_json
+    from evaluator.integrity import relatives
+    from evaluator.integrity.findings import overlap_in_words
+    from evaluator.text import printable
+
+    repository = clone_of(context)
+    if name not in NAMES and not (repository.submissions / f"{name}.yaml").is_file():
+        remedy = "Use a word of training_data, or the id of an entry with training_sequences."
+        raise UsageError(f"'{printable(name, 60)}' is neither a known training set nor an entry.", remedy)
+    found = relatives.compare(replace(known, name=name), tracks)
+    write_json(repository.public_data / "relatives" / f"{name}.json", found.model_dump(mode="json"))
+    for track, one in found.tracks.items():
+        click.echo(f"{track}: {overlap_in_words(one.found)}")
+    click.echo(f"kept as test_data/relatives/{name}.json: the next round scores again what was trained on it")
 
 
 def _canary(repository: Repository, known: Known, *, as_json: bool) -> None:
@@ -120,7 +171,7 @@ def _of_one(
     found: dict[str, Any] = {}
     for data in at_hand.with_sequences(repository.tracks, names, hidden):
         track = data.track.id
-        counted, identity = overlap.relatives(at_hand.heavy_of(data), known.heavy)
+        counted, identity = overlap.of_known(at_hand.heavy_of(data), known)
         found[track] = counted.model_dump()
         if not as_json:
             click.echo(f"{track} ({data.n:,}): {overlap_in_words(counted)}")
@@ -129,7 +180,7 @@ def _of_one(
     if files:
         raise click.UsageError("--predictions names a track that was not looked at; write TRACK=FILE.")
     if as_json:
-        print_json({"train": len(known.heavy), "tracks": found})
+        print_json({"train": known.size, "tracks": found})
     elif not found:
         click.echo("No track has its sequences at hand.")
 

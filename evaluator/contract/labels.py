@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from evaluator.contract import tables
-from evaluator.contract.arrays import Truth
+from evaluator.contract.arrays import IntArray, Truth
 from evaluator.contract.episodes import Splits
+from evaluator.contract.families import RULES, families
 from evaluator.contract.few_shot import FewShot
 from evaluator.contract.sequences import Sequences
 from evaluator.contract.strict_yaml import load_ours
@@ -39,7 +39,8 @@ class TrackData:
             of each run, [N], in the order of `splits.rows`.
         sequences_sha256: of the file; None where labels alone are at hand.
         labels_hash: sha256 of the file; of a hidden track its HMAC-SHA256 under the maintainer's key.
-        families: [n] which rows belong together, from 0; None where the track declares no families.
+        families: [n] which rows belong together, from 0; None where the track declares no families, or names a rule for
+            sequences that are not at hand.
         splits: the runs of a few-shot track, and None for others.
     """
 
@@ -49,7 +50,7 @@ class TrackData:
     truth: Truth
     sequences_sha256: str | None
     labels_hash: str
-    families: npt.NDArray[np.int64] | None = None
+    families: IntArray | None = None
     splits: Splits | None = None
 
     @cached_property
@@ -59,7 +60,7 @@ class TrackData:
 
     @property
     def family_count(self) -> int | None:
-        """Number of families; None where the track declares none."""
+        """Number of families; None where there are none."""
         return None if self.families is None else int(self.families.max()) + 1
 
     @cached_property
@@ -122,9 +123,17 @@ class TrackFiles:
             return self._few_shot(track.few_shot, labels, labels_csv, ids, columns)
         order = tables.row_order(labels, ids, labels_csv)
         truth = _truth(track, tables.truth_column(labels, labels_csv), labels_csv)[order]
-        families = tables.family_column(labels, labels_csv)[order] if track.families else None
         self._require_count(len(ids))
-        return TrackData(track, ids, columns, truth, self.sequences_sha256, self.labels_hash, families)
+        groups = self._families(columns, labels, labels_csv, order)
+        return TrackData(track, ids, columns, truth, self.sequences_sha256, self.labels_hash, groups)
+
+    def _families(
+        self, columns: dict[str, tuple[str, ...]], labels: tables.Table, path: Path, order: list[int]
+    ) -> IntArray | None:
+        """By the track's rule from its sequences, else as its labels say: [n], or None."""
+        if rule := RULES.get(self.track.families or ""):
+            return families(columns["sequence"], rule)[1] if columns else None
+        return tables.family_column(labels, path)[order] if self.track.families else None
 
     def _few_shot(
         self,

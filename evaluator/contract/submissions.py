@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -13,34 +13,12 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 from evaluator.contract.few_shot import Mode
 from evaluator.contract.models import ID, Frozen, is_id, require_id
 from evaluator.contract.strict_yaml import MAX_BYTES, Keys, cut_by_comments, read_yaml
+from evaluator.contract.training_sets import TrainingSet
 from evaluator.errors import Problem, SubmissionError
 from evaluator.text import is_inert, printable
 from evaluator.validation import Fault, faults
 
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
-
-TrainingSet = Literal[
-    "none",
-    "undisclosed",
-    "synthetic",
-    "boughter",
-    "jain",
-    "shehata",
-    "harvey",
-    "vhh48",
-    "gdpa1",
-    "gdpa2",
-    "gdpa3",
-    "gdpa4",
-    "gdpa5",
-    "flab",
-    "polyxpert",
-    "nbbench",
-    "sabdab",
-    "oas",
-    "private",
-    "other",
-]
 
 
 def _text(value: str) -> str:
@@ -159,6 +137,13 @@ class FewShotEntry(_Model):
     meta_training: Sets = Field(default=(), description="Every assay or data set that it was meta-trained on")
 
 
+class TrainingSequences(_Model):
+    """A public file of every labelled sequence that the model has seen, or of their salted hashes."""
+
+    url: Url = Field(description="CSV with a column sequence; or salt,hash as apb overlap --salted writes them")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of the file")]
+
+
 class Archived(_Model):
     """Where predictions come from that were published, and are scored here without anything being run."""
 
@@ -195,6 +180,7 @@ class Submission(_Model):
     training_data: Annotated[
         tuple[TrainingSet, ...], BeforeValidator(_tuple), AfterValidator(_training), Field(min_length=1)
     ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
+    training_sequences: TrainingSequences | None = Field(default=None, description="All of them, in a public file")
     model: Model = Model()
     resources: Resources = Resources()
     few_shot: FewShotEntry | None = Field(default=None, description="Takes part in few-shot tracks, and how")

@@ -260,7 +260,8 @@ def family_column(table: Table, path: Path) -> npt.NDArray[np.int64]:
         EvaluatorError: there is no such column, or a row names no family.
     """
     if "family" not in table:
-        raise EvaluatorError(f"{path} has no column family.", "Add it, with a value in every row.")
+        remedy = "Add it, with a value in every row, or name a rule under `families` in the track's file."
+        raise EvaluatorError(f"{path} has no column family.", remedy)
     remedy = "Name a family in every row; a row that has no relatives is a family of its own."
     _require(table, path, "family", lambda cell: None if cell.strip() else ("is empty", remedy))
     number = {name: k for k, name in enumerate(dict.fromkeys(table["family"]))}

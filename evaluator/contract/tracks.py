@@ -91,7 +91,8 @@ class Track(Frozen):
     """How many rows an entry is run on again to see whether it is consistent; 0 for no audit."""
     known_problems: tuple[str, ...] = ()
     families: str | None = None
-    """How the sequence families in the labels' column `family` were made; without it rows count as independent."""
+    """How rows come in sequence families: a rule of contract/families.py, by its version, or in words where the labels
+    have a column `family`; without it rows count as independent."""
     shards: int = Field(default=1, ge=1, le=64)
     """In how many parts a run may be split over several workers, where an entry is known to be consistent."""
     same_labels: tuple[str, ...] = ()

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluator.contract import tables
+from evaluator.contract import families, tables
 from evaluator.contract.arrays import Floats, IntArray
+from evaluator.contract.identity import TOLERANCE, identities, nearest
 from evaluator.contract.labels import TrackData
 from evaluator.contract.task_types import KINDS
-from evaluator.integrity import clues, families
-from evaluator.integrity.findings import Audit, Clue, Truths
-from evaluator.integrity.identity import TOLERANCE, identities, nearest
+from evaluator.integrity import clues
+from evaluator.integrity.findings import Audit, Clue, Family, Truths
 from evaluator.integrity.overlap import Known, relatives
 from evaluator.scoring.influence import average_ranks
 from evaluator.text import printable
@@ -92,7 +92,7 @@ def audit(material: Material, trained: Sequence[Known] = ()) -> Audit:
         near_95=near_95,
         near_90=near_90,
         other_letters=sum(not AMINO_ACIDS.issuperset("".join(one)) for one in antibodies) if known else None,
-        families=families.summary(*families.families(heavy)) if known else None,
+        families=Family.of(*families.families(heavy)) if known else None,
         trained={one.name: relatives(heavy, one.heavy)[0] for one in trained} if known else {},
         truths=truths,
         ceiling=material.ceiling,

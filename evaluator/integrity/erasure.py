@@ -115,8 +115,9 @@ def settle(results: Results, last: dict[str, str]) -> list[str]:
 
 
 def _own(repository: Repository, results: Results, submission: str) -> list[Path]:
-    """The entry's own file and folder."""
-    paths = (repository.submissions / f"{submission}.yaml", results.folder / submission)
+    """The entry's own files and folder."""
+    compared = repository.public_data / "relatives" / f"{submission}.json"
+    paths = (repository.submissions / f"{submission}.yaml", results.folder / submission, compared)
     return [path for path in paths if path.exists()]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections import Counter
+from typing import Literal, Self
 
+from evaluator.contract.arrays import IntArray
+from evaluator.contract.families import Rule
 from evaluator.contract.models import Frozen
 
 Measure = Literal["roc_auc", "spearman", "correlation_ratio"]
@@ -33,6 +36,19 @@ class Overlap(Frozen):
     h3_same: int
     h3_80: int
     h3_nearest: float | None
+
+
+class Exact(Frozen):
+    """How many antibodies of a track are the same as one of a set that is told by salted hashes: no more can be found.
+
+    Attributes:
+        rows: of the track.
+        others: different hashes that they are held against.
+    """
+
+    rows: int
+    others: int
+    exact: int
 
 
 class Clue(Frozen):
@@ -79,6 +95,12 @@ class Family(Frozen):
     count: int
     largest: int
 
+    @classmethod
+    def of(cls, rule: Rule, found: IntArray) -> Self:
+        """From each row's family, [n]."""
+        sizes = Counter(found.tolist())
+        return cls(rule=rule.version, count=len(sizes), largest=max(sizes.values()))
+
 
 class Audit(Frozen):
     """What was found out about one track, or about one's own CSV.
@@ -121,8 +143,10 @@ TITLES: dict[Measure, str] = {
 }  # fmt: skip
 
 
-def overlap_in_words(found: Overlap) -> str:
+def overlap_in_words(found: Overlap | Exact) -> str:
     """One line for people."""
+    if isinstance(found, Exact):
+        return f"{found.exact:,} the same by their hashes, which tell of no other relatives"
     nearest = f"nearest {found.nearest:.3f}" if found.nearest is not None else "nearest below .90"
     return (
         f"{found.exact:,} the same, {found.at_95:,} at .95, {found.at_90:,} at .90, {nearest}; "

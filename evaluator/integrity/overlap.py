@@ -14,12 +14,14 @@ import numpy.typing as npt
 from evaluator.contract import predictions, tables
 from evaluator.contract.arrays import Floats
 from evaluator.contract.formats import read_bytes
+from evaluator.contract.identity import TOLERANCE, cdr_h3, nearest
 from evaluator.contract.labels import TrackData
 from evaluator.contract.predictions import MAX_OUTPUT_BYTES
 from evaluator.contract.task_types import KINDS
 from evaluator.errors import EvaluatorError, SubmissionError, UsageError
-from evaluator.integrity.findings import Overlap
-from evaluator.integrity.identity import TOLERANCE, cdr_h3, nearest
+from evaluator.integrity import salted
+from evaluator.integrity.findings import Exact, Overlap
+from evaluator.integrity.salted import Salted
 from evaluator.scoring.metrics import COMPUTE
 from evaluator.scoring.scored import Estimate, Scored
 from evaluator.text import printable
@@ -43,21 +45,42 @@ class Known:
 
     Attributes:
         sha256: of its file; empty where it is a track.
+        salted: hashes in place of sequences.
     """
 
     name: str
     heavy: tuple[str, ...]
     sha256: str = ""
+    salted: Salted | None = None
+
+    @property
+    def size(self) -> int:
+        """Sequences, or hashes of such."""
+        return len(self.salted.hashes if self.salted else self.heavy)
+
+    def __contains__(self, sequence: str) -> bool:
+        """Whether it holds this very heavy chain."""
+        return sequence in (self.heavy if self.salted is None else self.salted)
 
 
 def read_known(path: Path, name: str = "") -> Known:
-    """A training file's heavy chains, from its column `sequence`.
+    """A training file's heavy chains, from its column `sequence`, or their salted hashes, from `salt` and `hash`.
 
     Raises:
         EvaluatorError: it cannot be read, or a cell is no sequence.
     """
-    heavy = tables.sequence_columns(tables.read_csv(path), path, ("sequence",))["sequence"]
-    return Known(name or path.name, heavy, hashlib.sha256(path.read_bytes()).hexdigest())
+    return known_of(tables.read_csv(path), path, hashlib.sha256(path.read_bytes()).hexdigest(), name or path.name)
+
+
+def known_of(table: tables.Table, path: Path, sha256: str, name: str) -> Known:
+    """The same of a table that has been read.
+
+    Args:
+        path: what faults are told of.
+    """
+    if salted.is_salted(table):
+        return Known(name, (), sha256, salted.read(table, path))
+    return Known(name, tables.sequence_columns(table, path, ("sequence",))["sequence"], sha256)
 
 
 def named_sets(text: str) -> list[Known]:
@@ -76,6 +99,9 @@ def named_sets(text: str) -> list[Known]:
             remedy = "Write NAME=FILE,NAME=FILE: each name once, in small letters, digits, - and _."
             raise UsageError(f"'{printable(part, 60)}' is no set of sequences.", remedy)
         found[name] = read_known(Path(path), name)
+        if found[name].salted:
+            what = f"{printable(path, 60)} holds hashes, which are compared one file at a time."
+            raise UsageError(what, "apb overlap --train FILE does it.")
     return list(found.values())
 
 
@@ -106,6 +132,14 @@ def relatives(heavy: Sequence[str], others: Sequence[str]) -> tuple[Overlap, Flo
         h3_80=_at(of_loops, H3_RELATED),
         h3_nearest=round(h3_highest, 6) if h3_highest else None,
     ), best
+
+
+def of_known(heavy: Sequence[str], known: Known) -> tuple[Overlap | Exact, Floats]:
+    """`relatives` of a set; of one that is told by hashes only what is the same: identity 1, and 0 of all others."""
+    if known.salted is None:
+        return relatives(heavy, known.heavy)
+    same = np.array([one in known.salted for one in heavy], dtype=np.float64)
+    return Exact(rows=len(heavy), others=known.size, exact=int(same.sum())), same
 
 
 def _at(identity: Floats, floor: float) -> int:
@@ -166,8 +200,7 @@ def named_in(known: Known, canary: Path) -> list[str]:
     """
     table = tables.read_csv(canary)
     ids, made = tables.id_column(table, canary), tables.sequence_columns(table, canary, ("sequence",))["sequence"]
-    text = set(known.heavy)
-    return [name for name, sequence in zip(ids, made, strict=True) if sequence in text]
+    return [name for name, sequence in zip(ids, made, strict=True) if sequence in known]
 
 
 def matrix(sets: Sequence[Known], tracks: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Overlap]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import requests
@@ -12,6 +13,8 @@ from evaluator.files import write_bytes
 from evaluator.preparing.published import SOURCES, File
 
 TIMEOUT = (10, 60)
+LONGEST = 1800
+"""Seconds that a whole file may take."""
 MAX_BYTES = 200 * 1024 * 1024
 
 
@@ -34,7 +37,7 @@ def fetch(track: str, target: Path, mirror: str = "") -> list[Path]:
     for file in source.files:
         path = target / file.name
         if not (path.is_file() and _is(path.read_bytes(), file)):
-            data = _download((mirror.rstrip("/") + "/" if mirror else source.address) + file.name)
+            data = download((mirror.rstrip("/") + "/" if mirror else source.address) + file.name)
             if not _is(data, file):
                 found = hashlib.sha256(data).hexdigest()
                 raise EvaluatorError(f"{file.name} (sha256 {found}) is not the published file.", "Nothing was written.")
@@ -49,15 +52,27 @@ def _is(data: bytes, file: File) -> bool:
     return hashlib.sha256(data).hexdigest().startswith(file.sha256) and blob.startswith(file.blob)
 
 
-def _download(url: str) -> bytes:
+def download(url: str, most: int = MAX_BYTES) -> bytes:
+    """What an address has.
+
+    Args:
+        most: bytes that are taken.
+
+    Raises:
+        EngineError: nothing comes, or too slowly.
+        EvaluatorError: it is larger.
+    """
+    until = time.monotonic() + LONGEST
     try:
         with requests.get(url, timeout=TIMEOUT, stream=True) as response:
             response.raise_for_status()
             data = b""
             for chunk in response.iter_content(1024 * 1024):
                 data += chunk
-                if len(data) > MAX_BYTES:
-                    raise EvaluatorError(f"{url} is larger than {MAX_BYTES:,} bytes.")
+                if len(data) > most:
+                    raise EvaluatorError(f"{url} is larger than {most:,} bytes.")
+                if time.monotonic() > until:
+                    raise EngineError(f"{url} takes longer than {LONGEST} s.", "Try again later.")
             return data
     except requests.RequestException as error:
         raise EngineError(f"{url} cannot be downloaded: {type(error).__name__}.", "Try again later.") from error

@@ -78,7 +78,7 @@ def archive(
                 f"Other predictions of {entry.id} on {track.id} are archived, as {before.image.reference}.",
                 "Name --replace where they were wrong.",
             )
-        recorder = Recorder(job.repository, job.results)
+        recorder = Recorder(job.repository, job.results, job.known)
         kept = Kept(table.score, table.prediction, 0.0, 0)
         fresh = recorder.scored(task, kept, None)
         new = before is None or replace_date(fresh, before) != before

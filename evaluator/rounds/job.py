@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from evaluator.contract import tracks
@@ -11,6 +12,8 @@ from evaluator.contract.labels import TrackFiles, find_data
 from evaluator.contract.tracks import Track
 from evaluator.contract.work import Sandbox
 from evaluator.errors import EvaluatorError
+from evaluator.integrity import relatives
+from evaluator.integrity.relatives import KnownSet
 from evaluator.running.scratch import Scratch
 from evaluator.settings import Repository
 from evaluator.store.results import Results
@@ -42,6 +45,11 @@ class Job:
     force: bool = False
     unsandboxed: Path | None = None
     runtime: str | None = None
+
+    @cached_property
+    def known(self) -> dict[str, KnownSet]:
+        """Training sets that were compared with tracks, by name."""
+        return relatives.load(self.repository.public_data / "relatives")
 
     @property
     def scratch(self) -> Scratch:

@@ -140,7 +140,7 @@ def survey(job: Job, found: RoundTracks, resolver: Resolver, say: Say, *, lock: 
         if image is None:
             continue
         how: dict[str, Any] = {"settings": settings, "results": job.results, "sandbox": job.sandbox, "force": job.force}
-        tasks = [planning.decide(entry, one, image, state=job.state, **how) for one in mine]
+        tasks = [planning.decide(entry, one, image, state=job.state, known=job.known, **how) for one in mine]
         if panel and tracks.takes_panel(panel.track, (one.track for one in mine)):
             tasks.append(planning.decide_on_panel(entry, panel, image, **how))
         for task in tasks:
@@ -159,7 +159,8 @@ def _look_at_archived(job: Job, entry: Submission, files: Sequence[TrackFiles], 
         record = job.results.get(entry.id, one.track.id)
         if record is None:
             continue
-        task = planning.archived(entry, one, record, state=job.state, level=job.repository.settings.level)
+        level = job.repository.settings.level
+        task = planning.archived(entry, one, record, state=job.state, level=level, known=job.known)
         if task is None:
             say(f"{entry.id} on {one.track.id}: its predictions are not kept here; apb archive brings them back")
         elif task.due == "current":

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from evaluator.contract.work import CONTRACT_VERSION, Finished, Hardware
 from evaluator.git import software_commit
-from evaluator.integrity import disclosure
-from evaluator.rounds.task import Task
+from evaluator.integrity import disclosure, relatives
+from evaluator.integrity.relatives import Sets
+from evaluator.rounds.task import Task, basis
 from evaluator.scoring import metrics
 from evaluator.scoring.scored import Scored
 from evaluator.scoring.scorer import SCORER_VERSION
@@ -26,6 +27,7 @@ class Recorder:
 
     repository: Repository
     results: Results
+    known: Sets
 
     @cached_property
     def _commit(self) -> str | None:
@@ -39,6 +41,7 @@ class Recorder:
         """
         scored = Scored.on(task.data, kept.score, kept.prediction, self.repository.settings.level)
         scores = metrics.measure(scored)
+        found = relatives.of(task.submission, task.track, self.known)
         return self._record(
             task,
             finished,
@@ -53,6 +56,8 @@ class Recorder:
             confusion=Counts.of(scores.confusion) if scores.confusion else None,
             metrics={n: disclosure.told_value(Value.of(e), task.track) for n, e in scores.metrics.items()},
             tasks=disclosure.told_tasks(scored, task.track),
+            unrelated=found and relatives.score(found, scored, task.track.primary_metric),
+            basis=basis(task.submission, task.files, self.known),
         )
 
     def failed(self, task: Task, code: str, finished: Finished) -> Result:

@@ -47,7 +47,7 @@ class Round:
         self.progress = progress
         self.machinery = machinery
         self.settings = job.repository.settings
-        self.recorder = Recorder(job.repository, job.results)
+        self.recorder = Recorder(job.repository, job.results, job.known)
         self.summary = Summary()
         self._tries = Tries(job.state.folder)
         self._kept: set[str] = set()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from evaluator.contract.episodes import Splits
+from evaluator.contract.families import RULES
 from evaluator.contract.labels import TrackData, TrackFiles
 from evaluator.contract.references import Image
 from evaluator.contract.sequences import Sequences, rows_of
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track, looks_around
 from evaluator.contract.work import NO_LIMITS, Limits, Sandbox, Work, run_key
+from evaluator.integrity import relatives
+from evaluator.integrity.relatives import Sets
 from evaluator.running.limits import limits_for
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.settings import Settings
@@ -136,6 +141,7 @@ def decide(
     results: Results,
     state: State,
     sandbox: Sandbox,
+    known: Sets,
     force: bool,
 ) -> Task:
     """Whether a pair must be run, only scored again from kept predictions, or is up to date."""
@@ -143,7 +149,7 @@ def decide(
     key = run_key(image.digest, _given(submission, files), limits, sandbox)
     record = results.scope(submission.id, files.track.id)
     due: Due = "run"
-    if not force and record and _is_current(record, key, files, settings.level):
+    if not force and record and _is_current(record, key, files, settings.level, basis(submission, files, known)):
         due = "current"
     elif not force and not (record and record.status == "failed" and record.run_key == key) and state.keeps(key):
         due = "rescore"
@@ -168,7 +174,9 @@ def decide_on_panel(
     return replace(task, due="current") if current and not force else task
 
 
-def archived(submission: Submission, files: TrackFiles, record: Result, *, state: State, level: float) -> Task | None:
+def archived(
+    submission: Submission, files: TrackFiles, record: Result, *, state: State, level: float, known: Sets
+) -> Task | None:
     """What is due of predictions that were archived: to be scored again, or nothing.
 
     Args:
@@ -179,7 +187,7 @@ def archived(submission: Submission, files: TrackFiles, record: Result, *, state
     """
     published = Image(record.image.reference, record.image.digest or "", None)
     task = Task(submission, files, published, NO_LIMITS, "archived", "rescore")
-    if _is_current(record, task.run_key, files, level):
+    if _is_current(record, task.run_key, files, level, basis(submission, files, known)):
         return replace(task, due="current")
     return task if state.keeps(task.run_key) else None
 
@@ -207,8 +215,22 @@ def _given(submission: Submission, files: TrackFiles) -> str | None:
     return f"{files.given_sha256}{mark}" if files.given_sha256 else None
 
 
-def _is_current(record: Scope | Result, key: str, files: TrackFiles, level: float) -> bool:
+def basis(submission: Submission, files: TrackFiles, known: Sets) -> str | None:
+    """Hash of what scores allow for beside labels: the rule of families, and relatives of what the entry has seen.
+
+    None where they allow for neither.
+    """
+    rule = RULES.get(files.track.families or "") if files.sequences is not None else None
+    found = relatives.of(submission, files.track, known)
+    if rule is None and found is None:
+        return None
+    parts = [rule.version if rule else None, found.version if found else None]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_current(record: Scope | Result, key: str, files: TrackFiles, level: float, allows_for: str | None) -> bool:
     if record.run_key != key or record.failure in ASKED_AGAIN:
         return False
-    scored_alike = (record.labels_hash, record.scorer, record.level) == (files.labels_hash, SCORER_VERSION, level)
+    now = (files.labels_hash, SCORER_VERSION, level, allows_for)
+    scored_alike = (record.labels_hash, record.scorer, record.level, record.basis) == now
     return record.status == "failed" or scored_alike

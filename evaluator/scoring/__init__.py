@@ -1,4 +1,4 @@
 """Numbers out of arrays.
 
-Doors: curves few_shot files influence likelihood linkage metrics ranking scored scorer similarity.
+Doors: curves few_shot files influence likelihood metrics ranking scored scorer similarity.
 """

@@ -13,8 +13,8 @@ from statistics import NormalDist
 import numpy as np
 
 from evaluator.contract.arrays import Floats, IntArray
+from evaluator.contract.linkage import complete_linkage
 from evaluator.scoring import influence
-from evaluator.scoring.linkage import complete_linkage
 
 NEAR_COPY = 0.999
 """Of Spearman's correlation: above it two entries are told to be near copies."""

@@ -67,6 +67,19 @@ class Runtime(Frozen):
     runs: int = Field(default=1, description="That the seconds are of, together; more than one on few-shot tracks")
 
 
+class Unrelated(Frozen):
+    """The primary metric of the rows without a relative in what the entry was trained on, by its own account.
+
+    A relative has an identity of at least .90 of the heavy chain. What a language model under it was trained on is
+    in no case known.
+    """
+
+    sets: dict[str, int] = Field(description="Rows with a relative, by training set, or by the entry's id for its own")
+    unknown: tuple[str, ...] = Field(description="What it was trained on and was never compared: unknown, not clean")
+    rows: int = Field(description="That are left")
+    value: Value
+
+
 class Result(Frozen):
     """One submission on one track. Failed, not run and zero are three different things."""
 
@@ -99,6 +112,10 @@ class Result(Frozen):
     curves: dict[str, dict[str, list[float]]] | None = None
     tasks: tuple[TaskValue, ...] | None = Field(default=None, description="Of a few-shot track, by task and size")
     flags: tuple[str, ...] = ()
+    unrelated: Unrelated | None = Field(default=None, description="null where there is no training set to compare")
+    basis: str | None = Field(
+        default=None, description="Hash of the rule of families and of the relatives that the scores allow for, if any"
+    )
 
 
 class Scope(BaseModel):
@@ -113,6 +130,7 @@ class Scope(BaseModel):
     labels_hash: str
     scorer: str
     level: float = 0.95
+    basis: str | None = None
 
 
 class Timing(BaseModel):

@@ -9,6 +9,8 @@
   const save = document.getElementById("save");
   const LISTS = ["tracks", "training_data"];
   const RESOURCES = ["memory_gb", "timeout_minutes"];
+  const TRAINING = ["url", "sha256"];
+  const NESTED = ["resources", "few_shot", "training_sequences"];
 
   function resolve(rule) {
     if (rule.$ref) return resolve(rule.$ref.split("/").slice(1).reduce((at, key) => at[key], schema));
@@ -47,7 +49,7 @@
     const found = {};
     for (const [key, raw] of new FormData(form)) {
       const value = String(raw).split(/\s+/).filter(Boolean).join(" ");
-      if (key === "id" || key === "gpu" || key === "mode" || RESOURCES.includes(key) || !value) continue;
+      if (key === "id" || key === "gpu" || key === "mode" || [...RESOURCES, ...TRAINING].includes(key) || !value) continue;
       found[key] = LISTS.includes(key) ? value.split(/[\s,]+/).filter(Boolean) : value;
     }
     const resources = form.elements.gpu.checked ? { gpu: true } : {};
@@ -57,6 +59,8 @@
     }
     if (Object.keys(resources).length) found.resources = resources;
     if (form.elements.mode.value) found.few_shot = { mode: form.elements.mode.value };
+    const file = TRAINING.map((key) => [key, form.elements[key].value.trim()]);
+    if (file.some(([, value]) => value)) found.training_sequences = Object.fromEntries(file);
     return found;
   }
 
@@ -66,7 +70,7 @@
     if (!/^[a-z0-9][a-z0-9-]{2,63}$/.test(id)) said.push("id: 3 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
     for (const key of schema.required) if (!(key in found)) said.push(`${key} is required`);
     for (const [key, value] of Object.entries(found)) {
-      if (key === "resources" || key === "few_shot") {
+      if (NESTED.includes(key)) {
         const rules = resolve(schema.properties[key]).properties;
         for (const [name, one] of Object.entries(value)) if (name !== "gpu") said.push(check(name, one, rules[name]));
       } else {
@@ -81,10 +85,14 @@
   }
 
   // JSON strings are YAML strings, so that nothing needs escaping by hand.
+  function scalar(value) {
+    return typeof value === "string" && !/^[a-z]+$/.test(value) ? JSON.stringify(value) : value;
+  }
+
   function written(found) {
     return Object.entries(found).map(([key, value]) => {
       if (Array.isArray(value)) return `${key}: [${value.map((one) => JSON.stringify(one)).join(", ")}]\n`;
-      if (typeof value === "object") return `${key}: {${Object.entries(value).map(([k, v]) => `${k}: ${v}`).join(", ")}}\n`;
+      if (typeof value === "object") return `${key}: {${Object.entries(value).map(([k, v]) => `${k}: ${scalar(v)}`).join(", ")}}\n`;
       return `${key}: ${JSON.stringify(value)}\n`;
     }).join("");
   }

@@ -77,6 +77,7 @@ INTO_NOWHERE = {
     "families --out": "families smoke --hidden {root}/test_data --out {nowhere}/families.csv",
     "gate --take": "gate --base HEAD~1 --author ann --take {nowhere}",
     "overlap --out": f"overlap --matrix --sets panel={{root}}/panel.csv {SMOKE} --out {{nowhere}}/overlap.md",
+    "overlap --salted": "overlap --train {root}/panel.csv --salted {nowhere}/hashes.csv",
     "prepare --hidden": "prepare --new panel --from {root}/panel.csv --hidden {nowhere}",
     "publish --out": "publish --out {nowhere}",
     "score": "score /proc/self/mem --labels {root}/test_data/smoke/labels.csv",

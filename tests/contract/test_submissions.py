@@ -9,7 +9,7 @@ import string
 import time
 import unicodedata
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evaluator.contract.submissions import Submission, TrainingSet, load, notes, parse
+from evaluator.contract.submissions import Submission, load, notes, parse
+from evaluator.contract.training_sets import NAMES
 from evaluator.errors import SubmissionError
 from evaluator.text import is_inert
 
@@ -40,6 +41,7 @@ FULL: dict[str, Any] = {
     "model": {"backbone": "esm2_650m", "head": "xgboost", "parameters": 652_000_000},
     "resources": {"gpu": True, "memory_gb": 16.5, "timeout_minutes": 90},
     "few_shot": {"mode": "transductive", "meta_training": ["ProteinGym, 113 assays", "synthetic"]},
+    "training_sequences": {"url": "https://zenodo.org/records/1/files/train.csv", "sha256": "0123456789abcdef" * 4},
     "withdrawn": "replaced by version 2",
     "reproducibility": {"seeds": [1, 2], "deterministic": True, "notes": {"cuda": "12.4"}, "loss": 0.5, "none": None},
 }
@@ -656,7 +658,7 @@ URLS = st.builds(
 LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = LEAVES | st.just("") | texts(40)
 NESTED = st.lists(VALUES, max_size=3) | st.dictionaries(texts(10), VALUES, max_size=3)
-SETS = sorted(set(get_args(TrainingSet)) - {"none", "undisclosed"})
+SETS = sorted(set(NAMES) - {"none", "undisclosed"})
 OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "paper": URLS,
     "code": URLS,

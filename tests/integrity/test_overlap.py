@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from evaluator.contract import tables
+from evaluator.contract.identity import cdr_h3, identities, nearest
 from evaluator.contract.labels import load_data
 from evaluator.contract.tracks import load_all
 from evaluator.integrity import overlap
-from evaluator.integrity.identity import cdr_h3, identities, nearest
 from evaluator.scoring.scored import Scored
 from scripts import canary
 from tests.conftest import REAL_DATA, ROOT, Workspace
@@ -54,8 +54,8 @@ def test_identities_are_those_of_the_definition(some: list[str], others: list[st
 def test_counting_letters_first_changes_nothing(some: list[str], others: list[str], floor: float, many: float) -> None:
     expected = np.concatenate([block for _, block in identities(some, others, floor)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evaluator.integrity.identity.FEW", 0)
-        patch.setattr("evaluator.integrity.identity.MANY", many)
+        patch.setattr("evaluator.contract.identity.FEW", 0)
+        patch.setattr("evaluator.contract.identity.MANY", many)
         np.testing.assert_array_equal(np.concatenate([b for _, b in identities(some, others, floor)]), expected)
 
 
@@ -68,7 +68,7 @@ def test_a_row_is_not_its_own_neighbour(some: list[str]) -> None:
 def test_blocks_are_cut_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     some, others = [HEAVY[: 60 + k] for k in range(30)], [HEAVY[k:] for k in range(20)]
     whole = nearest(some, others)
-    monkeypatch.setattr("evaluator.integrity.identity.CELLS", 70)
+    monkeypatch.setattr("evaluator.contract.identity.CELLS", 70)
     np.testing.assert_array_equal(nearest(some, others), whole)
     np.testing.assert_array_equal(nearest(others, some), [max(identity(a, b) for b in some) for a in others])
 

@@ -100,3 +100,32 @@ def test_a_broken_record_stops_the_build_and_leaves_the_old_site(workspace: Work
     assert done.returncode == 3 and "entry/jain.json" in done.stderr
     assert (site / "index.html").is_file()
     assert [p.name for p in site.parent.iterdir() if p.name.startswith(".site")] == []
+
+
+def test_scores_without_relatives_stand_beside_the_scores(workspace: Workspace) -> None:
+    for name in ("known", "unknown"):
+        workspace.submit(name, "docker.io/me/x:1")
+    value = {"value": 0.612, "low": 0.5, "high": 0.7}
+    told = {"sets": {"boughter": 2}, "unknown": ["oas"], "rows": 84, "value": value}
+    put(workspace, "known", unrelated=told)
+    nothing = {"value": None, "reason": "what it was trained on was never compared with this track"}
+    put(workspace, "unknown", unrelated={"sets": {}, "unknown": ["undisclosed"], "rows": 86, "value": nothing})
+    site = publish(workspace)
+    page = (site / "submissions" / "known" / "index.html").read_text()
+    assert "boughter: 2" in page and "0.612" in page and "84" in page and "oas" in page
+    page = (site / "submissions" / "unknown" / "index.html").read_text()
+    assert "undisclosed</span>" in page and "never compared" in page
+    columns = json.loads((site / "data/v1/results/jain.json").read_text())["columns"]
+    assert sorted(zip(columns["submission"], columns["unrelated"], columns["unrelated_rows"], strict=True)) == [
+        ("known", 0.612, 84), ("unknown", None, None),
+    ]  # fmt: skip
+    board = (site / "tracks" / "jain" / "index.html").read_text()
+    assert "2 rows left out; unknown: oas" in board and ">unknown<" in board
+
+
+def test_the_page_of_a_dataset_says_by_which_rule_its_families_are_made(workspace: Workspace) -> None:
+    site = publish(workspace)
+    pages = {name: (site / "datasets" / name / "index.html").read_text() for name in ("jain", "harvey", "fewshot-poly")}
+    assert "vh-complete-linkage-0.90 v1" in pages["jain"] and "Complete linkage of the heavy chains" in pages["jain"]
+    assert "cdr-h3-one-substitution v1" in pages["harvey"] and "until then rows count as independent" in pages["harvey"]
+    assert "not used: intervals are over groups" in pages["fewshot-poly"]

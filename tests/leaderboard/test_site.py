@@ -35,7 +35,7 @@ KINDS = [
     "index.html", "tracks/jain/index.html", "tracks/shehata/index.html", "tracks/harvey/index.html",
     "submissions/lab-esm2-650m-6/index.html", "submissions/hostile-0/index.html", "submissions/taken-back/index.html",
     "models/index.html", "compare/index.html", "datasets/jain/index.html", "methods/index.html", "submit/index.html",
-    "history/index.html", "data/index.html", "cite/index.html", "404.html",
+    "history/index.html", "data/index.html", "cite/index.html", "checklist/index.html", "404.html",
 ]  # fmt: skip
 
 

@@ -393,3 +393,26 @@ def test_a_strange_image_is_its_authors_fault(
     assert done.returncode == 0, done.stderr
     assert record(workspace, "strange")["failure"] in ([code] if isinstance(code, str) else code)
     assert leftovers(engine) == []
+
+
+def test_what_scores_allow_for_is_scored_again_without_a_run(honest: str, workspace: Workspace) -> None:
+    """Another rule of families, and a training set that is compared: kept predictions are scored again."""
+    workspace.submit("honest", honest, training_data="[boughter, oas]")
+    workspace.evaluate()
+    before = record(workspace, "honest")
+    assert before["basis"] and before["unrelated"]["unknown"] == ["boughter", "oas"]  # not compared with smoke
+    rows = (workspace.root / "test_data" / "smoke" / "sequences.csv").read_text().splitlines()
+    (workspace.root / "few.csv").write_text("\n".join(rows[:6]) + "\n")
+    done = workspace.apb("overlap", "--train", "few.csv", *workspace.on_smoke(), "--write", "boughter")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(workspace.evaluate("--json").stdout)["rescored"] == ["honest on smoke"]
+    after = record(workspace, "honest")
+    assert after["metrics"] == before["metrics"] and after["run_key"] == before["run_key"]
+    assert after["unrelated"]["sets"] == {"boughter": 60 - after["unrelated"]["rows"]}
+    assert after["unrelated"]["unknown"] == ["oas"] and after["unrelated"]["value"]["low"] is not None
+    track = workspace.root / "test_data" / "tracks" / "smoke.yaml"
+    track.write_text(track.read_text() + "families: vh-complete-linkage-0.90 v1\n")
+    assert json.loads(workspace.evaluate("--json").stdout)["rescored"] == ["honest on smoke"]
+    families = json.loads(workspace.apb("families", "smoke", "--hidden", "test_data", "--json").stdout)["count"]
+    assert record(workspace, "honest")["families"] == families
+    assert json.loads(workspace.evaluate("--json").stdout)["unchanged"] == ["honest on smoke"]

@@ -16,11 +16,11 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
 
 from baselines.training.synthetic import nanobodies
-from evaluator.contract import tables
+from evaluator.contract import families, tables
 from evaluator.contract.arrays import IntArray
-from evaluator.integrity import families
-from evaluator.integrity.identity import cdr_h3
-from evaluator.scoring.linkage import complete_linkage
+from evaluator.contract.identity import cdr_h3
+from evaluator.contract.linkage import complete_linkage
+from evaluator.integrity.findings import Family
 from tests.conftest import REAL_DATA, Workspace
 from tests.integrity.test_overlap import identity, in_one_line
 
@@ -105,7 +105,7 @@ def test_a_library_of_many_rows_takes_little_time() -> None:
 @pytest.mark.parametrize(("track", "count", "largest"), [("jain", 85, 2), ("shehata", 379, 3), ("vhh48", 45, 2)])
 def test_families_of_the_real_panels(track: str, count: int, largest: int) -> None:
     heavy = tables.read_csv(REAL_DATA / "hidden" / track / "sequences.csv")["sequence"]
-    found = families.summary(*families.families(heavy))
+    found = Family.of(*families.families(heavy))
     assert (found.rule, found.count, found.largest) == ("vh-complete-linkage-0.90 v1", count, largest)
 
 

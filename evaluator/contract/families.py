@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluator.contract.arrays import IntArray
-from evaluator.integrity.findings import Family
-from evaluator.integrity.identity import TOLERANCE, cdr_h3, identities
-from evaluator.scoring.linkage import complete_linkage
+from evaluator.contract.identity import TOLERANCE, cdr_h3, identities
+from evaluator.contract.linkage import complete_linkage
 
 LIBRARY_ROWS = 5_000
 """More rows than these are a library: there all pairs are too many, and all frameworks alike."""
@@ -88,25 +86,23 @@ LIBRARY = Rule(
 )
 
 
+RULES = {rule.version: rule for rule in (PANEL, LIBRARY)}
+"""By what a track's file calls them."""
+
+
 def rule_for(rows: int) -> Rule:
     """Panels by the whole heavy chain, libraries by its third loop."""
     return LIBRARY if rows > LIBRARY_ROWS else PANEL
 
 
-def families(heavy: Sequence[str]) -> tuple[Rule, IntArray]:
-    """The rule for so many rows, and each row's family, [n], from 0 in the alphabetical order of chains."""
-    rule = rule_for(len(heavy))
+def families(heavy: Sequence[str], rule: Rule | None = None) -> tuple[Rule, IntArray]:
+    """The rule (by default that for so many rows) and each row's family, [n], from 0 in the order of sorted chains."""
+    rule = rule or rule_for(len(heavy))
     different = sorted(set(heavy))
     made = rule.make(different)
     order = {family: number for number, family in enumerate(dict.fromkeys(made.tolist()))}
     of = {sequence: order[family] for sequence, family in zip(different, made.tolist(), strict=True)}
     return rule, np.array([of[sequence] for sequence in heavy], dtype=np.int64)
-
-
-def summary(rule: Rule, found: IntArray) -> Family:
-    """How many families, and how large the largest is."""
-    sizes = Counter(found.tolist())
-    return Family(rule=rule.version, count=len(sizes), largest=max(sizes.values()))
 
 
 def as_csv(ids: Sequence[str], found: IntArray) -> bytes:
