@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -14,6 +15,8 @@ from evaluator.contract.strict_yaml import load_ours
 
 FOLDER = Path(__file__).resolve().parent / "checklists"
 Status = Literal["met", "partly", "not", "n.a."]
+OF_A_BOARD = ("tracks/", "datasets/", "submissions/")
+"""Folders with a page for each track or entry."""
 STATUSES: tuple[Status, ...] = ("met", "partly", "not", "n.a.")
 _ANCHOR = r"(#[a-z0-9-]+)?"
 _PAGE = re.compile(rf"([a-z0-9-]+/)+{_ANCHOR}|data/[A-Za-z0-9._/-]+|[a-z]+\.xml")
@@ -86,7 +89,7 @@ class Checklist(Frozen):
 
 
 class Link(NamedTuple):
-    """Evidence as it is shown; without an address where nobody said where the repository can be read."""
+    """Evidence as it is shown; without an address where it cannot be read from this site."""
 
     text: str
     href: str
@@ -101,12 +104,13 @@ def load(folder: Path = FOLDER) -> list[Checklist]:
     return [load_ours(path, Checklist) for path in sorted(folder.glob("*.yaml"))]
 
 
-def link(evidence: str, root: str, source_url: str) -> Link:
+def link(evidence: str, root: str, source_url: str, there: Collection[str] = ()) -> Link:
     """Evidence, as seen from a page.
 
     Args:
         root: the way from the page to the site's root, e.g. `../`.
         source_url: where files of the repository can be read, with a slash at the end; empty where nobody said it.
+        there: which pages of tracks and entries this site has, as `tracks/jain/`: another board has others.
     """
     if evidence.startswith("https://"):
         return Link(evidence.removeprefix("https://"), evidence)
@@ -114,4 +118,6 @@ def link(evidence: str, root: str, source_url: str) -> Link:
         path = evidence.removeprefix("repo:")
         return Link(path, source_url + path if source_url else "")
     page, mark, anchor = evidence.partition("#")
+    if page.startswith(OF_A_BOARD) and (evidence if anchor == "audit" else page) not in there:
+        return Link(evidence, "")
     return Link(evidence, root + page + ("index.html" if page.endswith("/") else "") + mark + anchor)

@@ -116,9 +116,18 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
         statuses=checklist.STATUSES,
         evidence_link=checklist.link,
         source_url=site.source_url,
+        there=_there(site),
     )
     yield page("404.html", "404.html")
     yield "feed.xml", templates.get_template("feed.xml").render(news.feed(latest, site.url)).encode()
+
+
+def _there(site: Content) -> set[str]:
+    """The pages of tracks and entries, and where an audit stands on one."""
+    tracks = [board.track.id for board in site.boards]
+    made = {f"{folder}/{track}/" for folder in ("tracks", "datasets") for track in tracks}
+    audited = {f"datasets/{track}/#audit" for track in tracks if track in site.audited}
+    return made | audited | {f"submissions/{entry.id}/" for entry in site.entries}
 
 
 def _form() -> dict[str, Any]:
