@@ -25,6 +25,7 @@ from evaluator.store.results import Results
 from evaluator.store.schemas import Change, Result
 from leaderboard import audits, data, pages
 from leaderboard.board import board
+from leaderboard.cards import shown
 from leaderboard.pages import Content
 
 HERE = Path(__file__).resolve().parent
@@ -111,7 +112,7 @@ def _telling(to_first: Connection, action: Callable[..., object], *arguments: ob
 
 def _write_data(folder: Path, read: Callable[[], Content]) -> None:
     site = read()
-    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history, site.erased))
+    _write(folder / "v1", data.files(site.boards, site.entries, site.results, site.history, site.erased, site.cards))
     (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
 
 
@@ -127,17 +128,23 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         by_submission.setdefault(record.submission, {})[record.track] = record
         by_track.setdefault(record.track, {})[record.submission] = record
     known = track_files.load_all(repository.tracks)
-    shown = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
+    on_site = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
     by_id, level = {e.id: e for e in entries}, repository.settings.level
+    cards = {}
+    for entry in entries:
+        of_entry = by_submission.get(entry.id, {}).values()
+        if card := shown(entry, known.values(), store.card(entry.id), of_entry):
+            cards[entry.id] = card
     boards = []
-    for track in shown:
+    for track in on_site:
         found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
-        boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
+        ranked = (None, None) if stale else (standings, pairs)
+        boards.append(board(track, entries, found, *ranked, stale=stale, cards=cards))
     settings, built_from = repository.settings, commit_and_day(repository.root)
     audited = audits.load(repository.public_data / "audits")
     return Content(
-        boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from, audited
+        boards, entries, by_submission, history, settings.site_url, erased, settings.notice, built_from, audited, cards
     )
 
 

@@ -23,6 +23,7 @@ from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Result
 from leaderboard import audits, compare, few_shot, news, plots, table
 from leaderboard.board import Board, is_reference
+from leaderboard.cards import Shown
 from leaderboard.data import SCHEMAS, schema
 
 HERE = Path(__file__).resolve().parent
@@ -59,6 +60,7 @@ class Content:
     notice: str = ""
     built_from: str = ""
     audited: Mapping[str, audits.Rows] = field(default_factory=dict)
+    cards: Mapping[str, Shown] = field(default_factory=dict)
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -223,6 +225,7 @@ def _submission_files(site: Content, page: Page) -> Iterable[tuple[str, bytes]]:
             history=mine.get(entry.id, [])[::-1],
             image=next((r.image for _, r in found if r.image.digest), None),
             reference=is_reference(entry),
+            card=site.cards.get(entry.id),
         )
 
 

@@ -90,6 +90,13 @@ def columns(board: Board) -> list[Column]:
             sortable=False,
             help="Code, paper, and the beginning of the image's sha256",
         ),
+        Column(
+            "card",
+            "Card",
+            _card,
+            shown=any(r.card for r in board.rows),
+            help="Reproducibility card: what was verified here, and what its author states; it takes no part in ranks",
+        ),
         Column("seconds", "Time", _seconds, True, help="Of the whole run, and on what"),
         Column("date", "Date", _date),
     ]
@@ -203,6 +210,16 @@ def _links(row: Row) -> Cell:
     links = [(name, url) for name, url in (("code", row.entry.code), ("paper", row.entry.paper)) if url]
     digest = row.result.image.digest if row.result and not row.entry.archived else None
     return Cell(digest.removeprefix("sha256:")[:12] if digest else "", None, links=tuple(links), style="code")
+
+
+def _card(row: Row) -> Cell:
+    if row.card is None:
+        return Cell("undeclared", None, style="quiet")
+    counts = row.card.counts
+    style = "bad" if counts.get("contradicted") else ""
+    return Cell(
+        row.card.brief, counts.get("verified", 0), note="" if row.card.record else "not checked yet", style=style
+    )
 
 
 def _seconds(row: Row) -> Cell:
