@@ -100,7 +100,7 @@ def test_markup_in_a_reason_is_plain_text() -> None:
     assert card is not None and card.splits and card.splits.reason == "<script>alert(1)</script>"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.dictionaries(st.sampled_from([*Card.model_fields, "free"]), ANY_VALUE, max_size=4))
 def test_any_card_is_read_or_refused(values: dict[str, Any]) -> None:
     data = MINIMAL + yaml.safe_dump({"reproducibility": {**CARD, **values}}, allow_unicode=True)
