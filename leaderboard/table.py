@@ -24,6 +24,7 @@ from leaderboard.board import Board, Row
 Sort = float | str | None
 NOTHING = "\u2013"
 ARCHIVED = "from published predictions, not run here"
+CARD = "Reproducibility card: what of it was verified here, and what is only stated; no rank depends on it"
 
 
 class Cell(NamedTuple):
@@ -90,13 +91,7 @@ def columns(board: Board) -> list[Column]:
             sortable=False,
             help="Code, paper, and the beginning of the image's sha256",
         ),
-        Column(
-            "card",
-            "Card",
-            _card,
-            shown=any(r.card for r in board.rows),
-            help="Reproducibility card: what was verified here, and what its author states; it takes no part in ranks",
-        ),
+        Column("card", "Card", _card, shown=any(r.card for r in board.rows), help=CARD),
         Column("seconds", "Time", _seconds, True, help="Of the whole run, and on what"),
         Column("date", "Date", _date),
     ]
