@@ -97,7 +97,14 @@ def _more(stated: Stated) -> Iterable[tuple[str, str]]:
         if value in (None, ()) or name in ("sha256", "repository"):
             continue
         values = value if isinstance(value, tuple) else (value,)
-        yield name.replace("_", " "), ", ".join(v.name if isinstance(v, DataSet) else str(v) for v in values)
+        told = [v.name if isinstance(v, DataSet) else str(v) for v in values if not _is_linked(v)]
+        if told:
+            yield name.replace("_", " "), ", ".join(told)
+
+
+def _is_linked(value: object) -> bool:
+    """Whether it is a set that a link names already."""
+    return isinstance(value, DataSet) and bool(_address(value.evidence))
 
 
 def _links(stated: object) -> tuple[tuple[str, str], ...]:

@@ -261,7 +261,7 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
 
 def _image(seen: Observed) -> Held:
     if seen.pulled is None:
-        return _held("declared", UNSEEN.why)
+        return _held("absent", UNSEEN.why)
     if seen.pulled is True:
         return _held("verified", "it was had from its registry by its digest, as by anybody")
     gone = seen.tried is not None and seen.tried.failure.startswith("IMAGE_")
@@ -271,7 +271,7 @@ def _image(seen: Observed) -> Held:
 def _inference(seen: Observed) -> Held:
     tried = seen.tried
     if tried is None:
-        return _held("declared", UNSEEN.why)
+        return _held("absent", UNSEEN.why)
     if tried.failure:
         return _held("contradicted", f"on public data it failed: {tried.failure}")
     memory = f"{tried.memory / 1e6:,.0f} MB" if tried.memory else "too quick for its memory to be seen"

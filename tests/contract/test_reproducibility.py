@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evaluator.contract.reproducibility import Card
 from evaluator.contract.submissions import Submission, parse
 from evaluator.errors import SubmissionError
+from tests.conftest import ROOT
 from tests.contract.test_submissions import ANY_VALUE, CARD, MINIMAL, check_any, inert
 
 
@@ -93,6 +94,13 @@ REFUSED = {
 def test_a_card_that_cannot_be_held_to_anything_is_refused(case: str) -> None:
     text, remedy = REFUSED[case]
     assert remedy in str(refusal(text)), refusal(text)
+
+
+def test_the_guides_example_is_a_card_with_every_variable() -> None:
+    example = (ROOT / "BENCHMARK_SUBMISSION_GUIDE.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    card = parse(MINIMAL.encode() + example.replace("<64 of 0-9 and a-f>", SHA).encode(), "my-model").card
+    assert card is not None
+    assert {name for name in Card.model_fields if getattr(card, name) is None} == {"predictions"}
 
 
 def test_markup_in_a_reason_is_plain_text() -> None:

@@ -154,8 +154,8 @@ def test_an_endless_answer_is_cut_and_a_silent_network_says_nothing(server: Forg
 
 def test_what_nobody_looked_at_is_declared_and_the_rest_absent() -> None:
     found = outcomes({"open_code": CODE, "splits": {"status": "no", "reason": "x"}, "determinism": "exact"})
-    assert {found[n] for n in ("open_code", "determinism", "image", "inference")} == {"declared"}
-    assert {found[n] for n in ("pseudocode", "splits", "software", "test_exposure")} == {"absent"}
+    assert {found[n] for n in ("open_code", "determinism")} == {"declared"}
+    assert {found[n] for n in ("image", "inference", "pseudocode", "splits", "software", "test_exposure")} == {"absent"}
     assert outcomes({"weights": {"status": "not_applicable", "reason": "x"}})["weights"] == "not_applicable"
 
 
