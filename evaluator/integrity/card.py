@@ -68,7 +68,7 @@ def held(entry: Submission, tracks: Iterable[Track], seen: Observed = NOTHING_SE
 
 
 def _held(outcome: Outcome, *told: str) -> Held:
-    return Held(outcome=outcome, detail=printable("; ".join(filter(None, told)), MAX_DETAIL - 1))
+    return Held(outcome=outcome, detail=printable("; ".join(filter(None, told)), MAX_DETAIL - 1)[:MAX_DETAIL])
 
 
 def _word(said: str | None) -> Held:

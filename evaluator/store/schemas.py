@@ -188,8 +188,8 @@ class Link(Frozen):
     """One file written: whoever changes it or a line of history afterwards breaks the chain."""
 
     record: str = Field(
-        description="<submission>/<track>.json, <track>.standings.json or <track>.pairs.json; erased/<submission> for "
-        "a line of erased.jsonl"
+        description="<submission>/<track>.json, <submission>/reproducibility.card, <track>.standings.json or "
+        "<track>.pairs.json; erased/<submission> for a line of erased.jsonl"
     )
     sha256: str = Field(description="Of the file")
     previous: str | None = Field(description="sha256 of the line before, without its line break; null on the first")

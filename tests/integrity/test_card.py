@@ -185,6 +185,12 @@ def test_open_code(labels: dict[str, str], commit: Looked, fields: dict[str, str
     assert outcomes({"open_code": CODE}, seen, **fields)["open_code"] == expected
 
 
+def test_a_label_is_text_of_a_stranger() -> None:
+    hostile = {"org.opencontainers.image.revision": "\x1b[31m\u202e\U000e0001" * 5000}
+    told = held(entry({"open_code": CODE}), TRACKS.values(), Observed(labels=hostile, commit=THERE))["open_code"]
+    assert told.outcome == "contradicted" and len(told.detail) <= 600 and told.detail.isprintable()
+
+
 def test_a_card_and_its_entry_name_one_licence() -> None:
     assert outcomes({"open_code": {**CODE, "license": "MIT"}}, license="Apache-2.0")["open_code"] == "contradicted"
 
