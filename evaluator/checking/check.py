@@ -262,7 +262,9 @@ def _try(trial: _Trial, verdict: Verdict, say: Say, *, first: bool, in_full: boo
         raise done.failure
     assert done.table is not None
     rows = sum(s.n for s in runs)
-    trial.tried.append(observing.of_run(done, trial.limits, rows=rows, audited=first and track.audit_rows > 0))
+    trial.tried.append(
+        observing.of_run(done, trial.limits, rows=rows, audited=first and any(s.audit_rows for s in runs))
+    )
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
     count = f"{rows} sequences" + (f", {len(runs)} runs," if len(runs) > 1 else "")
     say(f"run on {track.id}", f"{track.shape}: {count} in {done.run.seconds:.2f} s{memory}")

@@ -26,8 +26,7 @@ def of_image(card: Card, image: Image, ready: Ready, settings: Settings) -> Obse
     if card.software and card.software.lock_file:
         wanted.add(card.software.lock_file)
     contents = ready.contents(wanted, largest=settings.max_image_gb * 1e9) if wanted else None
-    pulled = True if image.pull else "it was found on this machine, not in a registry"
-    return Observed(pulled=pulled, labels=ready.labels, contents=contents)
+    return Observed(pulled=image.pull is not None, labels=ready.labels, contents=contents)
 
 
 def of_run(done: Finished, limits: Limits, *, rows: int, audited: bool) -> Tried:
@@ -43,9 +42,10 @@ def of_run(done: Finished, limits: Limits, *, rows: int, audited: bool) -> Tried
 
 
 def failed(seen: Observed, code: str) -> Observed:
-    """The same, of an entry whose check failed."""
-    pulled = f"it cannot be had: {code}" if code.startswith("IMAGE_") else seen.pulled
-    return replace(seen, pulled=pulled, tried=replace(seen.tried or Tried(), failure=code))
+    """The same, of an entry whose check failed: without an image, or in a run."""
+    if seen.pulled is None:
+        return replace(seen, lost=code if code.startswith("IMAGE_") else "")
+    return replace(seen, tried=replace(seen.tried or Tried(), failure=code))
 
 
 def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed, lookup: Lookup) -> Observed:

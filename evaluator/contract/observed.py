@@ -115,7 +115,8 @@ class Observed:
     """What was seen of one entry; None where it was not looked for.
 
     Attributes:
-        pulled: whether its image was had from a registry by its digest; the reason where not.
+        pulled: whether its image was had from a registry by its digest, and not found on this machine.
+        lost: code of why its image cannot be had, if so.
         labels: of the image.
         contents: of the image; the reason where they could not be read.
         commit: the commit of its code, at its repository.
@@ -123,7 +124,8 @@ class Observed:
         recorded: sha256 of the predictions that are on record, of an archived entry.
     """
 
-    pulled: bool | str | None = None
+    pulled: bool | None = None
+    lost: str = ""
     labels: Mapping[str, str] | None = None
     contents: Contents | str | None = None
     tried: Tried | None = None

@@ -260,12 +260,11 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
 
 
 def _image(seen: Observed) -> Held:
-    if seen.pulled is None:
-        return _held("absent", UNSEEN.why)
-    if seen.pulled is True:
+    if seen.lost:
+        return _held("contradicted", f"it cannot be had: {seen.lost}")
+    if seen.pulled:
         return _held("verified", "it was had from its registry by its digest, as by anybody")
-    gone = seen.tried is not None and seen.tried.failure.startswith("IMAGE_")
-    return _held("contradicted" if gone else "absent", str(seen.pulled))
+    return _held("absent", UNSEEN.why if seen.pulled is None else "it was found on this machine, not in a registry")
 
 
 def _inference(seen: Observed) -> Held:

@@ -132,5 +132,5 @@ def run_all(runs: Sequence[Sequences], run: RunOnce) -> Finished:
         run=replace(done[0].run, seconds=sum(one.run.seconds for one in done), peak_memory=memory),
         table=Predictions(np.concatenate([table.score for table in tables]), None, tables[0].notes),
         flags=tuple(dict.fromkeys(flag for one in done for flag in one.flags)),
-        exact=all(one.exact for one in done),
+        exact=all(one.exact for one, given in zip(done, runs, strict=True) if given.audit_rows),
     )

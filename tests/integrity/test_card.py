@@ -266,10 +266,11 @@ def test_archived_predictions_are_held_by_their_hashes() -> None:
 
 
 def test_an_image_that_is_gone_and_a_run_that_failed_are_contradictions() -> None:
-    gone = Observed(pulled="it cannot be had: IMAGE_NOT_FOUND", tried=Tried(failure="IMAGE_NOT_FOUND"))
+    gone = Observed(lost="IMAGE_NOT_FOUND")
     found = outcomes({"weights": {"status": "yes"}}, gone)
-    assert (found["image"], found["inference"], found["weights"]) == ("contradicted", "contradicted", "declared")
-    local = outcomes({}, Observed(pulled="it was found on this machine, not in a registry", tried=Tried(rows=8)))
+    assert (found["image"], found["inference"], found["weights"]) == ("contradicted", "absent", "declared")
+    assert outcomes({}, Observed(pulled=True, tried=Tried(failure="TIMEOUT")))["inference"] == "contradicted"
+    local = outcomes({}, Observed(pulled=False, tried=Tried(rows=8)))
     assert (local["image"], local["inference"]) == ("absent", "verified")
 
 
