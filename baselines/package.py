@@ -261,7 +261,17 @@ def esm_submission(context: Path) -> str:
     settings = yaml.safe_load((context / "config.yaml").read_text())
     entry = {"docker_image": f"{NAMESPACE}/{context.name}:{settings['version']}", **settings["submission"]}
     entry["training_data"] = [settings["trained_on"]]
+    _leave_out_other_data(entry)
     return yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _leave_out_other_data(entry: dict[str, Any]) -> None:
+    """A card tells of the model that is published; one that learnt from another set says nothing of its data."""
+    card = entry.get("reproducibility", {})
+    sets = {one["name"] for one in card.get("open_data", {}).get("sets", ()) if one["role"] != "pretrain"}
+    if not sets <= set(entry["training_data"]):
+        for name in ("open_data", "test_exposure"):
+            card.pop(name, None)
 
 
 def _lines(log: Any) -> Iterator[str]:
@@ -280,4 +290,5 @@ def submission(name: str, context: Path) -> str:
         entry["training_data"] = [trained_on]
         if trained_on == "synthetic":
             entry["description"] += " Trained on SYNTHETIC sequences: its scores only show that the benchmark works."
+    _leave_out_other_data(entry)
     return yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)

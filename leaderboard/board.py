@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from evaluator.contract import references
 from evaluator.contract.submissions import FLOOR, Submission
@@ -13,6 +14,7 @@ from evaluator.contract.tracks import Track, names
 from evaluator.errors import SubmissionError
 from evaluator.integrity.contamination import trained_on
 from evaluator.store.schemas import Pairs, Result, Standing, Standings, Unrelated, Value
+from leaderboard.cards import Shown
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Row:
         trained_on: `no`, `yes` or `undisclosed`: whether the entry has seen this track's labels.
         reference: whether it is one of the benchmark's own models, which are always shown.
         to_floor: difference to net charge, or to a few-shot track's reference; None where there is none, or it is that.
+        card: its reproducibility card; None where it has none.
     """
 
     entry: Submission
@@ -32,6 +35,7 @@ class Row:
     standing: Standing | None
     reference: bool
     to_floor: Value | None = None
+    card: Shown | None = None
 
     @property
     def unrelated(self) -> Unrelated | None:
@@ -111,12 +115,14 @@ def board(
     pairs: Pairs | None,
     *,
     stale: bool = False,
+    cards: Mapping[str, Shown] = MappingProxyType({}),
 ) -> Board:
     """Gather a track's board.
 
     Args:
         results: of this track, by submission.
         stale: whether there is a ranking that is not of today, and therefore is not handed over.
+        cards: reproducibility cards, by submission.
     """
     ranked = standings.entries if standings else {}
     rows = []
@@ -128,7 +134,8 @@ def board(
         status = result.status if result else "not_run"
         standing = ranked.get(entry.id)
         to_floor = standing.to_floor if standing else standings.archived.get(entry.id) if standings else None
-        rows.append(Row(entry, status, result, trained_on(entry, track), standing, is_reference(entry), to_floor))
+        seen, card = trained_on(entry, track), cards.get(entry.id)
+        rows.append(Row(entry, status, result, seen, standing, is_reference(entry), to_floor, card))
     better = METRICS[track.primary_metric]
 
     def best_first(row: Row) -> tuple[float, str]:

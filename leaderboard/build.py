@@ -26,6 +26,7 @@ from evaluator.store.results import Results
 from evaluator.store.schemas import Change, Result
 from leaderboard import audits, data, exports, pages
 from leaderboard.board import board
+from leaderboard.cards import shown
 from leaderboard.pages import Content
 from leaderboard.similar import Similar
 
@@ -116,7 +117,9 @@ def _write_data(folder: Path, read: Callable[[], Content]) -> None:
     offered = exports.offered()
     _write(
         folder / "v1",
-        data.files(site.boards, site.entries, site.results, site.history, site.similar, site.erased, offered),
+        data.files(
+            site.boards, site.entries, site.results, site.history, site.similar, site.erased, offered, site.cards
+        ),
     )
     _write(folder / "v1", exports.files(exports.Published(site.boards, site.entries, site.history, site.url)))
     (folder / "v1.zip").write_bytes(data.archive(folder / "v1"))
@@ -134,13 +137,19 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         by_submission.setdefault(record.submission, {})[record.track] = record
         by_track.setdefault(record.track, {})[record.submission] = record
     known = track_files.load_all(repository.tracks)
-    shown = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
+    on_site = [t for t in known.values() if t.purpose == "benchmark" or t.id in by_track]
     by_id, level = {e.id: e for e in entries}, repository.settings.level
+    cards = {}
+    for entry in entries:
+        of_entry = by_submission.get(entry.id, {}).values()
+        if card := shown(entry, known.values(), store.card(entry.id), of_entry):
+            cards[entry.id] = card
     boards = []
-    for track in shown:
+    for track in on_site:
         found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
-        boards.append(board(track, entries, found, None if stale else standings, None if stale else pairs, stale=stale))
+        ranked = (None, None) if stale else (standings, pairs)
+        boards.append(board(track, entries, found, *ranked, stale=stale, cards=cards))
     settings, built_from = repository.settings, commit_and_day(repository.root)
     audited = audits.load(repository.public_data / "audits")
     panel = find_panel(repository.panel)
@@ -158,6 +167,7 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         built_from,
         audited,
         settings.source_url,
+        cards,
     )
 
 

@@ -9,12 +9,14 @@ import io
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, Field
 
 from evaluator.contract.models import Frozen
+from evaluator.contract.observed import Held
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import METRICS, task_of
 from evaluator.contract.tracks import Track
@@ -22,6 +24,7 @@ from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Pairs, Result
 from leaderboard import table
 from leaderboard.board import Board
+from leaderboard.cards import Shown
 from leaderboard.similar import Similar, as_columns
 
 DATA_VERSION = "1.6"
@@ -77,6 +80,10 @@ class SubmissionFile(Submission):
     id: str
     results: dict[str, Result]
     history: list[Change]
+    card_outcomes: dict[str, Held] | None = Field(
+        description="What became of each variable of the reproducibility card; null where there is none"
+    )
+    card_checked_at: str | None = Field(description="UTC date, YYYY-MM-DD; null where nobody has looked yet")
 
 
 class SimilarFile(Frozen):
@@ -124,12 +131,14 @@ def files(
     similar: Similar,
     erased: Sequence[Erased] = (),
     exported: Sequence[ExportInfo] = (),
+    cards: Mapping[str, Shown] = MappingProxyType({}),
 ) -> Iterable[tuple[str, bytes]]:
     """Every file of `data/v1/` by its path there.
 
     Args:
         results: by submission, then by track.
         exported: what stands beside these files, in formats of others.
+        cards: reproducibility cards, by submission.
     """
     for name, model in SCHEMAS.items():
         yield f"schemas/{name}.schema.json", as_json(schema(model))
@@ -165,12 +174,15 @@ def files(
     for change in history:
         mine.setdefault(change.submission, []).append(change.model_dump(mode="json"))
     for entry in entries:
+        card = cards.get(entry.id)
         content = {
             "schema_version": DATA_VERSION,
             "id": entry.id,
             **entry.model_dump(mode="json"),
             "results": {t: r.model_dump(mode="json") for t, r in results.get(entry.id, {}).items()},
             "history": mine.get(entry.id, []),
+            "card_outcomes": {n: h.model_dump(mode="json") for n, h in card.held.items()} if card else None,
+            "card_checked_at": card.record.checked_at if card and card.record else None,
         }
         yield f"submissions/{entry.id}.json", as_json(content, compact=True)
 
@@ -227,6 +239,9 @@ def columns(board: Board) -> dict[str, Column]:
         "unrelated_low": [u.value.low if (u := r.unrelated) else None for r in rows],
         "unrelated_high": [u.value.high if (u := r.unrelated) else None for r in rows],
         "unrelated_rows": [u.rows if (u := r.unrelated) and u.sets else None for r in rows],
+        "card_verified": [r.card.counts.get("verified", 0) if r.card else None for r in rows],
+        "card_declared": [r.card.counts.get("declared", 0) if r.card else None for r in rows],
+        "card_contradicted": [r.card.counts.get("contradicted", 0) if r.card else None for r in rows],
         "sandbox": [r.result.sandbox if r.result else None for r in rows],
         "image_digest": [r.result.image.digest if r.result else None for r in rows],
         "seconds": [r.result.runtime.seconds if r.result else None for r in rows],

@@ -25,6 +25,7 @@ from evaluator.scoring.similarity import CUT, NEAR_COPY
 from evaluator.store.schemas import Change, Erased, Result
 from leaderboard import audits, checklist, compare, exports, few_shot, models, news, plots, table
 from leaderboard.board import Board, is_reference
+from leaderboard.cards import Shown
 from leaderboard.data import SCHEMAS, schema
 from leaderboard.similar import Similar
 
@@ -66,6 +67,7 @@ class Content:
     built_from: str = ""
     audited: Mapping[str, audits.Rows] = field(default_factory=dict)
     source_url: str = ""
+    cards: Mapping[str, Shown] = field(default_factory=dict)
 
 
 def files(site: Content) -> Iterable[tuple[str, bytes]]:
@@ -259,6 +261,7 @@ def _submission_files(site: Content, page: Page) -> Iterable[tuple[str, bytes]]:
             reference=is_reference(entry),
             alike=[] if entry.withdrawn else site.similar.of_entry(entry.id),
             panel_rows=site.similar.panel.n if site.similar.panel else 0,
+            card=site.cards.get(entry.id),
         )
 
 

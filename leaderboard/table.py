@@ -25,6 +25,7 @@ Sort = float | str | None
 NOTHING = "\u2013"
 ARCHIVED = "from published predictions, not run here"
 UNRELATED = "The first metric without rows that have a relative at .90 in what the entry was trained on"
+CARD = "Reproducibility card: what of it was verified here, and what is only stated; no rank depends on it"
 
 
 class Cell(NamedTuple):
@@ -94,6 +95,7 @@ def columns(board: Board) -> list[Column]:
             sortable=False,
             help="Code, paper, and the beginning of the image's sha256",
         ),
+        Column("card", "Card", _card, shown=any(r.card for r in board.rows), help=CARD),
         Column("seconds", "Time", _seconds, True, help="Of the whole run, and on what"),
         Column("date", "Date", _date),
     ]
@@ -216,6 +218,16 @@ def _links(row: Row) -> Cell:
     links = [(name, url) for name, url in (("code", row.entry.code), ("paper", row.entry.paper)) if url]
     digest = row.result.image.digest if row.result and not row.entry.archived else None
     return Cell(digest.removeprefix("sha256:")[:12] if digest else "", None, links=tuple(links), style="code")
+
+
+def _card(row: Row) -> Cell:
+    if row.card is None:
+        return Cell("undeclared", None, style="quiet")
+    counts = row.card.counts
+    style = "bad" if counts.get("contradicted") else ""
+    return Cell(
+        row.card.brief, counts.get("verified", 0), note="" if row.card.record else "not checked yet", style=style
+    )
 
 
 def _seconds(row: Row) -> Cell:

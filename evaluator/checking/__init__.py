@@ -1,4 +1,4 @@
 """One submission on public data, as a contributor and CI check it, and a new one to start from.
 
-Doors: check own_data recommend scaffold.
+Doors: cards check own_data recommend scaffold.
 """

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evaluator.checking import forecast, training
+from evaluator.checking import forecast, observing, training
 from evaluator.checking.forecast import Measured
 from evaluator.contract import references, submissions, tracks
 from evaluator.contract.labels import TrackFiles, find_data
+from evaluator.contract.observed import NOTHING_SEEN, Observed, Tried
 from evaluator.contract.references import Image
 from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.submissions import Submission
@@ -21,6 +22,8 @@ from evaluator.contract.tracks import Track
 from evaluator.contract.verdicts import MAX_FINDINGS, MAX_TEXT, Expectation, Finding, Step, Verdict, duration
 from evaluator.contract.work import Finished, Limits, Run
 from evaluator.errors import Problem, SubmissionError
+from evaluator.integrity import card as cards
+from evaluator.integrity.evidence import Lookup
 from evaluator.running import images, pinning
 from evaluator.running.audit import run_all
 from evaluator.running.covered import Covered
@@ -50,6 +53,7 @@ def check(
     say: Callable[[str], None],
     train: Path | None = None,
     hidden: Path | None = None,
+    exact: Image | None = None,
 ) -> Verdict:
     """Check one submission file and its image; nothing hidden is given to it.
 
@@ -61,6 +65,7 @@ def check(
         say: told of each step as it is done.
         train: a copy of the training file that the submission names.
         hidden: where tracks' sequences are, for relatives among what it was trained on; their labels are not read.
+        exact: take this image, wherever the tag points that the file names.
 
     Raises:
         EvaluatorError: this machine cannot check anything.
@@ -71,6 +76,8 @@ def check(
         verdict.steps.append(Step(step=step, outcome=outcome))
         say(f"ok   {step}: {outcome}")
 
+    entry: Submission | None = None
+    seen = NOTHING_SEEN
     try:
         entry = submissions.load(path)
         verdict.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -83,27 +90,51 @@ def check(
         if entry.archived:
             passed("file", f"{path.name} is valid; its predictions are published ones, so there is no image to try")
             verdict.passed = True
-            return verdict
+            return _with_card(repository, entry, seen, verdict)
         reference = references.parse(entry.docker_image)
         images.require_allowed(reference, repository.settings)
         passed("file", f"{path.name} is valid")
         bench = Workbench(repository.settings, scratch)
-        chosen, how = bench.choose(reference, image, local_builds=not os.environ.get("CI"))
+        local_builds = not os.environ.get("CI")
+        chosen, how = (exact, "as locked") if exact else bench.choose(reference, image, local_builds=local_builds)
         verdict.digest = chosen.digest
         ready = bench.ready(chosen)
         passed("image", f"{how}, {ready.size / 1e6:,.0f} MB, {chosen.digest}")
         verdict.notes += map(_told, ready.covered())
+        if entry.card:
+            seen = observing.of_image(entry.card, chosen, ready, repository.settings)
         trials = [
             _Trial(entry, files, bench.within(limits_for(entry, files.track, repository.settings)), ready, repository)
             for files in _practice(repository, entry, verdict)
         ]
-        _try_all(trials, verdict, passed)
+        try:
+            _try_all(trials, verdict, passed)
+        finally:
+            seen = replace(seen, tried=next((tried for trial in trials[:1] for tried in trial.tried), None))
         if chosen.pull:
             _lock(repository, path, entry, chosen, verdict)
         verdict.passed = True
     except SubmissionError as error:
         verdict.code = error.code
         verdict.problems = [Finding.of(p) for p in _placed(path, error)[:MAX_FINDINGS]]
+        seen = observing.failed(seen, error.code)
+    return _with_card(repository, entry, seen, verdict) if entry else verdict
+
+
+def _with_card(repository: Repository, entry: Submission, seen: Observed, verdict: Verdict) -> Verdict:
+    """The verdict with what became of the reproducibility card; whatever it says, a submission passes."""
+    if entry.card is None:
+        if entry.reproducibility:
+            what = "'reproducibility' has free fields, which declare nothing: they are no reproducibility card."
+            verdict.notes.append(Finding(code="NO_CARD", what=what, remedy="Begin it with card: 1; see the guide."))
+        return verdict
+    known = tracks.load_all(repository.tracks).values()
+    seen = observing.of_elsewhere(entry, entry.card, Results(repository.results), seen, Lookup())
+    verdict.card = cards.held(entry, known, seen)
+    for name, found in verdict.card.items():
+        if found.outcome == "contradicted":
+            remedy = "The board will say so. Correct the card, or the image."
+            verdict.notes.append(Finding(code="CONTRADICTED", what=f"'{name}': {found.detail}.", remedy=remedy))
     return verdict
 
 
@@ -175,6 +206,7 @@ class _Trial:
     ready: Ready
     repository: Repository
     runs: list[Measured] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
 
     @property
     def quick(self) -> bool:
@@ -237,8 +269,12 @@ def _try(trial: _Trial, verdict: Verdict, say: Say, *, first: bool, in_full: boo
     if done.failure:
         raise done.failure
     assert done.table is not None
+    rows = sum(s.n for s in runs)
+    trial.tried.append(
+        observing.of_run(done, trial.limits, rows=rows, audited=first and any(s.audit_rows for s in runs))
+    )
     memory = f", {done.run.peak_memory / 1e6:,.0f} MB" if done.run.peak_memory else ""
-    count = f"{sum(s.n for s in runs)} sequences" + (f", {len(runs)} runs," if len(runs) > 1 else "")
+    count = f"{rows} sequences" + (f", {len(runs)} runs," if len(runs) > 1 else "")
     say(f"run on {track.id}", f"{track.shape}: {count} in {done.run.seconds:.2f} s{memory}")
     verdict.notes += [f for n in done.table.notes[:MAX_FINDINGS] if (f := Finding.of(n)) not in verdict.notes]
     if in_full:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from evaluator.commands.options import (
     print_json,
     repository_of,
 )
+
+if TYPE_CHECKING:
+    from evaluator.contract.verdicts import Verdict
 
 
 @click.command(
@@ -55,7 +59,6 @@ def command(
     FILE may be a folder that holds one .yaml file.
     """
     from evaluator.checking import check
-    from evaluator.contract.verdicts import duration
     from evaluator.files import write_json
     from evaluator.running.scratch import Scratch
 
@@ -70,19 +73,31 @@ def command(
     if as_json:
         print_json(verdict.as_json())
     else:
-        for note in verdict.notes:
-            click.echo(f"note {note}")
-        if verdict.forecast:
-            click.echo("about what the tracks will take, judged by this machine:")
-        for f in verdict.forecast:
-            memory = f", {f.memory} of {f.limit_mb:,.0f} MB" if f.memory else ""
-            click.echo(f"     {f.track}: {f.time} of {duration(f.limit_seconds)}{memory}, judged by {f.basis}")
-        if verdict.log and not verdict.passed:
-            click.echo("---- what the container printed, last lines\n" + verdict.log + "\n----")
-        for problem in verdict.problems:
-            click.echo(f"FAIL {problem}")
-        click.echo(f"{verdict.submission}: {'PASSED' if verdict.passed else f'FAILED ({verdict.code})'}")
+        _tell(verdict)
     sys.exit(0 if verdict.passed else 1)
+
+
+def _tell(verdict: Verdict) -> None:
+    """For a person at a terminal."""
+    from evaluator.contract.observed import TITLES, in_brief
+    from evaluator.contract.verdicts import duration
+
+    for note in verdict.notes:
+        click.echo(f"note {note}")
+    if verdict.forecast:
+        click.echo("about what the tracks will take, judged by this machine:")
+    for f in verdict.forecast:
+        memory = f", {f.memory} of {f.limit_mb:,.0f} MB" if f.memory else ""
+        click.echo(f"     {f.track}: {f.time} of {duration(f.limit_seconds)}{memory}, judged by {f.basis}")
+    if verdict.card:
+        click.echo(f"reproducibility card: {in_brief(verdict.card)}")
+    for name, found in verdict.card.items():
+        click.echo(f"     {TITLES[name]}: {found.outcome}" + (f", {found.detail}" if found.detail else ""))
+    if verdict.log and not verdict.passed:
+        click.echo("---- what the container printed, last lines\n" + verdict.log + "\n----")
+    for problem in verdict.problems:
+        click.echo(f"FAIL {problem}")
+    click.echo(f"{verdict.submission}: {'PASSED' if verdict.passed else f'FAILED ({verdict.code})'}")
 
 
 def _only_yaml(folder: Path) -> Path:

@@ -5,49 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, get_args
-from urllib.parse import urlsplit
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from evaluator.contract.few_shot import Mode
-from evaluator.contract.models import ID, Frozen, is_id, require_id
+from evaluator.contract.fields import AsTuple, Line, Short, Spdx, Strict, Text, Url, unique
+from evaluator.contract.models import ID, is_id, require_id
+from evaluator.contract.reproducibility import Card, is_card
 from evaluator.contract.strict_yaml import MAX_BYTES, Keys, cut_by_comments, read_yaml
 from evaluator.contract.training_sets import TrainingSet
 from evaluator.errors import Problem, SubmissionError
-from evaluator.text import is_inert, printable
+from evaluator.text import printable
 from evaluator.validation import Fault, faults
-
-_HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
-
-
-def _text(value: str) -> str:
-    value = " ".join(value.split())
-    if not value:
-        raise ValueError("is empty; write some text")
-    if not is_inert(value):
-        raise ValueError("holds invisible, control or text-direction characters; remove them")
-    return value
-
-
-def _https(value: str) -> str:
-    if not value.isascii() or not is_inert(value) or any(c in value for c in " \"'<>\\`{}|^"):
-        raise ValueError("is not a plain web address; percent-encode anything unusual")
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not a web address; write https://host/path") from None
-    if parts.scheme != "https" or not _HOST.fullmatch(parts.hostname or "") or "@" in parts.netloc or port == 0:
-        raise ValueError("must be an https:// address with a host and without a user name")
-    return value
-
-
-def _spdx(value: str) -> str:
-    try:
-        return str(canonicalize_license_expression(value))
-    except InvalidLicenseExpression:
-        raise ValueError("is not an SPDX identifier; for example MIT, Apache-2.0 or CC-BY-4.0") from None
 
 
 def _image(value: str) -> str:
@@ -56,57 +25,18 @@ def _image(value: str) -> str:
     return value
 
 
-def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) != len(values):
-        raise ValueError("names an item twice; list each once")
-    return values
-
-
 def _training(values: tuple[str, ...]) -> tuple[str, ...]:
     for alone in ("none", "undisclosed"):
         if alone in values and len(values) > 1:
             raise ValueError(f"says '{alone}' beside other sets; keep one or the other")
-    return _unique(values)
-
-
-def _plain_json(value: JsonValue, depth: int = 0) -> JsonValue:
-    if isinstance(value, str):
-        return _text(value) if value else value
-    if isinstance(value, dict):
-        plain = {_text(k): _plain_json(v, depth + 1) for k, v in value.items()}
-        if len(plain) < len(value):
-            raise ValueError("has two keys that differ in white space only")
-        return plain
-    if isinstance(value, list):
-        return [_plain_json(v, depth + 1) for v in value]
-    if isinstance(value, float) and value - value != 0:
-        raise ValueError("holds a number that is not finite")
-    return value
-
-
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Text = Annotated[str, AfterValidator(_text)]
-Short = Annotated[Text, Field(max_length=60)]
-Line = Annotated[Text, Field(max_length=200)]
-Url = Annotated[
-    str, Field(max_length=300, json_schema_extra={"pattern": "^https://[^ \"'<>\\\\`{}|^]+$"}), AfterValidator(_https)
-]
+    return unique(values)
 
 
 TrackId = Annotated[str, Field(json_schema_extra={"pattern": f"^{ID}$"}), AfterValidator(require_id)]
-Tracks = Annotated[
-    tuple[TrackId, ...], BeforeValidator(_tuple), AfterValidator(_unique), Field(min_length=1, max_length=50)
-]
+Tracks = Annotated[tuple[TrackId, ...], AsTuple, AfterValidator(unique), Field(min_length=1, max_length=50)]
 
 
-class _Model(Frozen):
-    model_config = ConfigDict(strict=True, allow_inf_nan=True)  # bounds tell of such numbers in plainer words
-
-
-class Model(_Model):
+class Model(Strict):
     """What the predictor is made of."""
 
     backbone: Short | None = Field(default=None, description="Pretrained model underneath, e.g. esm2_650m")
@@ -114,7 +44,7 @@ class Model(_Model):
     parameters: Annotated[int, Field(ge=0, le=10**13)] | None = Field(default=None, description="Number of parameters")
 
 
-class Resources(_Model):
+class Resources(Strict):
     """What one run asks for; the benchmark caps each."""
 
     gpu: bool = False
@@ -127,24 +57,24 @@ FLOOR = "net-charge"
 CROSS_VALIDATED = "cross-validated on this track"
 
 
-Sets = Annotated[tuple[Short, ...], BeforeValidator(_tuple), AfterValidator(_unique), Field(max_length=300)]
+Sets = Annotated[tuple[Short, ...], AsTuple, AfterValidator(unique), Field(max_length=300)]
 
 
-class FewShotEntry(_Model):
+class FewShotEntry(Strict):
     """How an entry predicts from a support, on few-shot tracks."""
 
     mode: Mode = Field(default="inductive", description="transductive: looks at the other queries of a chunk")
     meta_training: Sets = Field(default=(), description="Every assay or data set that it was meta-trained on")
 
 
-class TrainingSequences(_Model):
+class TrainingSequences(Strict):
     """A public file of every labelled sequence that the model has seen, or of their salted hashes."""
 
     url: Url = Field(description="CSV with a column sequence; or salt,hash as apb overlap --salted writes them")
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="Of the file")]
 
 
-class Archived(_Model):
+class Archived(Strict):
     """Where predictions come from that were published, and are scored here without anything being run."""
 
     source: Annotated[Text, Field(max_length=300)] = Field(description="Where they were published")
@@ -152,7 +82,7 @@ class Archived(_Model):
     note: Annotated[Text, Field(max_length=500)] | None = None
 
 
-class Submission(_Model):
+class Submission(Strict):
     """One entry of the benchmark, as its author wrote it; `id` is the file's stem.
 
     Attributes:
@@ -171,22 +101,25 @@ class Submission(_Model):
     paper: Url | None = None
     description: Annotated[Text, Field(max_length=500)] | None = None
     code: Url | None = None
-    license: Annotated[str, Field(max_length=100), AfterValidator(_spdx)] | None = Field(
-        default=None, description="SPDX"
-    )
+    license: Spdx | None = Field(default=None, description="SPDX")
     affiliation: Line | None = None
     team: Line | None = None
     tracks: Tracks | None = Field(default=None, description="Default: every track")
-    training_data: Annotated[
-        tuple[TrainingSet, ...], BeforeValidator(_tuple), AfterValidator(_training), Field(min_length=1)
-    ] = Field(default=("undisclosed",), description="Every labelled set that the model has seen")
+    training_data: Annotated[tuple[TrainingSet, ...], AsTuple, AfterValidator(_training), Field(min_length=1)] = Field(
+        default=("undisclosed",), description="Every labelled set that the model has seen"
+    )
     training_sequences: TrainingSequences | None = Field(default=None, description="All of them, in a public file")
     model: Model = Model()
     resources: Resources = Resources()
     few_shot: FewShotEntry | None = Field(default=None, description="Takes part in few-shot tracks, and how")
     withdrawn: Line | None = Field(default=None, description="Why the entry was taken back; its page stays")
-    reproducibility: Annotated[dict[str, JsonValue], AfterValidator(_plain_json)] | None = None
+    reproducibility: Card | None = Field(default=None, description="The reproducibility card, or free fields as of old")
     archived: Archived | None = Field(default=None, description="Published predictions in place of an image")
+
+    @property
+    def card(self) -> Card | None:
+        """Its reproducibility card; None where there is none, or only free fields, which declare nothing."""
+        return None if self.reproducibility is None or self.reproducibility.free is not None else self.reproducibility
 
     @property
     def cross_validated(self) -> bool:
@@ -198,7 +131,7 @@ NESTED = [
     name
     for name, field in Submission.model_fields.items()
     if any(
-        isinstance(part, type) and issubclass(part, _Model) for part in (field.annotation, *get_args(field.annotation))
+        isinstance(part, type) and issubclass(part, Strict) for part in (field.annotation, *get_args(field.annotation))
     )
 ]
 """Fields that have fields."""
@@ -288,7 +221,8 @@ def _empty(document: dict[str, Any]) -> list[Keys]:
     ]
     for name in NESTED:
         inner = document.get(name)
-        found += [(name, key) for key in inner if _blank(inner, key)] if isinstance(inner, dict) else []
+        if isinstance(inner, dict) and (name != "reproducibility" or is_card(inner)):
+            found += [(name, key) for key in inner if _blank(inner, key)]
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from evaluator.contract.models import Frozen
+from evaluator.contract.observed import TITLES, Held, in_brief
 from evaluator.errors import Problem, UsageError
 from evaluator.text import markdown, preformatted
 
@@ -19,6 +20,7 @@ SHOWN = 20
 MAX_FINDINGS, MAX_TEXT = 200, 8000
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_:]{0,79}$")]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Word = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -99,6 +101,7 @@ class Verdict(_Model):
         sha256: of the checked file.
         digest: of the checked image.
         code: the failure's stable code; none if the submission passed.
+        card: what became of each variable of the reproducibility card; empty where there is none.
         log: what the container said on public data, last lines.
     """
 
@@ -113,6 +116,7 @@ class Verdict(_Model):
     problems: Annotated[list[Finding], Field(max_length=1000)] = Field(default=[])
     forecast: Annotated[list[Expectation], Field(max_length=50)] = Field(default=[])
     metrics: dict[str, dict[str, Any]] = Field(default={})
+    card: Annotated[dict[Word, Held], Field(max_length=30)] = Field(default={})
     log: Text = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -134,6 +138,9 @@ class Verdict(_Model):
             lines += ["", "| track | rows | time, about | limit | memory, about | limit | judged by |"]
             lines += ["|---|--:|--:|--:|--:|--:|---|", *map(_row, self.forecast)]
             lines += ["", "Judged by runs on the machine of this check; the benchmark's own may be quicker."]
+        if self.card:
+            lines += ["", f"Reproducibility card: {in_brief(self.card)}", "", "| variable | | |", "|---|---|---|"]
+            lines += [f"| {TITLES.get(n, n)} | {h.outcome} | {markdown(h.detail, 600)} |" for n, h in self.card.items()]
         if self.log and not self.passed:
             log = preformatted(self.log, 4000)
             lines += ["", "<details><summary>what the container printed, last lines</summary>", "", log, "</details>"]

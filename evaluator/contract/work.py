@@ -13,6 +13,8 @@ from evaluator.contract.references import Image
 from evaluator.errors import SubmissionError
 
 CONTRACT_VERSION = 1
+NOT_DETERMINISTIC = "not deterministic"
+"""What a flag of the consistency audit begins with where the same input gave other scores."""
 GIB = 1024**3
 Sandbox = Literal["docker", "unsandboxed", "archived"]
 """How a run is confined; `archived` where nothing was run, and predictions that were published are scored."""

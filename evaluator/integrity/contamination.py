@@ -11,7 +11,9 @@ def trained_on(entry: Submission, track: Track) -> str:
     if entry.cross_validated:
         return "yes"
     meta_training = entry.few_shot.meta_training if entry.few_shot else ()
-    if set(entry.training_data) & set(track.same_labels) or any(_names(name, track) for name in meta_training):
+    by_card = entry.card.open_data.trained_on if entry.card and entry.card.open_data else set()
+    sets = {*entry.training_data, *by_card} & {track.id, *track.formerly, *track.same_labels}
+    if sets or any(_names(name, track) for name in meta_training):
         return "yes"
     return "undisclosed" if "undisclosed" in entry.training_data else "no"
 

@@ -25,7 +25,7 @@ from evaluator.scoring import metrics
 from evaluator.scoring.scored import Scored
 from evaluator.settings import Repository
 from evaluator.store import intake
-from evaluator.store.results import Results
+from evaluator.store.results import CARD, Results
 from evaluator.store.schemas import Link, Result, Scope, TaskValue
 from evaluator.store.state import State
 
@@ -214,9 +214,10 @@ def _signature(results: Results, repository: Repository) -> Iterator[Check]:
 
 
 def _side_files(repository: Repository, results: Results) -> Iterator[Check]:
-    """Standings, pairs, history and intake can at least be read."""
+    """Standings, pairs, cards, history and intake can at least be read."""
     faults = []
     readers: list[Callable[[], object]] = [results.history, results.erased, lambda: intake.read(repository.intake)]
+    readers += [partial(results.card, path.parent.name) for path in results.folder.glob(f"*/{CARD}")]
     for track in tracks.load_all(repository.tracks):
         readers += [partial(results.standings, track), partial(results.pairs, track)]
     for read in readers:
@@ -224,7 +225,7 @@ def _side_files(repository: Repository, results: Results) -> Iterator[Check]:
             read()
         except BenchmarkError as error:
             faults.append(str(error))
-    yield from _told(faults, "history, intake, standings and pairs fit their schemas")
+    yield from _told(faults, "history, intake, cards, standings and pairs fit their schemas")
 
 
 def _site(site: Path | None, rebuild: Callable[[Path], None]) -> Iterator[Check]:

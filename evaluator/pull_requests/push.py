@@ -11,8 +11,8 @@ from evaluator.files import write_bytes
 from evaluator.git import commit_of, git
 from evaluator.settings import Repository
 from evaluator.store import intake
-from evaluator.store.results import Results
-from evaluator.store.schemas import Result
+from evaluator.store.results import CARD, Results
+from evaluator.store.schemas import CardRecord, Result
 from evaluator.text import printable
 
 PATHS = ("leaderboard/results", "leaderboard/intake.jsonl")
@@ -111,6 +111,8 @@ def rejoin(repository: Repository, theirs: str) -> list[str]:
                 told.append(f"{match[1]} on {match[2]} was recorded by others too; theirs stays")
             else:
                 results.put(record)
+        elif name.endswith(f"/{CARD}"):
+            _put_later(results, CardRecord.model_validate_json(git(root, "show", f"{ours}:{name}")))
         elif name.endswith("/image.lock"):
             lock = git(root, "show", f"{ours}:{name}")
             if not (root / name).exists():
@@ -121,6 +123,13 @@ def rejoin(repository: Repository, theirs: str) -> list[str]:
         intake.write(repository.intake, [*known, *new])
     commit(repository, message)
     return told
+
+
+def _put_later(results: Results, card: CardRecord) -> None:
+    """Of a card that both have looked into, the later word stays; theirs where both are of one day."""
+    theirs = results.card(card.submission)
+    if theirs is None or theirs.checked_at < card.checked_at:
+        results.put_card(card)
 
 
 def _require_joinable(root: Path, start: str, ours: str, changed: list[str]) -> None:

@@ -19,12 +19,11 @@ import numpy as np
 from evaluator.contract import predictions
 from evaluator.contract.predictions import Predictions
 from evaluator.contract.sequences import BlindedInput, Sequences
-from evaluator.contract.work import UNKNOWN, Finished, Hardware, Run
+from evaluator.contract.work import NOT_DETERMINISTIC, UNKNOWN, Finished, Hardware, Run
 from evaluator.errors import SubmissionError
 
 TOLERANCE = 1e-4
 OTHER_ROWS = "depends on the other rows"
-NOT_DETERMINISTIC = "not deterministic"
 FAILS_ON_FEWER = "fails on fewer rows"
 
 RunOn = Callable[[BlindedInput], bytes]
@@ -133,4 +132,5 @@ def run_all(runs: Sequence[Sequences], run: RunOnce) -> Finished:
         run=replace(done[0].run, seconds=sum(one.run.seconds for one in done), peak_memory=memory),
         table=Predictions(np.concatenate([table.score for table in tables]), None, tables[0].notes),
         flags=tuple(dict.fromkeys(flag for one in done for flag in one.flags)),
+        exact=all(one.exact for one, given in zip(done, runs, strict=True) if given.audit_rows),
     )

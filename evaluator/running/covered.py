@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import docker
@@ -51,18 +52,30 @@ def covered(engine: docker.DockerClient, image: docker.models.images.Image) -> l
         EngineError: the engine does not answer.
     """
     declared = volumes(image)
-    with answering("The Docker engine could not look into the image"), suppress(requests.exceptions.HTTPError):
-        never_started = engine.containers.create(
-            str(image.id),
-            entrypoint=["/never-started"],
-            tmpfs=dict.fromkeys(declared, "size=1m"),  # else the engine copies all of it into a volume
-            network_disabled=True,
-            **confined(podman=is_podman(engine)),
-        )
-        with removed(never_started):
-            found = [(path, _first(engine, never_started, path)) for path in (*declared, *MOUNTED)]
+    with (
+        answering("The Docker engine could not look into the image"),
+        suppress(requests.exceptions.HTTPError),
+        unstarted(engine, image) as container,
+    ):
+        found = [(path, _first(engine, container, path)) for path in (*declared, *MOUNTED)]
         return [Covered(path, path in declared, printable(name, 100)) for path, name in found if name]
     return []
+
+
+@contextmanager
+def unstarted(
+    engine: docker.DockerClient, image: docker.models.images.Image
+) -> Iterator[docker.models.containers.Container]:
+    """A container that is never started, to look into an image through it; gone afterwards."""
+    container = engine.containers.create(
+        str(image.id),
+        entrypoint=["/never-started"],
+        tmpfs=dict.fromkeys(volumes(image), "size=1m"),  # else the engine copies all of it into a volume
+        network_disabled=True,
+        **confined(podman=is_podman(engine)),
+    )
+    with removed(container):
+        yield container
 
 
 def _first(engine: docker.DockerClient, container: docker.models.containers.Container, path: str) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 import docker
 import docker.models.images
 
+from evaluator.contract.observed import Contents
 from evaluator.contract.references import Image, Reference
 from evaluator.contract.sequences import BlindedInput
 from evaluator.contract.work import Limits, Run
 from evaluator.errors import EvaluatorError
 from evaluator.running import containers, images, sandbox
+from evaluator.running.contents import contents
 from evaluator.running.covered import Covered, covered
 from evaluator.running.engine import connect
 from evaluator.running.sandbox import Device
@@ -53,6 +56,15 @@ class Ready:
         """Run it once, offline, on an input; errors and the other arguments as in `sandbox.run`."""
         with self.scratch.input_folder(given.files) as folder:
             return sandbox.run(self.engine, self.image, folder, limits, task=task, device=device, stop=stop)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the image is labelled with."""
+        return dict((self.image.attrs.get("Config") or {}).get("Labels") or {})
+
+    def contents(self, wanted: Collection[str], *, largest: float) -> Contents | str:
+        """Its packages and these files of it; nothing of it runs; arguments as in `contents.contents`."""
+        return contents(self.engine, self.image, wanted, largest=largest)
 
     def covered(self) -> list[Covered]:
         """Folders of the image whose content its runs do not see."""

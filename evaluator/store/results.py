@@ -9,6 +9,7 @@
 <results>/erased.jsonl                  one line for each entry that had to be erased; the chain holds it too
 <results>/rescored/<scorer>.md          what a new scorer changed, old beside new
 <results>/<submission>/image.lock       the digest that the submission's tag was resolved to
+<results>/<submission>/reproducibility.card   what became of its reproducibility card
 """
 
 from __future__ import annotations
@@ -22,10 +23,23 @@ from pydantic import BaseModel, ValidationError
 
 from evaluator.errors import EvaluatorError
 from evaluator.files import append_line, as_json, set_torn_end_aside, whole_lines, write_bytes
-from evaluator.store.schemas import Behaviour, Change, Erased, Link, Lock, Pairs, Result, Scope, Standings, Timing
+from evaluator.store.schemas import (
+    Behaviour,
+    CardRecord,
+    Change,
+    Erased,
+    Link,
+    Lock,
+    Pairs,
+    Result,
+    Scope,
+    Standings,
+    Timing,
+)
 from evaluator.validation import in_words
 
 MAX_LINE = 4096
+CARD = "reproducibility.card"
 
 
 class Results:
@@ -119,9 +133,9 @@ class Results:
         append_line(self.erased_file, line)
 
     def chained_files(self) -> list[Path]:
-        """Every file that the chain tells of: records, rankings and pairs."""
-        patterns = ("*/*.json", "*/panel/*.json", "*.standings.json", "*.pairs.json")
-        return sorted(path for pattern in patterns for path in self.folder.glob(pattern))
+        """Every file that the chain tells of: records, answers to the panel, cards, rankings and pairs."""
+        kinds = ("*/*.json", "*/panel/*.json", f"*/{CARD}", "*.standings.json", "*.pairs.json")
+        return sorted(path for kind in kinds for path in self.folder.glob(kind))
 
     def history(self) -> list[Change]:
         """Every change, oldest first.
@@ -178,6 +192,14 @@ class Results:
     def put_behaviour(self, found: Behaviour) -> None:
         """Write what an entry said of a panel."""
         self._put_chained(f"{found.submission}/panel/{found.panel}.json", found)
+
+    def card(self, submission: str) -> CardRecord | None:
+        """What became of an entry's reproducibility card; None where it was never held against anything."""
+        return _read(self.folder / submission / CARD, CardRecord)
+
+    def put_card(self, card: CardRecord) -> None:
+        """Write what became of a card."""
+        self._put_chained(f"{card.submission}/{CARD}", card)
 
     def lock(self, submission: str, reference: str) -> Lock | None:
         """The digest that this very reference was resolved to; None where it is new or the submission names another."""

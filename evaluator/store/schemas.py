@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluator.contract.models import Frozen
+from evaluator.contract.observed import Held
 from evaluator.contract.work import Hardware, Sandbox
 
 SCHEMA_VERSION = "1.6"
@@ -235,7 +236,8 @@ class Link(Frozen):
     """One file written: whoever changes it or a line of history afterwards breaks the chain."""
 
     record: str = Field(
-        description="<submission>/<track>.json, <submission>/panel/<panel>.json, <track>.standings.json or "
+        description="<submission>/<track>.json, <submission>/panel/<panel>.json, <submission>/reproducibility.card, "
+        "<track>.standings.json or "
         "<track>.pairs.json; erased/<submission> for a line of erased.jsonl"
     )
     sha256: str = Field(description="Of the file")
@@ -261,3 +263,16 @@ class Lock(Frozen):
     digest: str
     pull: str | None
     checked: bool = Field(default=False, description="Whether this very image has passed a check")
+
+
+class CardRecord(Frozen):
+    """What became of an entry's reproducibility card when it was last held against its image."""
+
+    schema_version: str = SCHEMA_VERSION
+    submission: str
+    card: str = Field(description="sha256 of the card; another one means: it has changed since")
+    digest: str | None = Field(description="Of the image; null where predictions are archived ones")
+    checked_at: str = Field(description="UTC date, YYYY-MM-DD")
+    checker: str
+    software: str
+    variables: dict[str, Held]

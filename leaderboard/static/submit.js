@@ -28,6 +28,14 @@
       }
       return "";
     }
+    if (value && typeof value === "object") {
+      for (const key of r.required || []) if (!(key in value)) return `${name}.${key} is required`;
+      for (const [key, one] of Object.entries(value)) {
+        const wrong = check(`${name}.${key}`, one, r.properties[key]);
+        if (wrong) return wrong;
+      }
+      return "";
+    }
     if (r.enum && !r.enum.includes(value)) return `${name}: “${value}” is not one of ${r.enum.join(", ")}`;
     if (r.type === "number" || r.type === "integer") {
       if (typeof value !== "number" || !Number.isFinite(value)) return `${name} must be a number`;
@@ -49,6 +57,7 @@
     const found = {};
     for (const [key, raw] of new FormData(form)) {
       const value = String(raw).split(/\s+/).filter(Boolean).join(" ");
+      if (key.startsWith("card.")) { if (value) state(found, key.split(".").slice(1), value); continue; }
       if (key === "id" || key === "gpu" || key === "mode" || [...RESOURCES, ...TRAINING].includes(key) || !value) continue;
       found[key] = LISTS.includes(key) ? value.split(/[\s,]+/).filter(Boolean) : value;
     }
@@ -64,6 +73,23 @@
     return found;
   }
 
+  // A variable of the card, such as ["open_code", "status"]; the card is written last.
+  function state(found, path, value) {
+    let at = found.reproducibility ||= { card: 1 };
+    for (const key of path.slice(0, -1)) at = at[key] ||= {};
+    at[path.at(-1)] = value;
+  }
+
+  const NEEDED = { open_code: ["repository", "commit"], software: ["lock_file", "sha256"] };
+
+  function unsaid(card) {
+    return Object.entries(card).flatMap(([name, one]) => {
+      if (typeof one !== "object" || !one.status) return [];
+      const needed = one.status === "yes" ? NEEDED[name] || [] : ["reason"];
+      return needed.filter((key) => !(key in one)).map((key) => `${name} says ${one.status}: ${key} is required`);
+    });
+  }
+
   function wrong(found) {
     const said = [];
     const id = form.elements.id.value.trim();
@@ -73,6 +99,8 @@
       if (NESTED.includes(key)) {
         const rules = resolve(schema.properties[key]).properties;
         for (const [name, one] of Object.entries(value)) if (name !== "gpu") said.push(check(name, one, rules[name]));
+      } else if (key === "reproducibility") {
+        said.push(check("card", value, schema.properties[key]), ...unsaid(value));
       } else {
         said.push(check(key, value, schema.properties[key]));
       }
@@ -85,14 +113,16 @@
   }
 
   // JSON strings are YAML strings, so that nothing needs escaping by hand.
-  function scalar(value) {
-    return typeof value === "string" && !/^[a-z]+$/.test(value) ? JSON.stringify(value) : value;
+  function flow(value) {
+    if (value && typeof value === "object") return `{${Object.entries(value).map(([k, v]) => `${k}: ${flow(v)}`).join(", ")}}`;
+    return JSON.stringify(value);
   }
 
   function written(found) {
     return Object.entries(found).map(([key, value]) => {
       if (Array.isArray(value)) return `${key}: [${value.map((one) => JSON.stringify(one)).join(", ")}]\n`;
-      if (typeof value === "object") return `${key}: {${Object.entries(value).map(([k, v]) => `${k}: ${scalar(v)}`).join(", ")}}\n`;
+      if (key === "reproducibility") return `${key}:\n${Object.entries(value).map(([k, v]) => `  ${k}: ${flow(v)}\n`).join("")}`;
+      if (typeof value === "object") return `${key}: ${flow(value)}\n`;
       return `${key}: ${JSON.stringify(value)}\n`;
     }).join("");
   }

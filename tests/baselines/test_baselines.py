@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -110,6 +111,23 @@ def test_net_charge_has_its_known_values(tmp_path: Path, track: str, metric: str
     subprocess.run([sys.executable, "-I", context / "predict.py"], env=environment, check=True)
     scores, _ = score_files(output, folder / "labels.csv")
     assert scores.metrics[metric].value == pytest.approx(known, abs=5e-5)
+
+
+@pytest.mark.parametrize("name", package.names())
+def test_what_a_card_quotes_stands_in_the_image(name: str, tmp_path: Path) -> None:
+    card = package.config(name)["submission"]["reproducibility"]
+    evidence = card["pseudocode"]["evidence"]
+    (tmp_path / "model.json").write_text('{"training": {"set": "synthetic"}}')
+    file = package.lay_out(name, tmp_path, tmp_path / "model.json") / Path(evidence["file"]).name
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == evidence["sha256"]
+    assert evidence["quote"] in " ".join(file.read_text().split())
+
+
+def test_a_card_says_nothing_of_data_that_a_model_has_not_learnt_from(tmp_path: Path) -> None:
+    for learnt, said in (("boughter", True), ("synthetic", False)):
+        (tmp_path / "model.json").write_text(json.dumps({"training": {"set": learnt}}))
+        entry = parse(package.submission("composition-logreg", tmp_path).encode(), "composition-logreg")
+        assert entry.card is not None and (entry.card.open_data is not None) == said
 
 
 def test_synthetic_sets_are_stated_and_reproducible() -> None:

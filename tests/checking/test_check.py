@@ -45,6 +45,7 @@ def test_a_scaffold_passes_as_it_is(base: str, workspace: Workspace, engine: doc
     engine.images.remove(image)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{name}: PASSED" in done.stdout
+    assert "reproducibility card: 2 verified, 1 declared\n" in done.stdout
     assert leftovers(engine) == []
 
 

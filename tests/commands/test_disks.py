@@ -23,6 +23,7 @@ SMOKE = "--hidden {root}/test_data --tracks smoke"
 ON_A_FULL_DISK = {
     "archive": "archive published --track smoke --predictions {root}/p.csv --hidden {root}/test_data",
     "audit-data": "audit-data smoke --hidden {root}/test_data --write",
+    "card": "card",
     "check": "check {root}/submissions/ann-model.yaml --report {root}/report.json",
     "commit": "commit",
     "compare": "compare {root}/p.csv --labels {root}/test_data/smoke/labels.csv --report-dir {root}/reports",
@@ -51,6 +52,7 @@ ON_A_FULL_DISK = {
 WRITES = {
     "archive",
     "audit-data",
+    "card",
     "check",
     "commit",
     "compare",
@@ -67,6 +69,7 @@ WRITES = {
 }
 """Those that write where they are told to, of the above."""
 INTO_NOWHERE = {
+    "card --state": "card --state {nowhere}",
     "check --report": "check {root}/submissions/ann-model.yaml --report {nowhere}/report.json",
     "check --state": "check {root}/submissions/ann-model.yaml --state {nowhere}",
     "check --summary": "check {root}/submissions/ann-model.yaml --summary {nowhere}/summary.md",
@@ -105,7 +108,7 @@ def seed(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (workspace.root / ".gitignore").write_text(".apb/\n")
     git(workspace.root, "init", "--quiet", "--initial-branch=main")
     commit(workspace.root, "start")
-    workspace.submit("ann-model", build("disks", HONEST))
+    workspace.submit("ann-model", build("disks", HONEST), reproducibility="{card: 1}")
     git(workspace.root, "add", "submissions")
     git(workspace.root, "commit", "--quiet", "--message", "an entry")
     done = workspace.evaluate()

@@ -26,6 +26,38 @@ MINIMAL = 'name: "Model"\ndocker_image: docker.io/user/model:1.0\nauthor: a@b.ed
 NEXT_LINE = MINIMAL.count("\n") + 1  # where whatever is appended to MINIMAL stands
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
+CARD: dict[str, Any] = {
+    "card": 1,
+    "research_type": "experimental",
+    "affiliation": "mixed",
+    "pseudocode": {
+        "status": "yes",
+        "evidence": {
+            "repository": "https://github.com/user/repo", "commit": "0" * 40, "path": "docs/a.md", "quote": "for x in",
+        },
+    },
+    "open_code": {
+        "status": "partial", "reason": "no training", "repository": "https://gitlab.com/g/s/r", "commit": "a" * 40,
+        "license": "MIT",
+    },
+    "open_data": {
+        "status": "yes",
+        "sets": [
+            {"name": "boughter", "role": "train", "license": "CC-BY-4.0", "evidence": {"doi": "10.7554/eLife.61393"}},
+            {"name": "oas", "role": "pretrain", "evidence": {"url": "https://a.org/x", "sha256": "1" * 64}},
+        ],
+    },
+    "splits": {"status": "yes", "method": "family", "seed": 1},
+    "hardware": {"status": "no", "reason": "forgotten", "training": "1 x A100"},
+    "software": {"status": "yes", "lock_file": "/app/requirements.txt", "sha256": "2" * 64},
+    "experiment": {"status": "yes", "seeds": [1, 2], "trials": 40, "selection": "mean of folds"},
+    "weights": {"status": "yes", "evidence": {"file": "/app/w.safetensors", "sha256": "3" * 64}},
+    "determinism": "tolerance",
+    "test_exposure": {"labels_seen": "no"},
+    "predictions": {"status": "not_applicable", "reason": "it is an image", "sha256": ["4" * 64]},
+}  # fmt: skip
+FREE: dict[str, Any] = {"seeds": [1, 2], "deterministic": True, "notes": {"cuda": "12.4"}, "loss": 0.5, "none": None}
+"""As entries had it before there was a card."""
 FULL: dict[str, Any] = {
     "name": "ESM2-XGBoost-v1",
     "docker_image": f"ghcr.io/user/esm2-xgb@{DIGEST}",
@@ -43,7 +75,7 @@ FULL: dict[str, Any] = {
     "few_shot": {"mode": "transductive", "meta_training": ["ProteinGym, 113 assays", "synthetic"]},
     "training_sequences": {"url": "https://zenodo.org/records/1/files/train.csv", "sha256": "0123456789abcdef" * 4},
     "withdrawn": "replaced by version 2",
-    "reproducibility": {"seeds": [1, 2], "deterministic": True, "notes": {"cuda": "12.4"}, "loss": 0.5, "none": None},
+    "reproducibility": CARD,
 }
 
 
@@ -94,6 +126,12 @@ def test_minimal_file_has_the_documented_defaults() -> None:
 
 def test_full_file_comes_back_as_written() -> None:
     assert read(yaml.safe_dump(FULL, allow_unicode=True)).model_dump(mode="json") == {**FULL, "archived": None}
+
+
+def test_free_fields_of_old_are_read_as_they_were_and_declare_nothing() -> None:
+    found = read(yaml.safe_dump({**FULL, "reproducibility": FREE}))
+    assert found.model_dump(mode="json")["reproducibility"] == FREE
+    assert found.reproducibility is not None and found.reproducibility.free == FREE and found.card is None
 
 
 def test_submission_cannot_be_changed() -> None:
@@ -403,8 +441,8 @@ def test_numbers_that_yaml_reads_by_another_rule_are_refused_with_the_decimal(li
 
 @pytest.mark.parametrize("number", ["0", "-0", "+8", "8", "8.5", "8.", ".5", "1.0e+3"])
 def test_plain_numbers_are_read(number: str) -> None:
-    value = read(f"{MINIMAL}reproducibility: {{x: {number}}}\n").reproducibility
-    assert value == {"x": float(number)}
+    card = read(f"{MINIMAL}reproducibility: {{x: {number}}}\n").reproducibility
+    assert card is not None and card.free == {"x": float(number)}
 
 
 EMPTY = ["resources", "model", "training_data", "tracks", "paper", "reproducibility", "license", "withdrawn"]

@@ -357,6 +357,19 @@ def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
         page.fill(f"[name={key}]", value)
     page.check("[name=gpu]")
     page.select_option("[name=mode]", "transductive")
+    chosen = {
+        "determinism": "exact", "test_exposure.labels_seen": "no", "open_code.status": "yes", "weights.status": "no",
+        "splits.status": "not_applicable", "affiliation": "mixed",
+    }  # fmt: skip
+    for key, value in chosen.items():
+        page.select_option(f'[name="card.{key}"]', value)
+    assert "open_code says yes: commit is required" in page.inner_text("#problems")
+    filled = {
+        "open_code.repository": "https://github.com/me/x", "open_code.commit": "0" * 40,
+        "weights.reason": 'a "quoted": # reason', "splits.reason": "none",
+    }  # fmt: skip
+    for key, value in filled.items():
+        page.fill(f'[name="card.{key}"]', value)
     assert page.inner_text("#problems") == ""
     found = submission.parse(page.inner_text("#yaml").encode(), "login-model")
     assert found.name == fields["name"]
@@ -364,6 +377,12 @@ def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
     assert found.training_data == ("boughter", "gdpa1")
     assert (found.resources.gpu, found.resources.memory_gb) == (True, 4.5)
     assert found.few_shot is not None and found.few_shot.mode == "transductive"
+    assert found.model_dump(mode="json")["reproducibility"] == {
+        "card": 1, "affiliation": "mixed", "determinism": "exact", "test_exposure": {"labels_seen": "no"},
+        "open_code": {"status": "yes", "repository": "https://github.com/me/x", "commit": "0" * 40},
+        "splits": {"status": "not_applicable", "reason": "none"},
+        "weights": {"status": "no", "reason": 'a "quoted": # reason'},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -372,13 +391,14 @@ def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
         ("id", "A"), ("name", "x" * 61), ("docker_image", "two words"), ("docker_image", "-x"), ("author", ""),
         ("paper", "http://example.org"), ("training_data", "my-own"), ("training_data", "none, boughter"),
         ("tracks", "J"), ("memory_gb", "0.1"), ("memory_gb", "much"), ("timeout_minutes", "0"), ("name", "a\u202eb"),
+        ("card.open_code.commit", "main"), ("card.software.lock_file", "app/x"), ("card.splits.reason", "why"),
     ],
 )  # fmt: skip
 def test_the_form_refuses_what_apb_check_refuses(page: Page, site: Path, key: str, value: str) -> None:
     page.goto((site / "submit/index.html").as_uri())
     good = {"id": "login-model", "name": "x", "docker_image": "docker.io/me/x:1", "author": "me"}
     for name, text in {**good, key: value}.items():
-        page.fill(f"[name={name}]", text)
+        page.fill(f'[name="{name}"]', text)
     assert page.inner_text("#problems") != ""
     assert not page.locator("#yaml").is_visible()
 

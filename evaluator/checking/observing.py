@@ -1,0 +1,67 @@
+"""What can be seen of an entry for its reproducibility card: its image, how it ran, and what its card points at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evaluator.contract.observed import Looked, Observed, Tried
+from evaluator.contract.references import Image
+from evaluator.contract.reproducibility import Card, Evidence
+from evaluator.contract.submissions import Submission
+from evaluator.contract.work import Finished, Hardware, Limits
+from evaluator.integrity.evidence import Lookup
+from evaluator.running.hardware import cpu_model
+from evaluator.running.ready import Ready
+from evaluator.settings import Settings
+from evaluator.store.results import Results
+
+
+def of_image(card: Card, image: Image, ready: Ready, settings: Settings) -> Observed:
+    """What an image holds of what a card says; nothing of it runs.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    wanted = {evidence.file for places in card.evidence.values() for evidence in places if evidence.file}
+    if card.software and card.software.lock_file:
+        wanted.add(card.software.lock_file)
+    contents = ready.contents(wanted, largest=settings.max_image_gb * 1e9) if wanted else None
+    return Observed(pulled=image.pull is not None, labels=ready.labels, contents=contents)
+
+
+def of_run(done: Finished, limits: Limits, *, rows: int, audited: bool) -> Tried:
+    """How an image did in its first run on public data."""
+    return Tried(
+        rows=rows,
+        seconds=done.run.seconds,
+        memory=done.run.peak_memory,
+        flags=done.flags if audited else None,
+        exact=done.exact,
+        hardware=Hardware(cpu=cpu_model(), cpus=limits.cpus),
+    )
+
+
+def failed(seen: Observed, code: str) -> Observed:
+    """The same, of an entry whose check failed: without an image, or in a run."""
+    if seen.pulled is None:
+        return replace(seen, lost=code if code.startswith("IMAGE_") else "")
+    return replace(seen, tried=replace(seen.tried or Tried(), failure=code))
+
+
+def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed, lookup: Lookup) -> Observed:
+    """With what a card points at outside of the image, and what is on record of archived predictions.
+
+    Args:
+        lookup: asks public addresses; where there is no network, what they have is unknown.
+    """
+    code, commit = card.open_code, None
+    if code and code.claimed and code.repository and code.commit:
+        commit = lookup.commit(code.repository, code.commit)
+    found: dict[Evidence, Looked] = {}
+    for places in card.evidence.values():
+        for evidence in places:
+            if not evidence.file and evidence not in found:
+                found[evidence] = lookup.evidence(evidence)
+    records = results.of(entry.id) if entry.archived else []
+    digests = frozenset(str(record.image.digest).removeprefix("sha256:") for record in records)
+    return replace(seen, commit=commit, evidence=found, recorded=digests)

@@ -1,0 +1,283 @@
+"""What becomes of a card's statements, without an image: lock files, public addresses, an entry's own words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluator.contract import tracks
+from evaluator.contract.observed import NOTHING_SEEN, Looked, Observed, Tried, counted, in_brief
+from evaluator.contract.reproducibility import Evidence
+from evaluator.contract.submissions import Submission
+from evaluator.integrity import locks
+from evaluator.integrity.card import held
+from evaluator.integrity.contamination import trained_on
+from evaluator.integrity.evidence import Lookup
+from tests.conftest import ROOT
+from tests.support.forges import Forge, forge
+
+TRACKS = tracks.load_all(ROOT / "test_data" / "tracks")
+COMMIT = "0123456789" * 4
+REPOSITORY = "https://github.com/a/b"
+CODE = {"status": "yes", "repository": REPOSITORY, "commit": COMMIT}
+LABELS = {"org.opencontainers.image.revision": COMMIT, "org.opencontainers.image.source": f"{REPOSITORY}.git"}
+THERE, GONE = Looked("there"), Looked("gone")
+
+
+def entry(card: dict[str, Any] | None = None, **fields: Any) -> Submission:
+    image = {} if "archived" in fields else {"docker_image": "docker.io/a/b:1"}
+    card = {} if card is None else {"reproducibility": {"card": 1, **card}}
+    return Submission.model_validate({"id": "my-model", "name": "x", "author": "x", **image, **fields, **card})
+
+
+def outcomes(card: dict[str, Any], seen: Observed = NOTHING_SEEN, **fields: Any) -> dict[str, str]:
+    return {name: one.outcome for name, one in held(entry(card, **fields), TRACKS.values(), seen).items()}
+
+
+# --- lock files ------------------------------------------------------------------------------------------------------
+
+LOCK = b"""
+# by a tool
+--index-url https://example.org/simple
+numpy==2.1.0 \\
+    --hash=sha256:0123 \\
+    --hash=sha256:4567
+Torch_Vision==1.0+cpu ; python_version >= "3.8"  # via x
+colorama==0.4.6 ; sys_platform == "win32"
+"""
+INSTALLED = {"numpy": frozenset({"2.1.0"}), "torch-vision": frozenset({"1.0+cpu"}), "pip": frozenset({"24.0"})}
+
+
+def test_packages_as_locked_differ_in_nothing() -> None:
+    assert locks.differences(locks.read(LOCK), INSTALLED) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"numpy": {"2.1.1"}}, "numpy is 2.1.1 in the image and ==2.1.0 in the lock file"),
+        ({"numpy": set()}, "numpy is locked and not in the image"),
+        ({"numpy": {"2.1.0", "1.0"}}, "numpy is 1.0 in the image"),
+        ({"numpy": {"not a version"}}, "numpy is not a version"),
+        ({"backdoor": {"1.0"}}, "backdoor 1.0 is in the image and not locked"),
+        ({"colorama": {"0.4.5"}}, "colorama is 0.4.5"),
+    ],
+)
+def test_what_is_not_as_locked_is_told(change: dict[str, set[str]], told: str) -> None:
+    installed = {**INSTALLED, **{name: frozenset(versions) for name, versions in change.items()}}
+    [line] = locks.differences(locks.read(LOCK), {name: versions for name, versions in installed.items() if versions})
+    assert line.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"# nothing", b"numpy", b"numpy>=2", b"numpy==2.*", b"numpy==1,==2", b"-r other.txt", b"\xff", b"<html>",
+     b"numpy @ https://evil.org/x.whl", b"x" * 5000, b"a==1\n" * 20_001, b"[" * 900, b"a[" + b"b," * 400],
+)  # fmt: skip
+def test_what_locks_nothing_is_no_lock_file(content: bytes) -> None:
+    begun = time.process_time()
+    with pytest.raises(locks.NoLockError):
+        locks.read(content)
+    assert time.process_time() - begun < 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_any_bytes_are_a_lock_file_or_none(content: bytes) -> None:
+    with suppress(locks.NoLockError):
+        locks.differences(locks.read(content), INSTALLED)
+
+
+# --- public addresses ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Forge]:
+    with forge() as this:
+        yield this
+
+
+def test_a_commit_is_there_gone_or_unknown(server: Forge) -> None:
+    for name, status in (("b", 200), ("c", 301), ("d", 500)):
+        server.answers[f"/a/{name}/commit/{COMMIT}"] = (status, {}, b"page")
+    assert server.lookup().commit(REPOSITORY, COMMIT).found == "there"
+    assert server.lookup().commit("https://github.com/a/x", COMMIT).found == "gone"
+    for other in ("https://github.com/a/c", "https://github.com/a/d", "https://git.example.org/a/b"):
+        found = server.lookup().commit(other, COMMIT)
+        assert found.found == "unknown" and found.why
+
+
+def test_nobody_but_the_hosts_of_the_table_is_asked(server: Forge) -> None:
+    server.answers[f"/a/b/commit/{COMMIT}"] = (302, {"Location": f"{server.address}/private"}, b"")
+    lookup = server.lookup()
+    assert lookup.commit(REPOSITORY, COMMIT).why == "the answer was 302"
+    assert lookup.commit("https://metadata.internal.org/a/b", COMMIT).found == "unknown"
+    assert lookup.evidence(Evidence(url="https://intranet.example.org/x", sha256="0" * 64)).found == "unknown"
+    assert [path for path, _ in server.asked] == [f"/a/b/commit/{COMMIT}"]
+
+
+def test_what_a_netrc_opens_is_not_public(server: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.lookup().commit(REPOSITORY, COMMIT)
+    [(_, headers)] = server.asked
+    assert "Authorization" not in headers
+
+
+def test_a_file_at_a_commit_and_a_doi(server: Forge) -> None:
+    server.answers[f"/a/b/{COMMIT}/m%252f..%23.md"] = (200, {}, b"Algorithm\n 1")
+    server.answers["/10.1234/x"] = (302, {"Location": "https://publisher.example.org"}, b"")
+    file = Evidence(repository=REPOSITORY, commit=COMMIT, path="m%2f..#.md")
+    assert server.lookup().evidence(file) == Looked("there", content=b"Algorithm\n 1")
+    assert server.lookup().evidence(Evidence(doi="10.1234/x")).found == "there"
+    assert server.lookup().evidence(Evidence(doi="10.1234/y")).found == "gone"
+
+
+def test_an_endless_answer_is_cut_and_a_silent_network_says_nothing(server: Forge) -> None:
+    server.answers[f"/a/b/{COMMIT}/m.md"] = (200, {}, b"x" * 3_000_000)
+    found = server.lookup().evidence(Evidence(repository=REPOSITORY, commit=COMMIT, path="m.md"))
+    assert len(found.content) == 1024 * 1024
+    nobody = Lookup({"https://github.com": "http://127.0.0.1:9"}).commit(REPOSITORY, COMMIT)
+    assert nobody.found == "unknown" and nobody.why.startswith("no answer")
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_looked_at_is_declared_and_the_rest_absent() -> None:
+    found = outcomes({"open_code": CODE, "splits": {"status": "no", "reason": "x"}, "determinism": "exact"})
+    assert {found[n] for n in ("open_code", "determinism")} == {"declared"}
+    assert {found[n] for n in ("image", "inference", "pseudocode", "splits", "software", "test_exposure")} == {"absent"}
+    assert outcomes({"weights": {"status": "not_applicable", "reason": "x"}})["weights"] == "not_applicable"
+
+
+def test_an_entry_without_a_card_has_nothing_to_hold() -> None:
+    assert held(entry(), TRACKS.values()) == {}
+    free = Submission.model_validate({**entry().model_dump(), "id": "my-model", "reproducibility": {"seeds": [1]}})
+    assert free.card is None and held(free, TRACKS.values()) == {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "commit", "fields", "expected"),
+    [
+        (LABELS, THERE, {}, "declared"),  # no licence anywhere
+        (LABELS, THERE, {"license": "MIT"}, "verified"),
+        ({**LABELS, "org.opencontainers.image.licenses": "mit"}, THERE, {"license": "MIT"}, "verified"),
+        ({**LABELS, "org.opencontainers.image.licenses": "GPL-3.0-only"}, THERE, {"license": "MIT"}, "contradicted"),
+        ({**LABELS, "org.opencontainers.image.licenses": "<b>"}, THERE, {"license": "MIT"}, "contradicted"),
+        ({**LABELS, "org.opencontainers.image.revision": "f" * 40}, THERE, {"license": "MIT"}, "contradicted"),
+        ({**LABELS, "org.opencontainers.image.source": "https://github.com/a/c"}, THERE, {}, "contradicted"),
+        (LABELS, GONE, {"license": "MIT"}, "contradicted"),
+        (LABELS, Looked("unknown", "no answer"), {"license": "MIT"}, "declared"),
+        ({}, THERE, {"license": "MIT"}, "declared"),
+    ],
+)
+def test_open_code(labels: dict[str, str], commit: Looked, fields: dict[str, str], expected: str) -> None:
+    seen = Observed(labels=labels, commit=commit)
+    assert outcomes({"open_code": CODE}, seen, **fields)["open_code"] == expected
+
+
+def test_a_label_is_text_of_a_stranger() -> None:
+    hostile = {"org.opencontainers.image.revision": "\x1b[31m\u202e\U000e0001" * 5000}
+    told = held(entry({"open_code": CODE}), TRACKS.values(), Observed(labels=hostile, commit=THERE))["open_code"]
+    assert told.outcome == "contradicted" and len(told.detail) <= 600 and told.detail.isprintable()
+
+
+def test_a_card_and_its_entry_name_one_licence() -> None:
+    assert outcomes({"open_code": {**CODE, "license": "MIT"}}, license="Apache-2.0")["open_code"] == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"see\n  Algorithm 1:  pool", "verified"), (b"something else", "contradicted"), (None, "declared")],
+)
+def test_words_are_looked_for_where_they_are_said_to_stand(content: bytes | None, expected: str) -> None:
+    evidence = {"repository": REPOSITORY, "commit": COMMIT, "path": "m.md", "quote": "Algorithm 1: pool"}
+    looked = Looked("unknown", "no answer") if content is None else Looked("there", content=content)
+    seen = Observed(evidence={Evidence(**evidence): looked})
+    assert outcomes({"pseudocode": {"status": "yes", "evidence": evidence}}, seen)["pseudocode"] == expected
+    unquoted = {name: value for name, value in evidence.items() if name != "quote"}
+    seen = Observed(evidence={Evidence(**unquoted): THERE})
+    assert outcomes({"pseudocode": {"status": "yes", "evidence": unquoted}}, seen)["pseudocode"] == "declared"
+
+
+@pytest.mark.parametrize(
+    ("said", "flags", "exact", "expected"),
+    [
+        ("exact", (), True, "verified"),
+        ("exact", (), False, "contradicted"),
+        ("tolerance", (), False, "verified"),
+        ("tolerance", ("depends on the other rows, scores differ by up to 0.1",), False, "contradicted"),
+        ("exact", ("not deterministic, scores differ by up to 0.1",), False, "contradicted"),
+        ("stochastic", ("not deterministic, scores differ by up to 0.1",), False, "verified"),
+        ("stochastic", (), True, "declared"),
+        ("exact", None, False, "declared"),
+    ],
+)
+def test_determinism(said: str, flags: tuple[str, ...] | None, exact: bool, expected: str) -> None:
+    seen = Observed(tried=Tried(rows=8, flags=flags, exact=exact))
+    assert outcomes({"determinism": said}, seen)["determinism"] == expected
+
+
+SEEN, UNSEEN = {"test_exposure": {"labels_seen": "yes"}}, {"test_exposure": {"labels_seen": "no"}}
+JAIN: dict[str, Any] = {
+    "open_data": {"status": "yes", "sets": [{"name": "Jain", "role": "train", "evidence": {"doi": "10.1073/x"}}]}
+}
+
+
+def test_whoever_has_seen_labels_and_says_no_is_contradicted_by_the_own_words() -> None:
+    assert outcomes(UNSEEN, training_data=("boughter",))["test_exposure"] == "declared"
+    assert outcomes(UNSEEN, training_data=("jain",))["test_exposure"] == "contradicted"
+    assert outcomes(SEEN, training_data=("jain",))["test_exposure"] == "declared"
+    assert outcomes(UNSEEN, training_data=("jain",), tracks=("harvey",))["test_exposure"] == "declared"
+    assert outcomes({**UNSEEN, **JAIN})["test_exposure"] == "contradicted"  # undisclosed, but for the card
+    crossed = {"source": "x", "protocol": "cross-validated on this track"}
+    assert outcomes(UNSEEN, archived=crossed, tracks=("gdpa1",))["test_exposure"] == "contradicted"
+
+
+def test_what_a_card_trains_on_counts_as_what_training_data_says() -> None:
+    assert outcomes(JAIN, training_data=("boughter",))["open_data"] == "contradicted"
+    assert outcomes(JAIN, training_data=("jain",))["open_data"] == "declared"
+    assert outcomes(JAIN, training_data=("none",))["open_data"] == "contradicted"
+    assert trained_on(entry(JAIN, training_data=("boughter",)), TRACKS["jain"]) == "yes"
+    assert trained_on(entry(JAIN, training_data=("boughter",)), TRACKS["harvey"]) == "no"
+    pretrained = {"open_data": {**JAIN["open_data"], "sets": [{**JAIN["open_data"]["sets"][0], "role": "pretrain"}]}}
+    assert trained_on(entry(pretrained, training_data=("boughter",)), TRACKS["jain"]) == "no"
+
+
+def test_archived_predictions_are_held_by_their_hashes() -> None:
+    archived, card = {"source": "x", "protocol": "y"}, {"predictions": {"status": "yes", "sha256": ["1" * 64]}}
+    seen = Observed(recorded=frozenset({"1" * 64}))
+    assert outcomes(card, seen, archived=archived)["predictions"] == "verified"
+    assert (
+        outcomes(card, replace(seen, recorded=frozenset({"2" * 64})), archived=archived)["predictions"]
+        == "contradicted"
+    )
+    assert outcomes(card, archived=archived)["predictions"] == "declared"
+    assert not {"image", "inference"} & outcomes(card, archived=archived).keys()
+
+
+def test_an_image_that_is_gone_and_a_run_that_failed_are_contradictions() -> None:
+    gone = Observed(lost="IMAGE_NOT_FOUND")
+    found = outcomes({"weights": {"status": "yes"}}, gone)
+    assert (found["image"], found["inference"], found["weights"]) == ("contradicted", "absent", "declared")
+    assert outcomes({}, Observed(pulled=True, tried=Tried(failure="TIMEOUT")))["inference"] == "contradicted"
+    local = outcomes({}, Observed(pulled=False, tried=Tried(rows=8)))
+    assert (local["image"], local["inference"]) == ("absent", "verified")
+
+
+def test_only_what_counts_is_counted_and_contradictions_are_always_told() -> None:
+    card = {"research_type": "experimental", "determinism": "exact", "hardware": {"status": "yes"}}
+    found = held(entry(card), TRACKS.values(), Observed(pulled=True, tried=Tried(rows=8, flags=(), exact=True)))
+    assert in_brief(found) == "3 verified, 1 declared"
+    assert sum(counted(found).values()) == len(found) - 2
+    lied = held(entry(card), TRACKS.values(), Observed(pulled=True, tried=Tried(rows=8, flags=("x",))))
+    assert in_brief(lied) == "2 verified, 1 declared, 1 contradicted"
