@@ -5,6 +5,7 @@ Additive changes raise the minor version; a change that would break a reader get
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,6 @@ from evaluator.contract.task_types import METRICS, task_of
 from evaluator.contract.tracks import Track
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.store.schemas import Change, Erased, Pairs, Result
-from leaderboard import table
 from leaderboard.board import Board
 from leaderboard.cards import Shown
 from leaderboard.similar import Similar, as_columns
@@ -165,9 +165,9 @@ def files(
             track=board.track.id, rows=len(board.rows), stale=board.stale, detectable=detectable, columns=found
         )
         yield f"results/{board.track.id}.json", as_json(made.model_dump(mode="json"), compact=True)
-        yield f"results/{board.track.id}.csv", table.as_csv(found).encode()
+        yield f"results/{board.track.id}.csv", as_csv(found).encode()
         if board.track.few_shot:
-            yield f"tasks/{board.track.id}.csv", table.as_csv(task_columns(board)).encode()
+            yield f"tasks/{board.track.id}.csv", as_csv(task_columns(board)).encode()
         if board.pairs:
             yield f"pairs/{board.track.id}.json", as_json(board.pairs.model_dump(mode="json"), compact=True)
     mine: dict[str, list[Any]] = {}
@@ -267,3 +267,20 @@ def task_columns(board: Board) -> dict[str, Column]:
         "spearman_low": [value.low for _, value in found],
         "spearman_high": [value.high for _, value in found],
     }
+
+
+def as_csv(columns_of_data: Mapping[str, Sequence[object]]) -> str:
+    """The data of a board, by columns, as CSV, with a line of text never taken for a formula by a spreadsheet."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns_of_data)
+    for values in zip(*columns_of_data.values(), strict=True):
+        writer.writerow([_inert(v) for v in values])
+    return stream.getvalue()
+
+
+def _inert(value: object) -> object:
+    """Missing is an empty field."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
+        return f"'{value}"
+    return value

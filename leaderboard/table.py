@@ -6,10 +6,8 @@ small print, a bar; `sort` is what it is sorted by, None for missing, which alwa
 
 from __future__ import annotations
 
-import csv
 import html
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -341,20 +339,3 @@ def _short(cell: Cell) -> object:
 
 
 _BARE = Cell("")[2:]
-
-
-def as_csv(columns_of_data: Mapping[str, Sequence[object]]) -> str:
-    """The data of a board, by columns, as CSV, with a line of text never taken for a formula by a spreadsheet."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns_of_data)
-    for values in zip(*columns_of_data.values(), strict=True):
-        writer.writerow([_inert(v) for v in values])
-    return stream.getvalue()
-
-
-def _inert(value: object) -> object:
-    """Missing is an empty field."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
-        return f"'{value}"
-    return value
