@@ -183,6 +183,11 @@ def _path(config: Config, tasks: Tasks, stage: str, **more: Any) -> Path:
     return keep.named(Path(config.out) / FOLDER / KEPT, stage, wanted)
 
 
+def path_of(config: Config, tasks: Tasks, fit: Fit) -> Path:
+    """Where a fit is kept."""
+    return _path(config, tasks, "fit", **asdict(fit))
+
+
 def make_zoo(config: Config, kind: str) -> tuple[str, float]:
     """Train a zoo unless it is kept; its kind, and the seconds it took."""
     tasks = _tasks(config)
@@ -215,7 +220,7 @@ def load_zoo(config: Config, tasks: Tasks, kind: str) -> Zoo:
 def make_fit(config: Config, fit: Fit) -> tuple[Fit, float]:
     """Fit a method unless that is kept; the seconds it took."""
     tasks = _tasks(config)
-    path, begun = _path(config, tasks, "fit", **asdict(fit)), time.process_time()
+    path, begun = path_of(config, tasks, fit), time.process_time()
     if not path.is_file():
         of = load_zoo(config, tasks, fit.zoo)
         tensors, parameters = _fitted(config, tasks, of, fit)
@@ -238,7 +243,7 @@ def load_fit(config: Config, tasks: Tasks, fit: Fit) -> Outcome:
         "likeness": len(symmetry.KINDS) if fit.whole else 0,
         "queries": len(transfer.BUDGETS) * config.preset.queries if fit.whole else 0,
     }
-    tensors, facts = keep.load(_path(config, tasks, "fit", **asdict(fit)), names)
+    tensors, facts = keep.load(path_of(config, tasks, fit), names)
     arrays = {name: tensors[name].double().numpy() for name in names}
     return Outcome(**arrays, seconds=float(facts["seconds"]), parameters=int(facts["parameters"]))
 
