@@ -36,6 +36,7 @@ def conclusions(results: Mapping[str, Any]) -> list[str]:
         _shuffled(results),
         _xor(results),
         _lineage(results),
+        _disjoint(results),
         *_transfer(results["transfer"]),
     ]
 
@@ -100,6 +101,12 @@ def _lineage(results: Mapping[str, Any]) -> str:
         f"PCA of weights as they stand has mAP {ends(own)} between independent networks and {ends(shared)} between "
         "those of one ancestor: what it compares is lineage."
     )
+
+
+def _disjoint(results: Mapping[str, Any]) -> str:
+    found = results["controls"]["disjoint"]
+    told = (f"{METHODS[m]} {ends(found[m]['mAP'])}" for m in (REFERENCE, "product", "behaviour"))
+    return f"Where held-out networks learned from other antibodies than the rest, mAP: {', '.join(told)}."
 
 
 def _transfer(found: Mapping[str, Any]) -> list[str]:

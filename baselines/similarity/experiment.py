@@ -124,7 +124,7 @@ def run(config: Config, say: Callable[[str], None] = lambda _: None) -> Experime
 
 
 def fits(config: Config) -> list[Fit]:
-    """Every fit of an experiment, the long ones first."""
+    """Every fit of an experiment: first of all methods the first seeds and splits, then the second ones."""
     preset = config.preset
     splits = range(1, preset.unseen_splits + 1)
     found = []
@@ -132,9 +132,9 @@ def fits(config: Config) -> list[Fit]:
         seeds = preset.seeds if method in LEARNED else 1
         controls = preset.control_seeds if method in LEARNED else 1
         found += [Fit(MAIN, method, seed) for seed in range(seeds)]
-        found += [Fit(MAIN, method, split, split) for split in splits]
+        found += [Fit(MAIN, method, 0, split) for split in splits]
         found += [Fit(kind, method, seed) for kind in zoo.KINDS[1:] for seed in range(controls)]
-    return found
+    return sorted(found, key=lambda fit: max(fit.seed, fit.split - 1))
 
 
 def unseen(config: Config, split: int) -> Ints:

@@ -1,7 +1,8 @@
 """Zoos of small networks, each trained for one task, by settings that are drawn: hundreds in seconds.
 
 Kinds: `independent` initialisation; `xor`, tasks that no linear function solves; `lineage`, all from one ancestor's
-weights; `shuffled`, where each network learns its own permutation of its labels, so that there is nothing to find.
+weights; `disjoint`, where held-out networks learn from other antibodies than the rest; and `shuffled`, where each
+learns its own permutation of its labels, so that there is nothing to find.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from baselines.similarity.networks import Networks
 from baselines.similarity.schema import Preset
 from baselines.similarity.tasks import Ints, Tasks
 
-KINDS = ("independent", "xor", "lineage", "shuffled")
+KINDS = ("independent", "xor", "lineage", "disjoint", "shuffled")
 WIDTHS = ((16, 24, 32, 48), (8, 16, 24))
 """Of the hidden layers, any with any."""
 PADDED = (WIDTHS[0][-1], WIDTHS[1][-1])
@@ -78,7 +79,8 @@ def made(kind: str, tasks: Tasks, preset: Preset, seed: int) -> Zoo:
     rng = np.random.default_rng((seed, number))
     names, labels = (tasks.xor_names, tasks.xor_labels) if kind == "xor" else (tasks.names, tasks.labels)
     task = np.arange(preset.models) % len(names)
-    recipes = _recipes(rng, kind, labels[task], tasks.parts["zoo"], preset)
+    held_out = _held_out(rng, task, preset.held_out)
+    recipes = _recipes(rng, kind, labels[task], _pools(rng, kind, tasks.parts["zoo"], held_out), preset)
     own = labels[task].copy()
     if kind == "shuffled":
         for row, examples in zip(own, recipes.examples, strict=True):
@@ -88,7 +90,6 @@ def made(kind: str, tasks: Tasks, preset: Preset, seed: int) -> Zoo:
     if kind == "lineage":
         begun = begun[np.zeros(preset.models, dtype=np.int64)]
     networks = _trained(begun, recipes, tasks, own, generator).to(torch.float64)
-    held_out = _held_out(rng, task, preset.held_out)
     accuracy = _accuracy(networks, tasks, labels[task])
     types = dict(zip(tasks.names, tasks.types, strict=True))
     facts = [
@@ -113,13 +114,19 @@ def made(kind: str, tasks: Tasks, preset: Preset, seed: int) -> Zoo:
     return Zoo(kind, networks, task, names, held_out, facts)
 
 
-def _recipes(rng: np.random.Generator, kind: str, labels: Ints, pool: Ints, preset: Preset) -> Recipes:
+def _pools(rng: np.random.Generator, kind: str, rows: Ints, held_out: npt.NDArray[np.bool_]) -> list[Ints]:
+    """From which antibodies each network may learn."""
+    first, second = np.array_split(rng.permutation(rows), 2) if kind == "disjoint" else (rows, rows)
+    return [second if apart else first for apart in held_out]
+
+
+def _recipes(rng: np.random.Generator, kind: str, labels: Ints, pools: list[Ints], preset: Preset) -> Recipes:
     count = preset.models
     widths = np.stack([rng.choice(some, size=count) for some in WIDTHS], axis=1)
     if kind == "lineage":
         widths = np.tile(ANCESTOR, (count, 1))
     examples = []
-    for own in labels:
+    for own, pool in zip(labels, pools, strict=True):
         classes = [rng.permutation(pool[own[pool] == label]) for label in (0, 1)]
         some = int(min(map(len, classes)) * rng.uniform(*SHARES))
         examples.append(np.concatenate([rows[:some] for rows in classes]))
