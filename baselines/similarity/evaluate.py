@@ -16,13 +16,15 @@ from baselines.similarity.tasks import Floats, Ints
 REFERENCE = "gnn"
 """With which the others are compared."""
 HISTORY = ("loss", "contrastive", "panel")
-PER_SEED = {"precision@1", "mAP"}
+SHOWN = ("precision@1", "mAP")
+"""What is told where there is no room for all."""
+SIGNED = (-1.0, 1.0)
 
 
 def evaluated(experiment: Experiment) -> dict[str, Any]:
     """Every figure.
 
-    Intervals are at 95 % and come from drawing tasks anew; values of several seeds are averaged query by query first.
+    Intervals are at 95 % and hold for other tasks like these; of several seeds, values are averaged by query first.
     """
     main = experiment.zoos[MAIN]
     held_out = np.flatnonzero(main.held_out)
@@ -93,9 +95,9 @@ def _told(
     return found
 
 
-def told(values: Floats, tasks: Ints) -> dict[str, float]:
+def told(values: Floats, tasks: Ints, within: tuple[float, float] = (0.0, 1.0)) -> dict[str, float]:
     """A mean and its interval."""
-    low, high = metrics.interval(values, tasks)
+    low, high = metrics.interval(values, tasks, within)
     return {"value": float(values.mean()), "low": low, "high": high}
 
 
@@ -103,7 +105,7 @@ def _differences(values: Mapping[str, Mapping[str, Floats]], tasks: Ints) -> dic
     """What the reference has more than each other method, query by query."""
     best = values[REFERENCE]
     return {
-        m: {name: told(best[name] - of_one[name], tasks) for name in PER_SEED}
+        m: {name: told(best[name] - of_one[name], tasks, SIGNED) for name in SHOWN}
         for m, of_one in values.items()
         if m != REFERENCE
     }
@@ -142,7 +144,7 @@ def _control(experiment: Experiment, kind: str) -> dict[str, Any]:
     for method in METHODS:
         fits = _fits(experiment, method, kind)
         some = [_held_out(experiment, fit).measured() for fit in fits]
-        found[method] = _told({name: values for name, values in _mean(some).items() if name in PER_SEED}, of.task[rows])
+        found[method] = _told({name: values for name, values in _mean(some).items() if name in SHOWN}, of.task[rows])
         if kind == "shuffled":
             vectors = experiment.outcomes[fits[0]].vectors
             chance = metrics.by_chance(vectors, of.task, rows, len(METHODS))
@@ -202,7 +204,7 @@ def _transfer(experiment: Experiment) -> dict[str, Any]:
         gained = np.mean([accuracy[key] for key in seeds], axis=0) - scratch
         own = np.mean([main.task[picks[key]] == asked.task for key in seeds], axis=0)
         found[gallery][title] = {
-            str(n): told(gained[asked.budget == n], asked.task[asked.budget == n])
+            str(n): told(gained[asked.budget == n], asked.task[asked.budget == n], SIGNED)
             | {"own_task": float(own[asked.budget == n].mean())}
             for n in transfer.BUDGETS
         }

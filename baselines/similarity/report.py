@@ -84,8 +84,8 @@ def _introduction(results: Mapping[str, Any]) -> list[str]:
         f"{parts}), each network from its own random weights. {preset['held_out']:.0%} of each task's networks are "
         "held out: of each of these, the most similar held-out ones should be of its task.",
         "",
-        "Intervals are at 95 % and come from drawing tasks anew. Values of several seeds are means; ± is the standard "
-        "deviation over seeds.",
+        "Intervals are at 95 %, by how tasks differ (Student's t with as many degrees of freedom as tasks less one). "
+        "Values of several seeds are means; ± is the standard deviation over seeds.",
     ]
 
 

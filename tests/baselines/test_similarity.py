@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from baselines.cli import app
@@ -184,12 +185,12 @@ def test_a_query_is_not_in_its_own_gallery_and_strangers_are() -> None:
 
 
 def test_intervals_are_as_wide_as_tasks_differ() -> None:
-    clusters = np.repeat(np.arange(10), 20)
-    of_task = np.repeat(np.random.default_rng(0).standard_normal(10), 20)
-    low, high = metrics.interval(of_task, clusters)
-    by_hand = 1.96 * of_task[::20].std() / 10**0.5
-    assert high - low == pytest.approx(2 * by_hand, rel=0.1)
+    of_task = np.random.default_rng(0).uniform(size=10)
+    low, high = metrics.interval(np.repeat(of_task, 20), np.repeat(np.arange(10), 20))
+    expected = stats.t.interval(0.95, 9, of_task.mean(), of_task.std(ddof=1) / 10**0.5)
+    assert (low, high) == pytest.approx(expected)
     assert metrics.interval(np.ones(20), np.arange(20)) == (1.0, 1.0)
+    assert metrics.interval(np.array([0.0, 1.0, 1.0]), np.arange(3)) == (0.0, 1.0)
 
 
 def test_chance_is_where_random_vectors_are() -> None:
