@@ -14,8 +14,8 @@ from torch import nn
 
 from baselines.similarity.networks import Layers, Networks
 
-ROUNDS = 3
-BLOCKS, HEADS = 2, 4
+SWEEPS = 2
+HEADS = 4
 
 
 class Seen(NamedTuple):
@@ -34,7 +34,9 @@ def seen(networks: Networks) -> Seen:
 
 
 class EquivariantGNN(nn.Module):
-    """Messages along weights and their absolute values, forwards and backwards, between inputs, units and the logit.
+    """Messages along weights and their absolute values between inputs, units and the logit, from either side at once.
+
+    Layers are updated one after the other, in a sweep from the inputs to the logit and in one back.
 
     Args:
         inputs: of the networks that are read; each has an embedding of its own.
@@ -46,7 +48,7 @@ class EquivariantGNN(nn.Module):
         super().__init__()
         self.identity = nn.Parameter(torch.randn(inputs, hidden))
         self.biases = nn.ModuleList(nn.Linear(1, hidden) for _ in range(3))
-        self.rounds = nn.ModuleList(nn.ModuleList(_Update(n, hidden) for n in (3, 5, 5, 3)) for _ in range(ROUNDS))
+        self.sweeps = nn.ModuleList(nn.ModuleList(_Update(n, hidden) for n in (3, 5, 5, 3)) for _ in range(SWEEPS))
         self.head = nn.Sequential(nn.Linear(7 * hidden, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, output))
 
     def forward(self, networks: Seen) -> torch.Tensor:
@@ -54,9 +56,10 @@ class EquivariantGNN(nn.Module):
         weights = [layer[:, :, :-1] for layer in networks.layers]
         nodes = [self.identity.expand(len(weights[0]), -1, -1)]
         nodes += [embed(layer[:, :, -1:]) for embed, layer in zip(self.biases, networks.layers, strict=True)]
-        for updates in self.rounds:
+        for number, updates in enumerate(self.sweeps):
             assert isinstance(updates, nn.ModuleList)
-            nodes = [update(_messages(nodes, weights, k)) for k, update in enumerate(updates)]
+            for layer in range(4) if number % 2 == 0 else reversed(range(4)):
+                nodes[layer] = updates[layer](_messages(nodes, weights, layer))
         pooled = [nodes[0].mean(1), nodes[0].amax(1), nodes[3][:, 0]]
         for values, there in ((nodes[1], networks.first), (nodes[2], networks.second)):
             pooled += _pooled(values, there)
@@ -110,10 +113,10 @@ class Transformer(nn.Module):
         one, two = padded
         self.tokens = nn.ModuleList(nn.Linear(width, hidden) for width in (inputs + 1 + two, one + 1 + 1, two + 1))
         self.places = nn.Parameter(0.02 * torch.randn(one + two + 1, hidden))
-        block = nn.TransformerEncoderLayer(
+        self.block = nn.TransformerEncoderLayer(
             hidden, HEADS, 2 * hidden, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
-        self.blocks = nn.TransformerEncoder(block, BLOCKS, nn.LayerNorm(hidden), enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(hidden)
         self.head = nn.Sequential(nn.Linear(hidden, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, output))
 
     def forward(self, networks: Seen) -> torch.Tensor:
@@ -123,7 +126,7 @@ class Transformer(nn.Module):
         described = [torch.cat([first, sent[0]], 2), torch.cat([second, sent[1]], 2), last]
         tokens = torch.cat([embed(rows) for embed, rows in zip(self.tokens, described, strict=True)], 1)
         there = torch.cat([networks.first, networks.second, torch.ones(len(first), 1, dtype=torch.bool)], 1)
-        read = self.blocks(tokens + self.places, src_key_padding_mask=~there)
+        read = self.norm(self.block(tokens + self.places, src_key_padding_mask=~there))
         mask = there[:, :, None]
         found: torch.Tensor = self.head((read * mask).sum(1) / mask.sum(1))
         return found

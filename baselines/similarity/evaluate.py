@@ -41,6 +41,7 @@ def evaluated(experiment: Experiment) -> dict[str, Any]:
         "statistics": {kind: zoo.statistics(of.facts) for kind, of in experiment.zoos.items()},
         "accuracy": {kind: _accuracy(of) for kind, of in experiment.zoos.items()},
         "methods": {m: _method(experiment, m) for m in METHODS},
+        "core_seconds": sum(outcome.seconds for outcome in experiment.outcomes.values()),
         "retrieval": {m: _told(values[m], tasks, [f.measured() for f in seen[m]]) for m in METHODS},
         "ceilings": {f"precision@{k}": seen[REFERENCE][0].ceiling(k) for k in metrics.AT},
         "curves": {m: _curves(some) for m, some in seen.items()},

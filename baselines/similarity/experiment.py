@@ -120,7 +120,7 @@ def run(config: Config, say: Callable[[str], None] = lambda _: None) -> Experime
                 say(f"{number} of {len(wanted)}, {passed:.1f} minutes: {told}")
         zoos = {kind: load_zoo(config, tasks, kind) for kind in zoo.KINDS}
         outcomes = {fit: load_fit(config, tasks, fit) for fit in wanted}
-        return Experiment(config, tasks, zoos, _queries(config, tasks), outcomes)
+        return Experiment(config, tasks, zoos, transfer.queries(tasks, config.preset.queries, config.seed), outcomes)
 
 
 def fits(config: Config) -> list[Fit]:
@@ -271,10 +271,5 @@ def _fitted(config: Config, tasks: Tasks, of: Zoo, fit: Fit) -> tuple[dict[str, 
     if fit.whole:
         held_out = of.networks[np.flatnonzero(of.held_out)]
         found["likeness"] = symmetry.likeness(encoder, held_out, panel, preset.draws, config.seed)
-        found["queries"] = encoder.embed(_queries(config, tasks).networks)
+        found["queries"] = encoder.embed(transfer.queries(tasks, config.preset.queries, config.seed).networks)
     return found, parameters
-
-
-def _queries(config: Config, tasks: Tasks) -> transfer.Queries:
-    """The queries: made anew, as that takes a moment."""
-    return transfer.queries(tasks, config.preset, config.seed)

@@ -159,7 +159,7 @@ def _picture(vectors: Floats, task: Ints, names: Sequence[str], title: str, path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         flat = TSNE(
-            perplexity=min(PERPLEXITY, (len(vectors) - 1) / 3), init="pca", method="exact", random_state=0
+            perplexity=min(PERPLEXITY, (len(vectors) - 1) / 3), init="pca", method="exact", max_iter=500, random_state=0
         ).fit_transform(vectors)
     figure, axes = _axes(7, 5)
     for number, name in enumerate(names):

@@ -121,6 +121,8 @@ def _hyperparameters(results: Mapping[str, Any]) -> list[str]:
         *table(("Hyperparameter", "Value"), [(name, f"{value:g}") for name, value in training.items()]),
         "",
         *table(("Model", "Seeds", "Parameters", "Seconds of one core"), sizes),
+        "",
+        f"All methods together, controls and unseen tasks too, took {results['core_seconds'] / 60:.0f} minutes of one core.",
     ]
 
 

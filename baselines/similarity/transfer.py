@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ import torch.nn.functional as F  # noqa: N812 - everybody calls it so
 
 from baselines.similarity import networks as nets
 from baselines.similarity.networks import Networks
-from baselines.similarity.schema import Preset
 from baselines.similarity.tasks import Floats, Ints, Tasks
 from baselines.similarity.zoo import PADDED, WIDTHS, Zoo
 
@@ -54,12 +53,17 @@ class Queries:
         return np.array([len(rows) for rows in self.labelled])
 
 
-def queries(tasks: Tasks, preset: Preset, seed: int) -> Queries:
-    """Draw labels and train the queries; tasks take turns."""
+@cache
+def queries(tasks: Tasks, each: int, seed: int) -> Queries:
+    """Draw labels and train the queries; tasks take turns.
+
+    Args:
+        each: how many of each budget.
+    """
     rng = np.random.default_rng((seed, len(BUDGETS)))
-    count = len(BUDGETS) * preset.queries
-    task = np.tile(np.arange(preset.queries) % preset.tasks, len(BUDGETS))
-    budgets = np.repeat(BUDGETS, preset.queries)
+    count = len(BUDGETS) * each
+    task = np.tile(np.arange(each) % len(tasks.names), len(BUDGETS))
+    budgets = np.repeat(BUDGETS, each)
     few = tasks.parts["few"]
     labelled = [_labelled(rng, few, tasks.labels[own], n) for own, n in zip(task, budgets, strict=True)]
     widths = np.stack([rng.choice(some, size=count) for some in WIDTHS], axis=1)

@@ -20,10 +20,10 @@ from baselines.similarity.schema import Preset
 from baselines.similarity.tasks import Ints, Tasks
 
 KINDS = ("independent", "xor", "lineage", "disjoint", "shuffled")
-WIDTHS = ((16, 24, 32, 48), (8, 16, 24))
+WIDTHS = ((16, 24, 32), (8, 12, 16))
 """Of the hidden layers, any with any."""
 PADDED = (WIDTHS[0][-1], WIDTHS[1][-1])
-ANCESTOR = (32, 16)
+ANCESTOR = (24, 12)
 RATES = (3e-3, 2e-2)
 DECAYS = (0.0, 1e-3, 1e-2, 1e-1)
 SHARES = (0.5, 1.0)

@@ -105,7 +105,7 @@ def test_permuting_one_side_only_moves_the_embedding(name: str) -> None:
     given_ = some()
     of = encoder(name) if name in train.FORMS else simple.made(name, given_, panel().numpy())
     first, second, last = given_.layers
-    broken = Networks((first.flip(1)[:, :16].repeat(1, 3, 1), second, last), given_.widths)
+    broken = Networks((first.flip(1)[:, :16].repeat(1, 2, 1), second, last), given_.widths)
     with pytest.raises(DataError, match="should be equivalent"):
         symmetry.require_same(given_.logits(panel()), broken.logits(panel()))
     assert np.abs(of.embed(given_) - of.embed(broken)).max(1).min() > 1e-3
@@ -267,7 +267,7 @@ def test_statistics_of_a_zoo_add_up(kind: str) -> None:
 def test_queries_never_find_their_own_task_where_it_is_out() -> None:
     config = composed(["preset=small", "preset.steps=[1,2]"])
     of = tasks.made(None, 914, 4, 1)
-    made, asked = zoo.made("independent", of, config.preset, 1), transfer.queries(of, config.preset, 1)
+    made, asked = zoo.made("independent", of, config.preset, 1), transfer.queries(of, 8, 1)
     assert {len(rows) for rows in asked.labelled} == {10, 50, 100}
     assert not set(np.concatenate(asked.labelled)) & {*of.parts["zoo"], *of.parts["test"], *of.parts["panel"]}
     assert all(set(of.labels[k, rows]) == {0, 1} for k, rows in zip(asked.task, asked.labelled, strict=True))
