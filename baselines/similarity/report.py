@@ -122,7 +122,7 @@ def _hyperparameters(results: Mapping[str, Any]) -> list[str]:
         "",
         *table(("Model", "Seeds", "Parameters", "Seconds of one core"), sizes),
         "",
-        f"All methods together, controls and unseen tasks too, took {results['core_seconds'] / 60:.0f} minutes of one core.",
+        f"All methods, on controls and unseen tasks too, took {results['core_seconds'] / 60:.0f} minutes of one core.",
     ]
 
 
