@@ -47,7 +47,7 @@ def _aims(results: Mapping[str, Any]) -> str:
     aims = " and ".join(f"{name} {aim:.2f}" for name, aim in AIMS.items())
     values = ", ".join(f"{name} {ends(found[name])}" for name in AIMS)
     return (
-        f"{METHODS[REFERENCE]} on held-out models of seen tasks, mean of {seeds} seeds: {values}. "
+        f"{METHODS[REFERENCE]} on held-out models of seen tasks, over {seeds} seed{'s' * (seeds > 1)}: {values}. "
         f"The aim, {aims}, is {'reached' if reached else 'missed'}."
     )
 

@@ -31,8 +31,7 @@ def evaluated(experiment: Experiment) -> dict[str, Any]:
     seen = {m: [_held_out(experiment, fit) for fit in _fits(experiment, m)] for m in METHODS}
     splits = {m: _unseen(experiment, m) for m in METHODS}
     values = {m: _mean([found.measured() for found in some]) for m, some in seen.items()}
-    unseen_values = {m: {k: np.concatenate([f.measured()[k] for f in some]) for k in ("precision@1", "mAP")}
-                     for m, some in splits.items()}  # fmt: skip
+    unseen_values = {m: _joined([found.measured() for found in some]) for m, some in splits.items()}
     unseen_tasks = np.concatenate([found.task for found in splits[REFERENCE]])
     tasks = main.task[held_out]
     return {
@@ -84,6 +83,10 @@ def _unseen(experiment: Experiment, method: str) -> list[Found]:
 
 def _mean(of_seeds: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
     return {name: np.mean([values[name] for values in of_seeds], axis=0) for name in of_seeds[0]}
+
+
+def _joined(of_splits: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    return {name: np.concatenate([values[name] for values in of_splits]) for name in SHOWN}
 
 
 def _told(

@@ -412,19 +412,17 @@ def test_figures_of_the_report_hold_together(small: tuple[Path, Result]) -> None
     assert np.allclose(losses[0], 0.8 * losses[1] + 0.2 * losses[2]) and (losses[0, :, -1] < losses[0, :, 0]).all()
 
 
-def test_finished_stages_are_kept_and_damaged_ones_told(
-    small: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_stages_are_kept_and_damaged_ones_told(small: tuple[Path, Result]) -> None:
     out, _ = small
-    config = composed(["preset=small", "jobs=1", f"out={out}"])
-    monkeypatch.delattr(train, "fitted")
-    monkeypatch.delattr(zoo, "made")
+    config = composed(["preset=small", "jobs=2", f"out={out}"])
+    before = {path: path.stat().st_mtime_ns for path in out.glob("retrieval/kept/*")}
     kept = experiment.run(config)
+    assert before == {path: path.stat().st_mtime_ns for path in out.glob("retrieval/kept/*")}
     fit = Fit("independent", "gnn", 0)
-    assert len(kept.outcomes[fit].vectors) == 64
+    assert kept.outcomes[fit].vectors.shape == (64, 64) and len(before) == 5 + len(kept.outcomes)
     path = experiment.path_of(config, kept.tasks, fit)
     whole = path.read_bytes()
     path.write_bytes(whole[:-8])
     with pytest.raises(DataError, match=path.name):
-        experiment.run(config)
+        experiment.load_fit(config, kept.tasks, fit)
     path.write_bytes(whole)
