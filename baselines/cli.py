@@ -15,6 +15,7 @@ from baselines.catalogue.commands import recommend, stats
 from baselines.errors import DataError
 from baselines.few_shot.meta.commands import few_shot_report, meta_train
 from baselines.package import DEFAULT_BASE, PackageError
+from baselines.similarity.commands import retrieval
 from baselines.training.data import SOURCES
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ def _shown(value: object) -> str:
     return "undefined" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-for command in (stats, recommend, meta_train, few_shot_report):
+for command in (stats, recommend, retrieval, meta_train, few_shot_report):
     app.add_command(command)
 
 

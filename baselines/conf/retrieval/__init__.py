@@ -1,0 +1,1 @@
+"""Hydra's configuration of retrieval: each preset is one YAML file here."""
