@@ -16,7 +16,7 @@ from evaluator.integrity.contamination import trained_on
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.store.schemas import Result, Scope, Standings
 
-RANKING_VERSION = "2"
+RANKING_VERSION = "3"
 """Changes whenever tiers or rank intervals could come out otherwise; rankings are then made anew."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+from evaluator.contract.families import RULES
 from evaluator.contract.task_types import KINDS
 from evaluator.contract.tracks import Track
 from evaluator.integrity import disclosure
@@ -214,7 +215,7 @@ def _columns(track: Track) -> dict[str, dict[str, tuple[str, str]]]:
     if track.few_shot:
         labels["assay"] = ("sc:Text", "What was measured")
     labels[kind.truth] = ("sc:Integer" if kind.has_classes else "sc:Float", track.label_rule)
-    if track.families:
+    if track.families and track.families not in RULES:  # a rule makes them of the sequences: there is no column
         labels["family"] = ("sc:Text", track.families)
     return {"sequences": sequences, "labels": labels}
 
