@@ -92,7 +92,7 @@ def _shuffled(results: Mapping[str, Any]) -> str:
 def _xor(results: Mapping[str, Any]) -> str:
     found = results["controls"]["xor"]
     told = (f"{METHODS[m]} {ends(found[m]['mAP'])}" for m in (REFERENCE, "product", "behaviour"))
-    return f"On XOR tasks, which no product of matrices can tell, mAP: {', '.join(told)}."
+    return f"On XOR tasks, whose answer no linear function gives, mAP: {', '.join(told)}."
 
 
 def _lineage(results: Mapping[str, Any]) -> str:
