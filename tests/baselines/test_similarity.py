@@ -7,6 +7,7 @@ import pickle
 import re
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -414,7 +415,7 @@ def test_figures_of_the_report_hold_together(small: tuple[Path, Result]) -> None
 
 def test_finished_stages_are_kept_and_damaged_ones_told(small: tuple[Path, Result]) -> None:
     out, _ = small
-    config = composed(["preset=small", "jobs=2", f"out={out}"])
+    config = composed(["preset=small", "jobs=1", f"out={out}"])
     before = {path: path.stat().st_mtime_ns for path in out.glob("retrieval/kept/*")}
     kept = experiment.run(config)
     assert before == {path: path.stat().st_mtime_ns for path in out.glob("retrieval/kept/*")}
@@ -426,3 +427,5 @@ def test_finished_stages_are_kept_and_damaged_ones_told(small: tuple[Path, Resul
     with pytest.raises(DataError, match=path.name):
         experiment.load_fit(config, kept.tasks, fit)
     path.write_bytes(whole)
+    task, _ = pickle.loads(pickle.dumps((partial(experiment.make_fit, config), fit)))  # noqa: S301 - our own
+    assert task(fit)[0] == fit
