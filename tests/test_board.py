@@ -33,7 +33,8 @@ def test_every_reference_is_on_every_track_that_has_data() -> None:
     tracks = {"gdpa1", "harvey1k", "jain", "jain137", "shehata", "shehata-psr", "vhh48"}
     for entry in ("antiberty-logreg", "antiberty-svm", "composition-logreg", "net-charge", "random", "sapiens-logreg"):
         assert {track for (name, track) in found if name == entry} - FEW_SHOT == tracks
-    for entry in ("net-charge", "few-shot-ridge", "few-shot-gp", "in-context-sparse", "in-context-reptile"):
+    few_shot = ("few-shot-ridge", "few-shot-gp", "few-shot-ridge-antiberty", "few-shot-gp-antiberty")
+    for entry in ("net-charge", *few_shot, "in-context-sparse", "in-context-reptile"):
         assert {track for (name, track) in found if name == entry} >= FEW_SHOT
     assert set(found.values()) == {"ok"}
 
