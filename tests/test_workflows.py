@@ -23,7 +23,7 @@ import docker
 import pytest
 import yaml
 
-from tests.conftest import BIN, HONEST, ROOT, Build, LocalRegistry
+from tests.conftest import BIN, HONEST, ROOT, WITHOUT_PANEL, Build, LocalRegistry
 from tests.support.registries import push
 from tests.support.repositories import commit, git
 
@@ -349,7 +349,7 @@ def runner(tmp_path: Path, registry: LocalRegistry, engine: docker.DockerClient)
     seed = tmp_path / "seed"
     (seed / "submissions").mkdir(parents=True)
     (seed / "submissions" / ".gitkeep").touch()
-    shutil.copytree(ROOT / "test_data", seed / "test_data")
+    shutil.copytree(ROOT / "test_data", seed / "test_data", ignore=WITHOUT_PANEL)
     for path in (seed / "test_data" / "tracks").glob("*.yaml"):
         if "smoke" not in path.stem:
             path.unlink()

@@ -109,7 +109,7 @@ def of_due(job: Job, seconds_per_1000: float | None = None) -> Size:
             else _given(seconds_per_1000, task.track)
         )
         kinds.setdefault((task.track.id, bool(task.gpus)), []).append(expected)
-    by_id = {f.track.id: f.track for f in found.files}
+    by_id = {task.track.id: task.track for task in due.run}
     return Size(tuple(_runs(by_id[track], gpu, found) for (track, gpu), found in sorted(kinds.items())), due.ours)
 
 

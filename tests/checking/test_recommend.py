@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,11 @@ from tests.conftest import HONEST, ROOT, Build, Workspace
 KNOWS = HONEST.replace(
     'score = row["sequence"].count("R") / len(row["sequence"])', 'score = 0.1 + 0.8 * (row["sequence"][0] == "E")'
 )
+
+
+@pytest.fixture(autouse=True)
+def _panel(workspace: Workspace) -> None:
+    shutil.copytree(ROOT / "test_data" / "panel", workspace.root / "test_data" / "panel")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.store.results import Results
-from tests.conftest import HONEST, ROOT, Build, Workspace
+from tests.conftest import HONEST, ROOT, WITHOUT_PANEL, Build, Workspace
 from tests.support.cut_short import STAGES
 
 ENTRIES = ("ann-a", "ben-b", "cem-c")
@@ -25,7 +25,7 @@ FUZZY = {"evaluated_at", "commit", "date"}
 def played(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A benchmark with three scored and ranked entries: to be copied."""
     root = tmp_path_factory.mktemp("derived") / "benchmark"
-    shutil.copytree(ROOT / "test_data", root / "test_data")
+    shutil.copytree(ROOT / "test_data", root / "test_data", ignore=WITHOUT_PANEL)
     (root / "submissions").mkdir()
     workspace = Workspace(root)
     for k, name in enumerate(ENTRIES):

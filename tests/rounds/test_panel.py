@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from evaluator.settings import Repository
 from evaluator.store.results import Results
@@ -18,6 +21,11 @@ CONSTANT = HONEST.replace(
     SCORE, "score = 0.5 if os.path.getsize(os.environ['INPUT']) > 30_000 else len(row['sequence']) / 999"
 )
 BROKEN = HONEST.replace(SCORE, "score = 1 / (os.path.getsize(os.environ['INPUT']) < 30_000)")
+
+
+@pytest.fixture(autouse=True)
+def _panel(workspace: Workspace) -> None:
+    shutil.copytree(ROOT / "test_data" / "panel", workspace.root / "test_data" / "panel")
 
 
 def similar(workspace: Workspace, *arguments: str) -> Any:

@@ -379,7 +379,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "benchmark"
-        shutil.copytree(ROOT / "test_data", self.root / "test_data")
+        shutil.copytree(ROOT / "test_data", self.root / "test_data", ignore=shutil.ignore_patterns("panel"))
         self.hidden = self.root / "test_data"
         self.tracks = {p.name: p.read_text() for p in (self.root / "test_data" / "tracks").glob("smoke*.yaml")}
         self.images = Images(machine.engine())
