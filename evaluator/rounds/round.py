@@ -191,7 +191,7 @@ class Round:
         if finished.failure:
             self.summary.failed[task.name] = finished.failure.code
         else:
-            self.summary.scored.append(task.name)
+            self.summary.asked.append(task.name)
         outcome = finished.failure.code if finished.failure else "ok"
         self._watch.note(task, finished, outcome)
         shown = f"failed: {outcome}" if finished.failure else f"asked, {finished.run.seconds:.2f} s"

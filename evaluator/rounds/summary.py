@@ -14,10 +14,11 @@ SHOWN = 200
 
 @dataclass
 class Summary(Account):
-    """What a round did: the plan's account, and what came of the runs."""
+    """What a round did: the plan's account, and what came of the runs; `asked` are entries on the panel."""
 
     scored: list[str] = field(default_factory=list)
     rescored: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     reaped: int = 0
     rescoring: str | None = None
     seconds: float = 0.0
@@ -41,6 +42,7 @@ class Summary(Account):
             f"{len(self.scored)} scored, {len(self.rescored)} rescored, {len(self.unchanged)} unchanged, "
             f"{len(self.failed)} failed, {len(self.ours)} left undone because of this machine"
             + (f", {len(self.unrunnable)} unrunnable here" if self.unrunnable else "")
+            + (f", {len(self.asked)} asked about the panel" if self.asked else "")
         )
 
     def as_markdown(self) -> str:
@@ -53,6 +55,7 @@ class Summary(Account):
             "|---|---:|",
             f"| new | {len(self.scored)} |",
             f"| scored again | {len(self.rescored)} |",
+            *([f"| asked about the panel | {len(self.asked)} |"] if self.asked else []),
             f"| unchanged | {len(self.unchanged)} |",
             f"| failed, the submission's fault | {len(self.failed)} |",
             f"| left undone, our fault | {len(self.ours)} |",
