@@ -15,7 +15,9 @@ from pathlib import Path
 import yaml
 
 from evaluator.contract import submissions, tracks, work
+from evaluator.contract.labels import find_data
 from evaluator.integrity import freshness
+from evaluator.rounds.task import basis
 from evaluator.running.limits import limits_for
 from evaluator.scoring.scorer import SCORER_VERSION
 from evaluator.settings import Repository, Settings
@@ -53,6 +55,7 @@ def up_to_date(repository: Repository, entries: int) -> Path:
         (repository.tracks / f"{name}.yaml").write_text(yaml.safe_dump(described))
     results = Results(repository.results)
     known = tracks.load_all(repository.tracks)
+    data = {name: found for name in TRACKS if (found := find_data(known[name], hidden))}
     curve = {"roc": {"x": [k / 200 for k in range(201)], "y": [(k / 200) ** 0.5 for k in range(201)]}}
     metric = {"value": 0.7123, "low": 0.61, "high": 0.81, "reason": None}
     for k in range(entries):
@@ -71,6 +74,7 @@ def up_to_date(repository: Repository, entries: int) -> Path:
                 "sequences_sha256": track.sha256.sequences, "labels_hash": track.sha256.labels, "contract": 1,
                 "scorer": SCORER_VERSION, "software": "0.1.0", "commit": None, "limits": limits.as_json(),
                 "hardware": {}, "sandbox": "docker", "n": track.n, "level": 0.95, "curves": curve,
+                "basis": basis(entry, data[name], {}),
                 "run_key": work.run_key(digest, str(track.sha256.sequences), limits, "docker"),
                 "metrics": dict.fromkeys(("roc_auc", "average_precision", "accuracy", "f1", "mcc"), metric),
             }  # fmt: skip
