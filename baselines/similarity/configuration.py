@@ -7,16 +7,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from baselines.errors import DataError
 from baselines.similarity import schema
 from baselines.similarity.schema import Config, Data, Preset, Training
-from baselines.training.configuration import refuse_strange, told
+from baselines.training.configuration import composed_in
 
 
 def composed(overrides: Sequence[str]) -> Config:
@@ -31,12 +27,7 @@ def composed(overrides: Sequence[str]) -> Config:
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     store.store(group="preset", name="schema_preset", node=Preset)
-    refuse_strange(overrides)
-    try:
-        with initialize_config_module("baselines.conf.retrieval", version_base="1.3"):
-            config: Any = OmegaConf.to_object(compose("config", list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise DataError(told(error, overrides, _keys)) from error
+    config = composed_in("baselines.conf.retrieval", overrides, _keys)
     assert isinstance(config, Config)
     schema.check(config)
     if config.data.train is not None and not Path(config.data.train).is_file():

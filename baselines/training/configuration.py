@@ -88,6 +88,24 @@ def _hydra(overrides: Sequence[str], own: Path | None) -> Iterator[list[str]]:
         yield [f"hydra.searchpath=['file://{own.resolve()}']"] if own else []
 
 
+def composed_in(module: str, overrides: Sequence[str], keys: Callable[[str], str]) -> Any:
+    """What a folder of groups and the command line make together, as an object of the schema that is stored for it.
+
+    Args:
+        module: that holds config.yaml and its groups.
+        keys: tells the keys of a group, where one is wrong.
+
+    Raises:
+        DataError: a group, key, type or value is wrong; with what there is.
+    """
+    refuse_strange(overrides)
+    try:
+        with initialize_config_module(module, version_base="1.3"):
+            return OmegaConf.to_object(compose("config", list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise DataError(told(error, overrides, keys)) from error
+
+
 def refuse_strange(overrides: Sequence[str]) -> None:
     """Refuse overrides that change more than values.
 

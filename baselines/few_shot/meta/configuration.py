@@ -6,16 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from baselines.errors import DataError
 from baselines.few_shot.meta import schema
 from baselines.few_shot.meta.schema import PRESETS, Config, Tasks
-from baselines.training.configuration import refuse_strange, told
+from baselines.training.configuration import composed_in
 
 
 def composed(overrides: Sequence[str]) -> Config:
@@ -31,12 +26,7 @@ def composed(overrides: Sequence[str]) -> Config:
     store.store(name="schema", node=Config)
     for kind in PRESETS:
         store.store(group="preset", name=f"schema_{kind.type}", node=kind)
-    refuse_strange(overrides)
-    try:
-        with initialize_config_module("baselines.conf.few_shot", version_base="1.3"):
-            config: Any = OmegaConf.to_object(compose("config", list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise DataError(told(error, overrides, _keys)) from error
+    config = composed_in("baselines.conf.few_shot", overrides, _keys)
     assert isinstance(config, Config)
     schema.check(config)
     return config
