@@ -84,9 +84,9 @@ def check(
         verdict.notes += [Finding.of(n) for n in submissions.notes(path.read_bytes())[:MAX_FINDINGS]]
         _known_tracks(repository, entry)
         place = submissions.place(path, training.FIELD)
-        verdict.notes += map(
-            Finding.of, training.look(repository, entry, place, train=train, hidden=hidden, say=passed)
-        )
+        if exact is None:  # else a maintainer's machine looks again, which asks no address that a stranger names
+            looked = training.look(repository, entry, place, train=train, hidden=hidden, say=passed)
+            verdict.notes += map(Finding.of, looked)
         if entry.archived:
             passed("file", f"{path.name} is valid; its predictions are published ones, so there is no image to try")
             verdict.passed = True
