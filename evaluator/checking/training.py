@@ -13,6 +13,7 @@ from evaluator.integrity import at_hand, overlap, relatives
 from evaluator.integrity.findings import Overlap, overlap_in_words
 from evaluator.integrity.overlap import Known
 from evaluator.integrity.relatives import KnownSet
+from evaluator.preparing import public_web
 from evaluator.preparing.fetch import download
 from evaluator.settings import Repository
 from evaluator.text import printable
@@ -74,12 +75,14 @@ def _own(entry: Submission, where: str, train: Path | None) -> Known | Problem |
         remedy = f"Add {FIELD}: {{url: https://..., sha256: ...}}, so that others can compare it too."
         raise SubmissionError.of([Problem("FIELD_MISSING", f"The file names no {FIELD}.", remedy)])
     try:
-        content = train.read_bytes() if train else download(named.url, MAX_BYTES)
+        content = train.read_bytes() if train else download(named.url, MAX_BYTES, public_web.session())
     except EngineError as error:
         what = f"The training file was not looked at: {printable(str(error), 200)} What it holds is unknown."
         return Problem("TRAINING_UNKNOWN", what, "Is it public? Or name a copy with --train.", where)
     except EvaluatorError as error:
-        raise SubmissionError.of([Problem("TRAINING_FILE", error.what, "Name a smaller one.", where)]) from error
+        raise SubmissionError.of(
+            [Problem("TRAINING_FILE", error.what, "Name one that fits, on a public host.", where)]
+        ) from error
     if (found := hashlib.sha256(content).hexdigest()) != named.sha256:
         what = f"The training file has the sha256 {found}, the entry says {named.sha256}."
         raise SubmissionError.of([Problem("TRAINING_FILE", what, "Name the file that was trained on.", where)])
