@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
+import functools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +35,8 @@ from scripts import citation
 from tests.conftest import REAL_DATA, ROOT, Workspace
 from tests.support.sites import METRIC_NAMES, publish, put
 
-EEE_SCHEMA = json.loads((Path(__file__).parent / "schemas" / "every_eval_ever-0.3.0.schema.json").read_text())
+SCHEMAS = Path(__file__).parent / "schemas"
+EEE_SCHEMA = json.loads((SCHEMAS / "every_eval_ever-0.3.0.schema.json").read_text())
 ZENODO_SCHEMA = {
     "type": "object",
     "required": [
@@ -85,10 +90,31 @@ def check_croissant(path: Path) -> None:
 
 
 def check_citation(path: Path) -> None:
-    """By the schema that `cffconvert --validate` uses; that tool itself needs a jsonschema older than the lock's."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.citation-file-format", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    """By `cffconvert --validate`."""
+    command = [sys.executable, "-c", "from cffconvert.cli.cli import cli; cli()", "--validate", "--infile", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(cffconvert())}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@functools.cache
+def cffconvert() -> Path:
+    """A folder with cffconvert, whose jsonschema is too old to stand beside ours."""
+    folder = Path(tempfile.mkdtemp(prefix="apb-cffconvert-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--no-deps",
+    ]
+    wanted = ["--no-build-isolation", "--target", str(folder), "--requirement", str(SCHEMAS / "cffconvert.txt")]
+    subprocess.run([*pip, *wanted], check=True)
+    return folder
 
 
 def check_every_eval_ever(path: Path) -> None:
@@ -126,6 +152,10 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "exports/zenodo/*.json": check_zenodo,
     "ro-crate-metadata.json": check_ro_crate,
 }
+
+
+def test_the_repositorys_citation_is_valid() -> None:
+    check_citation(ROOT / "CITATION.cff")
 
 
 @pytest.mark.parametrize("files", CHECKS)
