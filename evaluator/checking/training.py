@@ -50,7 +50,7 @@ def look(
     for name in entry.training_data:
         if name in known:
             say(f"relatives in {name}", _in_words(known[name]))
-        elif name not in relatives.NOTHING and own is None:
+        elif name not in relatives.NOTHING and not isinstance(own, Problem) and not (own and name in relatives.ITS_OWN):
             what = f"training_data says {name}, which was never compared with the tracks: what it holds is unknown."
             yield Problem("TRAINING_UNKNOWN", what, f"'{FIELD}' names a file that can be compared.")
 

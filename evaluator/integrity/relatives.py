@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # these load scipy, which whoever only asks what was compared
     from evaluator.scoring.scored import Scored
 
 NOTHING = {"none", "synthetic"}
+ITS_OWN = {"private", "other"}
+"""What an entry's own file holds, by its author's account; what is undisclosed stays unknown beside any file."""
 """What has no relatives by its nature."""
 
 
@@ -132,12 +134,13 @@ def of(entry: Submission, track: Track, known: Sets) -> Relations | None:
     if not named and own is None and entry.training_sequences is None:
         return None
     sets: dict[str, Compared] = {name: one for name in named if (one := _on(known.get(name), track))}
-    if own is not None:  # by its author's account all of it
+    unknown = [name for name in named if name not in sets and not (own and name in ITS_OWN)]
+    if own is not None:
         sets[entry.id] = own
-        hashes = ("relatives that are not the same",) if isinstance(own.found, Exact) else ()
-        return Relations(sets, hashes)
-    unknown = [name for name in named if name not in sets]
-    return Relations(sets, (*unknown, *(("its own file",) if entry.training_sequences else ())))
+        unknown += ["relatives that are not the same"] if isinstance(own.found, Exact) else []
+    elif entry.training_sequences is not None:
+        unknown.append("its own file")
+    return Relations(sets, tuple(unknown))
 
 
 def _own(entry: Submission, track: Track, known: Sets) -> Compared | None:

@@ -89,6 +89,10 @@ def test_an_own_file_counts_only_as_it_was_compared() -> None:
     file = {"url": NOT_THERE, "sha256": known.sha256}
     found = relatives.of(entry(training_data=["private"], training_sequences=file), track, own)
     assert found is not None and list(found.sets) == ["my-model"] and found.unknown == ()
+    for also in ("undisclosed", "oas", "jain"):  # one row in a file clears nothing else
+        found = relatives.of(entry(training_data=[also], training_sequences=file), track, own)
+        assert found is not None and "my-model" in found.sets
+        assert found.unknown == (() if also in KNOWN else (also,)), also
     file["sha256"] = "0" * 64
     found = relatives.of(entry(training_data=["private"], training_sequences=file), track, own)
     assert found is not None and found.unknown == ("private", "its own file")
@@ -169,6 +173,15 @@ def test_a_file_that_cannot_be_had_is_unknown_and_another_one_is_refused(workspa
     with pytest.raises(SubmissionError, match="no column sequence") as caught:
         look(workspace, one, train=train)
     assert caught.value.code == "TRAINING_FILE" and caught.value.problems[0].where == "line 4"
+
+
+@pytest.mark.parametrize("named", ["undisclosed", "oas"])
+def test_a_file_of_ones_own_clears_nothing_else(workspace: Workspace, tmp_path: Path, named: str) -> None:
+    (tmp_path / "train.csv").write_text("sequence\nEVQ\n")
+    file = {"url": NOT_THERE, "sha256": sha256(tmp_path / "train.csv")}
+    one = entry(training_data=["private", named], training_sequences=file) if named != "undisclosed" else None
+    notes, _ = look(workspace, one or entry(training_sequences=file), train=tmp_path / "train.csv")
+    assert any(note.code == "TRAINING_UNKNOWN" and f"says {named}" in note.what for note in notes)
 
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the real data are not at hand")
