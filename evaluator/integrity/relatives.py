@@ -134,7 +134,7 @@ def of(entry: Submission, track: Track, known: Sets) -> Relations | None:
     if not named and own is None and entry.training_sequences is None:
         return None
     sets: dict[str, Compared] = {name: one for name in named if (one := _on(known.get(name), track))}
-    unknown = [name for name in named if name not in sets and not (own and name in ITS_OWN)]
+    unknown: list[str] = [name for name in named if name not in sets and not (own and name in ITS_OWN)]
     if own is not None:
         sets[entry.id] = own
         unknown += ["relatives that are not the same"] if isinstance(own.found, Exact) else []
