@@ -119,6 +119,8 @@ HEADS: dict[str, Callable[..., ClassifierMixin]] = {
 """What makes a fresh, unfitted classifier from a seed and the parameters of its configuration."""
 ATTENTION = "attention"
 """The head that sees residues in place of features."""
+QUICK_FIRST = (*HEADS, ATTENTION)
+"""All of them, by about how long they take."""
 CALIBRATED, STACKED, BAGGED = 3, 5, 10
 """Rows of a class that three folds of calibration need, three folds around those, and samples with replacement."""
 FEWEST = {"logreg": 1, ATTENTION: 1, "bagged": BAGGED, "voting": CALIBRATED, "stacking": STACKED}

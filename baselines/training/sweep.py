@@ -25,7 +25,7 @@ from baselines.backbones.tokens import clean
 from baselines.errors import DataError
 from baselines.predicting import store
 from baselines.predicting.features import DESCRIPTORS, LIGHT, Features, Matrix, Residues, sees_light
-from baselines.training import comparison, configuration, folds, launch
+from baselines.training import comparison, configuration, folds, heads, launch
 from baselines.training.composition_logreg import composition_logreg, save
 from baselines.training.data import Dataset, TrainingSet, read_dataset, read_training_set
 from baselines.training.finetuning import FineTuned, FineTuner, made_from
@@ -220,10 +220,12 @@ def _each(configs: Sequence[Config], embedded: Embedded) -> Iterator[tuple[Confi
     features.described = features.describe()
     features.embedders.clear()  # a model need not go to other processes: its vectors do
     with launch.launched(launcher) as submit:
-        tasks = [submit(one, config, embedded) for config in configs]
-        for config, task in zip(configs, tasks, strict=True):
+        # what takes longest begins first: begun last, it would keep one process busy while the others wait
+        slow_first = sorted(configs, key=lambda config: heads.QUICK_FIRST.index(config.classifier.type), reverse=True)
+        tasks = {id(config): submit(one, config, embedded) for config in slow_first}
+        for config in configs:
             try:
-                yield config, task.result()
+                yield config, tasks[id(config)].result()
             except (RuntimeError, MemoryError, ValueError) as error:  # such as a process that was killed
                 yield config, DataError(f"{type(error).__name__}: {str(error)[:300]}")
 
