@@ -17,7 +17,7 @@ from evaluator.errors import BenchmarkError
 from evaluator.integrity.overlap import named_sets
 from evaluator.settings import Repository
 from evaluator.store.state import State
-from scripts.rebuilding import rankings, scores, site, tables
+from scripts.rebuilding import rankings, relations, scores, site, tables
 from scripts.rebuilding.board import Board
 from scripts.rebuilding.found import Found
 
@@ -29,6 +29,8 @@ def rebuild(board: Board) -> Iterator[Found]:
     """Part after part, what came of it."""
     yield from tables.of_tables(board)
     yield scores.of_records(board)
+    yield relations.of_unrelated(board)
+    yield relations.of_relatives(board)
     yield rankings.of_standings(board)
     yield scores.of_history(board)
     yield site.of_audits(board)
@@ -37,6 +39,7 @@ def rebuild(board: Board) -> Iterator[Found]:
     yield site.of_page(board)
     yield site.of_site(board)
     yield site.of_chain(board)
+    yield relations.of_what_was_seen(board)
 
 
 def told(parts: Sequence[Found]) -> int:

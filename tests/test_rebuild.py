@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from baselines import package
 from evaluator.commands import cli
+from evaluator.integrity import overlap
 from evaluator.settings import Repository
 from evaluator.store.state import State
 from scripts import results
@@ -25,8 +26,10 @@ from scripts.rebuilding.board import Board
 from scripts.rebuilding.found import Found
 from tests.conftest import REAL_DATA, ROOT
 
-ARCHIVED = "name: {0}\nauthor: somebody\narchived: {{source: there, protocol: trained on other data}}\n"
-PUBLISHED = "published_scores.csv"
+ARCHIVED = (
+    "name: {0}\nauthor: somebody\ntraining_data: [flab]\narchived: {{source: there, protocol: trained on other data}}\n"
+)
+PUBLISHED, TRAINED = "published_scores.csv", "trained_on.csv"
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +49,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "papers").mkdir()
     lines = [f"{name},{y},{0.3 + 0.4 * y}\n" for name, y in rows]
     (root / "papers" / PUBLISHED).write_text("sequence_id,prediction,score\n" + "".join(lines))
+    few = (root / "test_data" / "smoke" / "sequences.csv").read_text().splitlines()[:20]
+    (root / "papers" / TRAINED).write_text("\n".join(few) + "\n")
     of_smoke = ("--hidden", str(root / "test_data"))
     for command in (
+        ("overlap", "--train", str(root / "papers" / TRAINED), *of_smoke, "--tracks", "smoke", "--write", "flab"),
         ("evaluate", "--all", *of_smoke, "--tracks", "smoke", "--unsandboxed", str(root / "images")),
         ("archive", "other", *of_smoke, "--track", "smoke", "--predictions", str(root / "papers" / PUBLISHED)),
-        ("audit-data", "smoke", *of_smoke, "--write"),
+        ("audit-data", "smoke", *of_smoke, "--train", f"flab={root / 'papers' / TRAINED}", "--write"),
         ("publish",),
     ):
         done = CliRunner().invoke(cli.app, ["--root", str(root), *command])
@@ -62,7 +68,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def parts(root: Path, work: Path, state: Path | None = None) -> dict[str, Found]:
     work.mkdir()
-    board = Board(Repository(root), None, root / "papers", [], State(state or root / ".apb"), work)
+    train = [overlap.read_known(root / "papers" / TRAINED, "flab")]
+    board = Board(Repository(root), None, root / "papers", train, State(state or root / ".apb"), work)
     return {found.what: found for found in rebuild(board)}
 
 
@@ -70,7 +77,8 @@ def test_with_all_at_hand_every_number_is_equal(small: Path, tmp_path: Path) -> 
     found = parts(small, tmp_path / "work")
     assert [line for part in found.values() for line in part.differs] == []
     left = {part.what for part in found.values() if part.left}
-    assert left == {"coverage of the intervals"}, "which is simulated"
+    assert left == {"coverage of the intervals", "what was seen of images"}, "simulated, and measured"
+    assert found["scores without relatives"].equal >= 4 and found["relatives of training sets"].equal > 20
     records = [json.loads(p.read_text()) for p in (small / "leaderboard" / "results").glob("*/*.json")]
     intervals = sum(v[end] is not None for r in records for v in r["metrics"].values() for end in ("value", "low"))
     assert len(records) == 3 and found["scores, intervals and curves"].equal > intervals
@@ -139,6 +147,8 @@ TAMPERED: list[list[tuple[Callable[[Path], None], str]]] = [
         (edited("results/smoke.standings.json", "entries", "random", "to_best", "value"), "random.to_best.value"),
         (edited("results/smoke.pairs.json", "deviation", 1, 0), "deviation.1.0"),
         (history, "the history of"),
+        (edited("results/other/smoke.json", "unrelated", "value", "high"), "smoke, without relatives: value.high"),
+        (edited("../test_data/relatives/flab.json", "tracks", "smoke", "rows", 3), "flab on smoke: rows.3"),
     ],
     [
         (page, "tracks/smoke/index.html of the site"),

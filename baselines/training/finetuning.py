@@ -67,6 +67,7 @@ class FineTuner:
         self.chains = [clean(c, checkpoint.shape.limit) for c in (sequences, light) if c]
         self.rows = self.chains[0]
         self.below = [self._below(chain) for chain in self.chains]
+        self._untrained: npt.NDArray[np.float32] | None = None  # features before training, which are the same for all
 
     def trained(self, rows: Ints, labels: npt.NDArray[np.int64]) -> Tuned:
         """The last layers, trained on these rows alone; the same seed gives the same on one device.
@@ -80,7 +81,9 @@ class FineTuner:
             torch.manual_seed(self.seed)
             model = _Top(self.checkpoint, s, self.device)
             self._require_same(model)
-            pooled = torch.from_numpy(self._pooled(model, rows)).to(self.device)
+            if self._untrained is None:
+                self._untrained = self._pooled(model, np.arange(len(self.rows)))
+            pooled = torch.from_numpy(self._untrained[rows]).to(self.device)
             classify = torch.nn.Linear(pooled.shape[1], 1).to(self.device)
             mean, scale = pooled.mean(0), pooled.std(0).clamp_min(1e-6)
             parameters = [*model.trainable(), *classify.parameters()]
