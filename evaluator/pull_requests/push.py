@@ -12,10 +12,11 @@ from evaluator.git import commit_of, git
 from evaluator.settings import Repository
 from evaluator.store import intake
 from evaluator.store.results import CARD, Results
-from evaluator.store.schemas import CardRecord, Result
+from evaluator.store.schemas import Behaviour, CardRecord, Result
 from evaluator.text import printable
 
-PATHS = ("leaderboard/results", "leaderboard/intake.jsonl")
+RESULTS = "leaderboard/results/"
+PATHS = (RESULTS.rstrip("/"), "leaderboard/intake.jsonl")
 IDENTITY = (
     "-c",
     "user.name=github-actions[bot]",
@@ -97,32 +98,44 @@ def rejoin(repository: Repository, theirs: str) -> list[str]:
     message = git(root, "log", "-1", "--format=%s", ours).decode().strip()
     lines = intake.read(repository.intake)
     git(root, "reset", "--quiet", "--keep", theirs)
-    told = []
     known = intake.read(repository.intake)
     gone = {erased.submission for erased in results.erased()} | intake.are_erased(known)
+    told: dict[str, None] = {}
     for name in changed:
-        if Path(name).parent.name in gone:
-            told.append(f"{Path(name).parent.name} was erased by others; nothing of it is recorded")
-        elif match := _RECORD.fullmatch(name):
-            record = Result.model_validate_json(git(root, "show", f"{ours}:{name}"))
-            before = results.get(match[1], match[2])
-            both = before and _blob(root, start, name) != _blob(root, theirs, name)
-            if both and before and record.evaluated_at <= before.evaluated_at:
-                told.append(f"{match[1]} on {match[2]} was recorded by others too; theirs stays")
-            else:
-                results.put(record)
-        elif name.endswith(f"/{CARD}"):
-            _put_later(results, CardRecord.model_validate_json(git(root, "show", f"{ours}:{name}")))
-        elif name.endswith("/image.lock"):
-            lock = git(root, "show", f"{ours}:{name}")
-            if not (root / name).exists():
-                write_bytes(root / name, lock)
-            elif (root / name).read_bytes() != lock:
-                told.append(f"{Path(name).parent.name} was locked by others to another image; theirs stays")
+        owner = name.removeprefix(RESULTS).partition("/")[0]
+        if owner in gone:
+            told[f"{owner} was erased by others; nothing of it is recorded"] = None
+        elif line := _put_again(repository, name, git(root, "show", f"{ours}:{name}"), _blob(root, start, name)):
+            told[line] = None
     if new := [line for line in lines if line not in known and line.id not in gone]:
         intake.write(repository.intake, [*known, *new])
     commit(repository, message)
-    return told
+    return list(told)
+
+
+def _put_again(repository: Repository, name: str, ours: bytes, start: bytes) -> str:
+    """One file of ours on top of others'; what was left out, in words, if anything.
+
+    Args:
+        start: the file's hash when both parted.
+    """
+    root, results = repository.root, Results(repository.results)
+    if match := _RECORD.fullmatch(name):
+        record, before = Result.model_validate_json(ours), results.get(match[1], match[2])
+        both = before and start != _blob(root, "HEAD", name)
+        if both and before and record.evaluated_at <= before.evaluated_at:
+            return f"{match[1]} on {match[2]} was recorded by others too; theirs stays"
+        results.put(record)
+    elif name.endswith(f"/{CARD}"):
+        _put_later(results, CardRecord.model_validate_json(ours))
+    elif _PANEL.fullmatch(name):
+        _answer_later(results, Behaviour.model_validate_json(ours))
+    elif name.endswith("/image.lock"):
+        if not (root / name).exists():
+            write_bytes(root / name, ours)
+        elif (root / name).read_bytes() != ours:
+            return f"{Path(name).parent.name} was locked by others to another image; theirs stays"
+    return ""
 
 
 def _put_later(results: Results, card: CardRecord) -> None:
@@ -130,6 +143,13 @@ def _put_later(results: Results, card: CardRecord) -> None:
     theirs = results.card(card.submission)
     if theirs is None or theirs.checked_at < card.checked_at:
         results.put_card(card)
+
+
+def _answer_later(results: Results, answer: Behaviour) -> None:
+    """The same of what an entry said of a panel."""
+    theirs = results.behaviour(answer.submission, answer.panel)
+    if theirs is None or theirs.evaluated_at < answer.evaluated_at:
+        results.put_behaviour(answer)
 
 
 def _require_joinable(root: Path, start: str, ours: str, changed: list[str]) -> None:
@@ -147,7 +167,8 @@ def _require_joinable(root: Path, start: str, ours: str, changed: list[str]) -> 
         )
 
 
-_RECORD = re.compile(rf"leaderboard/results/({ID})/({ID})\.json")
+_RECORD = re.compile(rf"{RESULTS}({ID})/({ID})\.json")
+_PANEL = re.compile(rf"{RESULTS}({ID})/panel/({ID})\.json")
 
 
 def _names(root: Path, start: str, end: str, kinds: str = "AM") -> list[str]:

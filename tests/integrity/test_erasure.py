@@ -15,7 +15,7 @@ from evaluator.pull_requests.push import commit, rejoin
 from evaluator.settings import Repository
 from evaluator.store import intake
 from evaluator.store.results import Results
-from evaluator.store.schemas import Pairs, Result, Standings
+from evaluator.store.schemas import Behaviour, CardRecord, ImageRecord, Pairs, Result, Standings
 from evaluator.store.state import State
 from tests.conftest import Workspace
 from tests.support.repositories import git
@@ -211,3 +211,41 @@ def test_an_erasure_is_never_lost_in_a_push(bench: Workspace) -> None:
     with pytest.raises(EvaluatorError, match="apb erase again on top of theirs"):
         rejoin(Repository(bench.root), theirs)
     assert Path(bench.results / "erased.jsonl").is_file()
+
+
+def said(entry: str, day: str, score: float = 0.5) -> Behaviour:
+    """What an entry answered on the panel."""
+    return Behaviour(
+        submission=entry, panel="panel", status="ok", evaluated_at=day, sequences_sha256="0" * 64, software="0.2.0",
+        image=ImageRecord(reference="docker.io/me/x:1", digest=None), run_key="k", scores=(score, 1.0),
+    )  # fmt: skip
+
+
+def looked(entry: str, day: str, digest: str) -> CardRecord:
+    """What came of an entry's card."""
+    return CardRecord(
+        submission=entry, card="0" * 64, digest=digest, checked_at=day, checker="1", software="0.2.0", variables={}
+    )
+
+
+def test_answers_and_cards_of_both_are_there_after_a_push(bench: Workspace) -> None:
+    git(bench.root, "branch", "ours")
+    results = Results(bench.results)
+    results.put_behaviour(said("ben-model", "2026-02-02", 0.25))
+    results.put_card(looked("ben-model", "2026-02-02", "theirs"))
+    results.put_behaviour(said("cem-model", "2026-01-02"))
+    results.put_card(looked("cem-model", "2026-01-02", "theirs"))
+    erase(bench, "ann-model")
+    save(bench, "theirs")
+    theirs = git(bench.root, "rev-parse", "HEAD").strip()
+    git(bench.root, "checkout", "--quiet", "ours")
+    for name in IDS:
+        results.put_behaviour(said(name, "2026-02-01"))
+        results.put_card(looked(name, "2026-02-01", "ours"))
+    assert commit(Repository(bench.root), "ours")
+    assert rejoin(Repository(bench.root), theirs) == ["ann-model was erased by others; nothing of it is recorded"]
+    days = {name: answer.evaluated_at for name, answer in results.behaviours("panel").items()}
+    assert days == {"ben-model": "2026-02-02", "cem-model": "2026-02-01"}
+    found = {name: card.digest for name in IDS if (card := results.card(name))}
+    assert found == {"ben-model": "theirs", "cem-model": "ours"}
+    assert faults(bench) == []
