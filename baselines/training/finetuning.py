@@ -177,6 +177,9 @@ class _Top(torch.nn.Module):
         if settings.method == "lora":
             from peft import LoraConfig, get_peft_model
 
+            for module in whole.modules():  # drawing what these drop would take half of the time; LoRA has its own
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
             config = LoraConfig(
                 r=settings.rank,
                 lora_alpha=settings.alpha,
