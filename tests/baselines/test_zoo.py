@@ -98,6 +98,8 @@ def test_near_copies_in_the_real_training_set() -> None:
 
 # --- heads and the store ---------------------------------------------------------------------------------------------
 
+FEW_TREES = {"random_forest": {"n_estimators": 10}, "xgboost": {"n_estimators": 10}, "bagged": {"n_estimators": 5}}
+
 
 @pytest.mark.parametrize("head", HEADS)
 def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
@@ -106,7 +108,8 @@ def test_every_head_is_trained_stored_and_read_back_with_the_same_bytes(
     monkeypatch.setattr(folds, "FOLDS", 3)
     features = Features("composition")
     x = features.matrix(training.sequences)
-    folders = [train.train(features, x, training, head, tmp_path / name, seed=7) for name in ("one", "two")]
+    few = FEW_TREES.get(head, {})
+    folders = [train.train(features, x, training, head, tmp_path / n, seed=7, parameters=few) for n in ("one", "two")]
     assert folders[0] == tmp_path / "one" / "checkpoints" / "composition" / head
     for name in (store.MODEL, store.METADATA):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
@@ -132,7 +135,8 @@ def clonal() -> TrainingSet:
 @pytest.mark.parametrize("head", HEADS)
 def test_a_fold_that_a_head_cannot_be_fitted_on_is_left_out_and_told(head: str, tmp_path: Path) -> None:
     data, features = clonal(), Features("composition")
-    folder = train.train(features, features.matrix(data.sequences), data, head, tmp_path)
+    x, few = features.matrix(data.sequences), FEW_TREES.get(head, {})
+    folder = train.train(features, x, data, head, tmp_path, parameters=few)
     left_out = 10 - store.load(folder).metadata["cross_validation"]["by_cluster"]["accuracy"]["folds"]
     assert left_out == (1 if heads.fewest(head) > 2 else 0)
     assert ("1 left out" in train.summary(folder)[1]) == bool(left_out)
