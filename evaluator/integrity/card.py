@@ -29,6 +29,8 @@ LABELS = {
     "license": "org.opencontainers.image.licenses",
 }
 """https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md"""
+FORK = "a fork of it"
+"""Hosts show commits of forks, and of proposed changes, under the address of the repository itself."""
 UNSEEN = Looked("unknown", "not looked into yet")
 WORST: tuple[Outcome, ...] = ("contradicted", "declared", "verified")
 
@@ -124,7 +126,8 @@ def _evidence(evidence: Evidence, seen: Observed, of: str = "") -> Found:
         yield "contradicted", f"{place} does not say “{evidence.quote}”"
     else:
         said = f" and says “{evidence.quote}”" if evidence.quote and not evidence.doi else ""
-        yield "verified", f"{place} is there{said}"
+        where = f"in the repository or {FORK}" if evidence.repository else "there"
+        yield "verified", f"{place} is {where}{said}"
 
 
 def _told(stated: Stated, seen: Observed) -> Found:
@@ -161,7 +164,7 @@ def _code(stated: Code, entry: Submission, seen: Observed) -> Found:
     elif looked.found == "unknown":
         yield "declared", f"{commit} was not checked: {looked.why}"
     else:
-        yield "verified", f"{commit} is there"
+        yield "verified", f"{commit} is there, in the repository or {FORK}"
     if not entry.archived and not (labels["revision"] and labels["source"]):
         yield "declared", "the image has no labels that name it, and may be of another"
     if license_ is None:

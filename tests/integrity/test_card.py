@@ -185,6 +185,17 @@ def test_open_code(labels: dict[str, str], commit: Looked, fields: dict[str, str
     assert outcomes({"open_code": CODE}, seen, **fields)["open_code"] == expected
 
 
+def test_a_commit_may_be_of_a_fork_and_that_is_said() -> None:
+    """Hosts show commits of forks under the address of the repository itself."""
+    evidence = {"repository": REPOSITORY, "commit": COMMIT, "path": "m.md", "quote": "Algorithm 1: pool the layers"}
+    card = {"open_code": CODE, "pseudocode": {"status": "yes", "evidence": evidence}}
+    there = Looked("there", content=b"Algorithm 1: pool the layers")
+    seen = Observed(labels=LABELS, commit=THERE, evidence={Evidence(**evidence): there})
+    found = held(entry(card, license="MIT"), TRACKS.values(), seen)
+    for name in card:
+        assert found[name].outcome == "verified" and "in the repository or a fork of it" in found[name].detail
+
+
 def test_a_label_is_text_of_a_stranger() -> None:
     hostile = {"org.opencontainers.image.revision": "\x1b[31m\u202e\U000e0001" * 5000}
     told = held(entry({"open_code": CODE}), TRACKS.values(), Observed(labels=hostile, commit=THERE))["open_code"]
@@ -197,10 +208,14 @@ def test_a_card_and_its_entry_name_one_licence() -> None:
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"see\n  Algorithm 1:  pool", "verified"), (b"something else", "contradicted"), (None, "declared")],
+    [
+        (b"see\n  Algorithm 1:  pool the layers", "verified"),
+        (b"something else", "contradicted"),
+        (None, "declared"),
+    ],
 )
 def test_words_are_looked_for_where_they_are_said_to_stand(content: bytes | None, expected: str) -> None:
-    evidence = {"repository": REPOSITORY, "commit": COMMIT, "path": "m.md", "quote": "Algorithm 1: pool"}
+    evidence = {"repository": REPOSITORY, "commit": COMMIT, "path": "m.md", "quote": "Algorithm 1: pool the layers"}
     looked = Looked("unknown", "no answer") if content is None else Looked("there", content=content)
     seen = Observed(evidence={Evidence(**evidence): looked})
     assert outcomes({"pseudocode": {"status": "yes", "evidence": evidence}}, seen)["pseudocode"] == expected
