@@ -9,6 +9,7 @@ from evaluator.contract.references import Image
 from evaluator.contract.reproducibility import Card, Evidence
 from evaluator.contract.submissions import Submission
 from evaluator.contract.work import Finished, Hardware, Limits
+from evaluator.integrity import licences
 from evaluator.integrity.evidence import Lookup
 from evaluator.running.hardware import cpu_model
 from evaluator.running.ready import Ready
@@ -54,9 +55,11 @@ def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed
     Args:
         lookup: asks public addresses; where there is no network, what they have is unknown.
     """
-    code, commit = card.open_code, None
+    code, commit, license_file = card.open_code, None, None
     if code and code.claimed and code.repository and code.commit:
         commit = lookup.commit(code.repository, code.commit)
+        if commit.found == "there":
+            license_file = _license_file(code.repository, code.commit, lookup)
     found: dict[Evidence, Looked] = {}
     for places in card.evidence.values():
         for evidence in places:
@@ -64,4 +67,13 @@ def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed
                 found[evidence] = lookup.evidence(evidence)
     records = results.of(entry.id) if entry.archived else []
     digests = frozenset(str(record.image.digest).removeprefix("sha256:") for record in records)
-    return replace(seen, commit=commit, evidence=found, recorded=digests)
+    return replace(seen, commit=commit, license_file=license_file, evidence=found, recorded=digests)
+
+
+def _license_file(repository: str, commit: str, lookup: Lookup) -> tuple[str, Looked] | None:
+    """The first of the usual licence files that is there, or of which nobody knows; None where none is."""
+    for name in licences.FILES:
+        looked = lookup.evidence(Evidence(repository=repository, commit=commit, path=name))
+        if looked.found != "gone":
+            return name, looked
+    return None

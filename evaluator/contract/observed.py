@@ -6,7 +6,7 @@ What is only stated is `declared`; a statement is `verified` where the benchmark
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -18,6 +18,8 @@ from evaluator.contract.work import UNKNOWN, Hardware
 
 Outcome = Literal["verified", "declared", "absent", "not_applicable", "contradicted"]
 MAX_DETAIL = 600
+Found = Iterator[tuple[Outcome, str]]
+"""What was found of one variable; the worst of it is what becomes of the variable."""
 TITLES = {
     "research_type": "Research type",
     "affiliation": "Affiliation",
@@ -110,6 +112,9 @@ class Looked:
     content: bytes = b""
 
 
+UNSEEN = Looked("unknown", "not looked into yet")
+
+
 @dataclass(frozen=True)
 class Observed:
     """What was seen of one entry; None where it was not looked for.
@@ -120,6 +125,7 @@ class Observed:
         labels: of the image.
         contents: of the image; the reason where they could not be read.
         commit: the commit of its code, at its repository.
+        license_file: name of a licence file of its code at that commit, and what came of looking for it.
         evidence: by the piece of evidence.
         recorded: sha256 of the predictions that are on record, of an archived entry.
     """
@@ -130,6 +136,7 @@ class Observed:
     contents: Contents | str | None = None
     tried: Tried | None = None
     commit: Looked | None = None
+    license_file: tuple[str, Looked] | None = None
     evidence: Mapping[Evidence, Looked] = field(default_factory=dict)
     recorded: frozenset[str] = frozenset()
 

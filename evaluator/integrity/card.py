@@ -6,36 +6,35 @@ otherwise is contradicted, which is worse than to have said nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TypeVar, get_args
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
-from evaluator.contract.observed import MAX_DETAIL, NOTHING_SEEN, TITLES, Contents, Held, Looked, Observed, Outcome
-from evaluator.contract.reproducibility import Card, Code, Data, Evidence, Predictions, Software, Stated
+from evaluator.contract.observed import (
+    MAX_DETAIL,
+    NOTHING_SEEN,
+    TITLES,
+    UNSEEN,
+    Contents,
+    Found,
+    Held,
+    Looked,
+    Observed,
+    Outcome,
+)
+from evaluator.contract.reproducibility import Card, Data, Evidence, Predictions, Software, Stated
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track, names
 from evaluator.contract.training_sets import TrainingSet
 from evaluator.contract.work import NOT_DETERMINISTIC
 from evaluator.integrity import locks
 from evaluator.integrity.contamination import trained_on
+from evaluator.integrity.open_code import FORK, open_code
 from evaluator.text import printable
 
-CARD_VERSION = "1"
+CARD_VERSION = "2"
 """Changes whenever an outcome could come out otherwise; cards are then held anew."""
-LABELS = {
-    "revision": "org.opencontainers.image.revision",
-    "source": "org.opencontainers.image.source",
-    "license": "org.opencontainers.image.licenses",
-}
-"""https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md"""
-FORK = "a fork of it"
-"""Hosts show commits of forks, and of proposed changes, under the address of the repository itself."""
-UNSEEN = Looked("unknown", "not looked into yet")
 WORST: tuple[Outcome, ...] = ("contradicted", "declared", "verified")
 
-Found = Iterator[tuple[Outcome, str]]
-"""What was found of one variable; the worst of it is what becomes of the variable."""
 S = TypeVar("S", bound=Stated)
 
 
@@ -53,7 +52,7 @@ def held(entry: Submission, tracks: Iterable[Track], seen: Observed = NOTHING_SE
         "research_type": _word(card.research_type),
         "affiliation": _word(card.affiliation),
         "pseudocode": _of(card.pseudocode, lambda one: _told(one, seen)),
-        "open_code": _of(card.open_code, lambda one: _code(one, entry, seen)),
+        "open_code": _of(card.open_code, lambda one: open_code(one, entry, seen)),
         "open_data": _of(card.open_data, lambda one: _data(one, entry, seen)),
         "splits": _of(card.splits, lambda one: _told(one, seen)),
         "hardware": _of(card.hardware, lambda one: _told(one, seen)),
@@ -140,56 +139,19 @@ def _told(stated: Stated, seen: Observed) -> Found:
         yield "declared", "what it says was not checked"
 
 
-def _code(stated: Code, entry: Submission, seen: Observed) -> Found:
-    """Its commit is there for all to see, and the image says that it was made from it, under that licence."""
-    license_ = stated.license or entry.license
-    if entry.license and license_ != entry.license:
-        yield "contradicted", f"the card says {license_}, the entry itself {entry.license}"
-    said = {"revision": stated.commit, "source": stated.repository, "license": license_}
-    labels = {name: (seen.labels or {}).get(label, "").strip() for name, label in LABELS.items()}
-    for name, value in said.items():
-        if not value or not labels[name]:
-            continue
-        if _same(name, value, labels[name]):
-            yield "verified", f"the image's label says so ({LABELS[name].rpartition('.')[2]})"
-        else:
-            what = f"the image's label {LABELS[name]} says {printable(labels[name], 100)}"
-            yield "contradicted", f"{what}, the card {value}"
-    if not (stated.commit and stated.repository):
-        yield "declared", "no commit is named"
-        return
-    looked, commit = seen.commit or UNSEEN, f"commit {stated.commit[:12]} of {stated.repository}"
-    if looked.found == "gone":
-        yield "contradicted", f"{commit} is not there for all to see"
-    elif looked.found == "unknown":
-        yield "declared", f"{commit} was not checked: {looked.why}"
-    else:
-        yield "verified", f"{commit} is there, in the repository or {FORK}"
-    if not entry.archived and not (labels["revision"] and labels["source"]):
-        yield "declared", "the image has no labels that name it, and may be of another"
-    if license_ is None:
-        yield "declared", "no licence is named"
-
-
-def _same(name: str, said: str, label: str) -> bool:
-    if name == "source":
-        return said.casefold() == label.rstrip("/").removesuffix(".git").casefold()
-    if name == "license":
-        try:
-            return said == canonicalize_license_expression(label)
-        except InvalidLicenseExpression:
-            return False
-    return said == label
-
-
 def _data(stated: Data, entry: Submission, seen: Observed) -> Found:
-    """Every set that was learnt from is where the card says, and is named where the entry says what it has seen."""
+    """Every set that was learnt from is where the card says, and is named where the entry says what it has seen.
+
+    That something is there shows nothing of what it is: only what was read of a set, by hash or by quotation, counts.
+    """
     said, trained = set(entry.training_data), stated.trained_on
     unsaid = trained if said == {"none"} else trained & _VOCABULARY - said
     if unsaid and "undisclosed" not in said:
         yield "contradicted", f"trained on {', '.join(sorted(unsaid))}, which training_data does not say"
     for one in stated.sets:
         yield from _evidence(one.evidence, seen, of=f"{one.name}: ")
+        if not one.evidence.file and (one.evidence.doi or one.evidence.quote is None):
+            yield "declared", f"{one.name}: the data were not looked at"
 
 
 _VOCABULARY = {*get_args(TrainingSet)}

@@ -169,7 +169,7 @@ def test_an_entry_without_a_card_has_nothing_to_hold() -> None:
     ("labels", "commit", "fields", "expected"),
     [
         (LABELS, THERE, {}, "declared"),  # no licence anywhere
-        (LABELS, THERE, {"license": "MIT"}, "verified"),
+        (LABELS, THERE, {"license": "MIT"}, "declared"),  # nothing but the card's own word for it
         ({**LABELS, "org.opencontainers.image.licenses": "mit"}, THERE, {"license": "MIT"}, "verified"),
         ({**LABELS, "org.opencontainers.image.licenses": "GPL-3.0-only"}, THERE, {"license": "MIT"}, "contradicted"),
         ({**LABELS, "org.opencontainers.image.licenses": "<b>"}, THERE, {"license": "MIT"}, "contradicted"),
@@ -185,12 +185,34 @@ def test_open_code(labels: dict[str, str], commit: Looked, fields: dict[str, str
     assert outcomes({"open_code": CODE}, seen, **fields)["open_code"] == expected
 
 
+@pytest.mark.parametrize(
+    ("evidence", "looked", "expected"),
+    [
+        ({"doi": "10.1234/x"}, THERE, "declared"),  # that it resolves shows nothing of the data
+        ({"repository": REPOSITORY, "commit": COMMIT, "path": "train.csv"}, THERE, "declared"),
+        (
+            {"repository": REPOSITORY, "commit": COMMIT, "path": "train.csv", "quote": "heavy_chain,ELISA,label"},
+            Looked("there", content=b"heavy_chain,ELISA,label\n"),
+            "verified",
+        ),
+        ({"doi": "10.1234/x"}, GONE, "contradicted"),
+    ],
+)
+def test_data_are_verified_where_something_of_them_was_read(
+    evidence: dict[str, str], looked: Looked, expected: str
+) -> None:
+    data = {"open_data": {"status": "yes", "sets": [{"name": "boughter", "role": "train", "evidence": evidence}]}}
+    seen = Observed(evidence={Evidence(**evidence): looked})
+    assert outcomes(data, seen, training_data=("boughter",))["open_data"] == expected
+
+
 def test_a_commit_may_be_of_a_fork_and_that_is_said() -> None:
     """Hosts show commits of forks under the address of the repository itself."""
     evidence = {"repository": REPOSITORY, "commit": COMMIT, "path": "m.md", "quote": "Algorithm 1: pool the layers"}
     card = {"open_code": CODE, "pseudocode": {"status": "yes", "evidence": evidence}}
     there = Looked("there", content=b"Algorithm 1: pool the layers")
-    seen = Observed(labels=LABELS, commit=THERE, evidence={Evidence(**evidence): there})
+    labels = {**LABELS, "org.opencontainers.image.licenses": "MIT"}
+    seen = Observed(labels=labels, commit=THERE, evidence={Evidence(**evidence): there})
     found = held(entry(card, license="MIT"), TRACKS.values(), seen)
     for name in card:
         assert found[name].outcome == "verified" and "in the repository or a fork of it" in found[name].detail
