@@ -142,9 +142,9 @@ class Data(Stated):
         return self
 
     @property
-    def trained_on(self) -> set[str]:
-        """Names of the sets that were trained or tuned on, in small letters."""
-        return {one.name.casefold() for one in self.sets if one.role != "pretrain"}
+    def learnt_from(self) -> tuple[DataSet, ...]:
+        """The sets that were trained or tuned on."""
+        return tuple(one for one in self.sets if one.role != "pretrain")
 
 
 class Splits(Stated):

@@ -7,7 +7,7 @@ otherwise is contradicted, which is worse than to have said nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from evaluator.contract.observed import (
     MAX_DETAIL,
@@ -24,10 +24,9 @@ from evaluator.contract.observed import (
 from evaluator.contract.reproducibility import Card, Data, Evidence, Predictions, Software, Stated
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track, names
-from evaluator.contract.training_sets import TrainingSet
 from evaluator.contract.work import NOT_DETERMINISTIC
 from evaluator.integrity import locks
-from evaluator.integrity.contamination import trained_on
+from evaluator.integrity.contamination import known_sets, trained_on
 from evaluator.integrity.open_code import FORK, open_code
 from evaluator.text import printable
 
@@ -144,17 +143,14 @@ def _data(stated: Data, entry: Submission, seen: Observed) -> Found:
 
     That something is there shows nothing of what it is: only what was read of a set, by hash or by quotation, counts.
     """
-    said, trained = set(entry.training_data), stated.trained_on
-    unsaid = trained if said == {"none"} else trained & _VOCABULARY - said
+    said, known = set(entry.training_data), {one.name: known_sets(one.name) for one in stated.learnt_from}
+    unsaid = [name for name, sets in known.items() if said == {"none"} or (sets and not sets & said)]
     if unsaid and "undisclosed" not in said:
-        yield "contradicted", f"trained on {', '.join(sorted(unsaid))}, which training_data does not say"
+        yield "contradicted", f"trained on {', '.join(unsaid)}, which training_data does not say"
     for one in stated.sets:
         yield from _evidence(one.evidence, seen, of=f"{one.name}: ")
         if not one.evidence.file and (one.evidence.doi or one.evidence.quote is None):
             yield "declared", f"{one.name}: the data were not looked at"
-
-
-_VOCABULARY = {*get_args(TrainingSet)}
 
 
 def _software(stated: Software, seen: Observed) -> Found:
@@ -218,11 +214,15 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
     if said == "unknown":
         return
     yield "declared", f"labels seen: {said}"
-    known = sorted(track.id for track in entered if trained_on(entry, track) == "yes")
-    if said == "no" and known:
-        yield "contradicted", f"labels seen: no; by its own training data it has seen those of {', '.join(known)}"
-    elif said == "no" and "undisclosed" in entry.training_data:
+    if said == "yes":
+        return
+    of = {word: [t.id for t in entered if trained_on(entry, t) == word] for word in ("yes", "unknown")}
+    if of["yes"]:
+        yield "contradicted", f"by its own training data it has seen those of {', '.join(sorted(of['yes']))}"
+    if "undisclosed" in entry.training_data:
         yield "declared", "which sets it was trained on is undisclosed"
+    elif of["unknown"]:
+        yield "declared", f"whether its open_data hold those of {', '.join(sorted(of['unknown']))} is unknown"
 
 
 def _image(seen: Observed) -> Held:

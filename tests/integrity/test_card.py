@@ -290,6 +290,50 @@ def test_what_a_card_trains_on_counts_as_what_training_data_says() -> None:
     assert trained_on(entry(pretrained, training_data=("boughter",)), TRACKS["jain"]) == "no"
 
 
+def learnt_from(name: str, role: str = "train", **evidence: str) -> dict[str, Any]:
+    one = {"name": name, "role": role, "evidence": evidence or {"doi": "10.1234/x"}}
+    return {**UNSEEN, "open_data": {"status": "yes", "sets": [one]}}
+
+
+@pytest.mark.parametrize(
+    ("card", "seen"),
+    [
+        (learnt_from("Jain 2017"), "yes"),
+        (learnt_from("jain-psr"), "yes"),
+        (learnt_from("Jain_et_al."), "yes"),
+        (learnt_from("Jain et al. 2017 (137 mAbs)", "tune"), "yes"),
+        (learnt_from("JAIN137"), "yes"),
+        (learnt_from("GDPa1 v1.2"), "yes"),
+        (learnt_from("clinical panel", doi="10.1073/PNAS.1616408114"), "yes"),
+        (learnt_from("boughter, S2", doi="10.1073/pnas.1616408114/-/DCSupplemental"), "yes"),
+        (learnt_from("clinical panel"), "unknown"),
+        (learnt_from("boughter and Jain"), "unknown"),
+        (learnt_from("J\u0430in"), "unknown"),  # with a Cyrillic letter
+        (learnt_from("private"), "unknown"),
+        (learnt_from("Boughter et al. 2020"), "no"),
+        (learnt_from("synthetic"), "no"),
+        (learnt_from("clinical panel", "pretrain"), "no"),
+    ],
+)
+def test_a_set_is_known_however_its_name_is_spelt(card: dict[str, Any], seen: str) -> None:
+    mine = entry(card, training_data=("boughter",), tracks=("jain",))
+    assert trained_on(mine, TRACKS["jain"]) == seen
+    exposure = held(mine, TRACKS.values())["test_exposure"]
+    assert exposure.outcome == ("contradicted" if seen == "yes" else "declared")
+    assert ("whether its open_data hold those of jain is unknown" in exposure.detail) == (seen == "unknown")
+
+
+def test_a_spelt_out_set_is_looked_for_in_training_data() -> None:
+    for name, said, expected in (
+        ("Jain 2017", "boughter", "contradicted"),
+        ("Jain 2017", "jain", "declared"),
+        ("harvey1k", "harvey", "declared"),
+        ("of our own", "private", "declared"),
+        ("of our own", "none", "contradicted"),
+    ):
+        assert outcomes(learnt_from(name), training_data=(said,))["open_data"] == expected, name
+
+
 def test_archived_predictions_are_held_by_their_hashes() -> None:
     archived, card = {"source": "x", "protocol": "y"}, {"predictions": {"status": "yes", "sha256": ["1" * 64]}}
     seen = Observed(recorded=frozenset({"1" * 64}))
