@@ -49,10 +49,13 @@ def failed(seen: Observed, code: str) -> Observed:
     return replace(seen, tried=replace(seen.tried or Tried(), failure=code))
 
 
-def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed, lookup: Lookup) -> Observed:
-    """With what a card points at outside of the image, and what is on record of archived predictions.
+def of_elsewhere(
+    entry: Submission, card: Card, results: Results, seen: Observed, lookup: Lookup, digest: str | None = None
+) -> Observed:
+    """With what a card points at outside of the image, and what is on record of the image or of archived predictions.
 
     Args:
+        digest: of the image that was looked at.
         lookup: asks public addresses; where there is no network, what they have is unknown.
     """
     code, commit, license_file = card.open_code, None, None
@@ -65,9 +68,11 @@ def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed
         for evidence in places:
             if not evidence.file and evidence not in found:
                 found[evidence] = lookup.evidence(evidence)
-    records = results.of(entry.id) if entry.archived else []
-    digests = frozenset(str(record.image.digest).removeprefix("sha256:") for record in records)
-    return replace(seen, commit=commit, license_file=license_file, evidence=found, recorded=digests)
+    records = results.of(entry.id)
+    digests = [str(record.image.digest).removeprefix("sha256:") for record in records if entry.archived]
+    flags = dict.fromkeys(flag for record in records if digest == record.image.digest for flag in record.flags)
+    seen = replace(seen, recorded=frozenset(digests), flags=tuple(flags))
+    return replace(seen, commit=commit, license_file=license_file, evidence=found)
 
 
 def _license_file(repository: str, commit: str, lookup: Lookup) -> tuple[str, Looked] | None:

@@ -128,6 +128,7 @@ class Observed:
         license_file: name of a licence file of its code at that commit, and what came of looking for it.
         evidence: by the piece of evidence.
         recorded: sha256 of the predictions that are on record, of an archived entry.
+        flags: what consistency audits found of the same image on the benchmark's own tracks.
     """
 
     pulled: bool | None = None
@@ -139,6 +140,7 @@ class Observed:
     license_file: tuple[str, Looked] | None = None
     evidence: Mapping[Evidence, Looked] = field(default_factory=dict)
     recorded: frozenset[str] = frozenset()
+    flags: tuple[str, ...] = ()
 
 
 NOTHING_SEEN = Observed()

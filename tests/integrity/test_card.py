@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluator.checking import observing
 from evaluator.contract import tracks
 from evaluator.contract.observed import NOTHING_SEEN, Looked, Observed, Tried, counted, in_brief
 from evaluator.contract.reproducibility import Evidence
@@ -21,8 +22,12 @@ from evaluator.integrity import locks
 from evaluator.integrity.card import held
 from evaluator.integrity.contamination import trained_on
 from evaluator.integrity.evidence import Lookup
-from tests.conftest import ROOT
+from evaluator.store.results import Results
+from evaluator.store.schemas import CardRecord
+from leaderboard.cards import shown
+from tests.conftest import ROOT, Workspace
 from tests.support.forges import Forge, forge
+from tests.support.sites import DIGEST, put
 
 TRACKS = tracks.load_all(ROOT / "test_data" / "tracks")
 COMMIT = "0123456789" * 4
@@ -262,6 +267,54 @@ def test_words_are_looked_for_where_they_are_said_to_stand(content: bytes | None
 def test_determinism(said: str, flags: tuple[str, ...] | None, exact: bool, expected: str) -> None:
     seen = Observed(tried=Tried(rows=8, flags=flags, exact=exact))
     assert outcomes({"determinism": said}, seen)["determinism"] == expected
+
+
+RANDOM = "not deterministic, scores differ by up to 0.1"
+CALM = Tried(rows=8, flags=(), exact=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "tried", "expected"),
+    [
+        ("exact", CALM, "contradicted"),  # few rows in public were not enough to see it
+        ("tolerance", CALM, "contradicted"),
+        ("exact", None, "contradicted"),
+        ("stochastic", CALM, "verified"),
+        ("stochastic", None, "verified"),
+    ],
+)
+def test_what_audits_on_the_tracks_found_counts_too(said: str, tried: Tried | None, expected: str) -> None:
+    found = held(entry({"determinism": said}), TRACKS.values(), Observed(tried=tried, flags=(RANDOM,)))["determinism"]
+    assert found.outcome == expected and RANDOM in found.detail
+
+
+def test_flags_are_those_of_records_of_the_same_image(workspace: Workspace) -> None:
+    put(workspace, "my-model", "jain", flags=[RANDOM])
+    put(workspace, "my-model", "shehata", flags=["fails on fewer rows"], image={"reference": "x", "digest": "sha256:1"})
+    mine, results = entry({"determinism": "exact"}), Results(workspace.results)
+    assert mine.card is not None
+    for digest, flags in ((DIGEST, (RANDOM,)), ("sha256:2", ()), (None, ())):
+        assert observing.of_elsewhere(mine, mine.card, results, NOTHING_SEEN, Lookup(), digest).flags == flags
+
+
+def test_a_card_held_before_its_image_was_flagged_is_shown_as_contradicted(workspace: Workspace) -> None:
+    mine = entry({"determinism": "exact"})
+    assert mine.card is not None
+    variables = held(mine, TRACKS.values(), Observed(tried=CALM))
+    record = CardRecord(
+        submission="my-model", card=mine.card.sha256, digest=DIGEST, checked_at="2026-01-01", checker="1",
+        software="0", variables=variables,
+    )  # fmt: skip
+    assert record.variables["determinism"].outcome == "verified"
+    put(workspace, "my-model", "jain")
+    put(workspace, "my-model", "shehata", flags=[RANDOM])
+    found = Results(workspace.results).of("my-model")
+    for known, outcome in ((record, "contradicted"), (None, "contradicted")):
+        card = shown(mine, TRACKS.values(), known, found)
+        assert card is not None and card.held["determinism"].outcome == outcome
+        assert RANDOM in card.held["determinism"].detail and card.counts["contradicted"] == 1
+    calm = shown(mine, TRACKS.values(), record, found[:1])
+    assert calm is not None and calm.held == variables
 
 
 SEEN, UNSEEN = {"test_exposure": {"labels_seen": "yes"}}, {"test_exposure": {"labels_seen": "no"}}
