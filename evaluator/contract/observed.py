@@ -64,10 +64,15 @@ def in_brief(held: Mapping[str, Held]) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file of an image: its sha256, and as much of it as is looked at."""
+    """A file of an image: its sha256, and as much of it as is looked at.
+
+    Attributes:
+        truncated: whether there is more of it.
+    """
 
     sha256: str
     head: bytes
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,14 @@ class Contents:
     Attributes:
         packages: versions of each Python package, by its normalised name, as its own metadata say.
         files: those that were asked for; None where there is no such plain file.
+        unread: why one of these was not looked at, though something may be there.
+        pythons: of the interpreters that the packages are for, such as 3.12; empty where none is seen.
     """
 
     packages: Mapping[str, frozenset[str]]
     files: Mapping[str, File | None]
+    unread: Mapping[str, str] = field(default_factory=dict)
+    pythons: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,11 +114,16 @@ class Tried:
 
 @dataclass(frozen=True)
 class Looked:
-    """What came of looking for something at a public address: `there`, `gone` or `unknown`, and why."""
+    """What came of looking for something at a public address: `there`, `gone` or `unknown`, and why.
+
+    Attributes:
+        truncated: whether there is more than this content.
+    """
 
     found: Literal["there", "gone", "unknown"]
     why: str = ""
     content: bytes = b""
+    truncated: bool = False
 
 
 UNSEEN = Looked("unknown", "not looked into yet")

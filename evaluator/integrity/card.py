@@ -104,12 +104,13 @@ def _looked(evidence: Evidence, seen: Observed) -> Looked:
         return Looked("unknown", seen.contents) if seen.contents else UNSEEN
     file = seen.contents.files.get(evidence.file)
     if file is None:
-        return Looked("gone", "links are not followed")
+        unread = seen.contents.unread.get(evidence.file)
+        return Looked("unknown", unread) if unread else Looked("gone")
     if file.sha256 != evidence.sha256:
         return Looked(
             "gone", f"the file there has the sha256 {file.sha256[:12]}..., not {str(evidence.sha256)[:12]}..."
         )
-    return Looked("there", content=file.head)
+    return Looked("there", content=file.head, truncated=file.truncated)
 
 
 def _evidence(evidence: Evidence, seen: Observed, of: str = "") -> Found:
@@ -120,6 +121,8 @@ def _evidence(evidence: Evidence, seen: Observed, of: str = "") -> Found:
         yield "contradicted", f"{place} is not there" + (f" ({looked.why})" if looked.why else "")
     elif looked.found == "unknown":
         yield "declared", f"{place} was not checked: {looked.why}"
+    elif evidence.quote and not evidence.doi and evidence.quote not in text and looked.truncated:
+        yield "declared", f"only the beginning of {place} was read, which does not say “{evidence.quote}”"
     elif evidence.quote and not evidence.doi and evidence.quote not in text:
         yield "contradicted", f"{place} does not say “{evidence.quote}”"
     else:
@@ -163,20 +166,24 @@ def _software(stated: Software, seen: Observed) -> Found:
     yield from _evidence(evidence, seen)
     if looked.found != "there" or not isinstance(seen.contents, Contents):
         return
-    packages = seen.contents.packages
+    if looked.truncated:
+        yield "declared", "only its beginning was read, and not compared with the image"
+        return
     try:
         locked = locks.read(looked.content)
     except locks.NoLockError as error:
         yield "contradicted", f"it is no lock file: {error}"
         return
-    if not packages:
+    if not seen.contents.packages:
         yield "declared", "the image has no Python packages to compare with it"
-    elif wrong := locks.differences(locked, packages):
-        yield from (("contradicted", line) for line in wrong[: locks.SHOWN])
-        if len(wrong) > locks.SHOWN:
-            yield "contradicted", f"and {len(wrong) - locks.SHOWN} more"
+        return
+    found = locks.compare(locked, seen.contents.packages, seen.contents.pythons)
+    yield from (("contradicted", line) for line in locks.first(found.wrong))
+    yield from (("declared", line) for line in locks.first(found.unsure))
+    if found.same:
+        yield "verified", f"all the image's packages are as it names them, {found.same} beside what installs others"
     else:
-        yield "verified", f"the image's {len(packages)} packages are those that it names"
+        yield "declared", "no package that it names is in the image, beside what installs others"
 
 
 def _weights(stated: Stated, seen: Observed) -> Found:

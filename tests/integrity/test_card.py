@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from evaluator.checking import observing
 from evaluator.contract import tracks
-from evaluator.contract.observed import NOTHING_SEEN, Looked, Observed, Tried, counted, in_brief
+from evaluator.contract.observed import NOTHING_SEEN, Contents, Looked, Observed, Tried, counted, in_brief
 from evaluator.contract.reproducibility import Evidence
 from evaluator.contract.submissions import Submission
-from evaluator.integrity import locks
 from evaluator.integrity.card import held
 from evaluator.integrity.contamination import trained_on
 from evaluator.integrity.evidence import Lookup
@@ -45,60 +40,6 @@ def entry(card: dict[str, Any] | None = None, **fields: Any) -> Submission:
 
 def outcomes(card: dict[str, Any], seen: Observed = NOTHING_SEEN, **fields: Any) -> dict[str, str]:
     return {name: one.outcome for name, one in held(entry(card, **fields), TRACKS.values(), seen).items()}
-
-
-# --- lock files ------------------------------------------------------------------------------------------------------
-
-LOCK = b"""
-# by a tool
---index-url https://example.org/simple
-numpy==2.1.0 \\
-    --hash=sha256:0123 \\
-    --hash=sha256:4567
-Torch_Vision==1.0+cpu ; python_version >= "3.8"  # via x
-colorama==0.4.6 ; sys_platform == "win32"
-"""
-INSTALLED = {"numpy": frozenset({"2.1.0"}), "torch-vision": frozenset({"1.0+cpu"}), "pip": frozenset({"24.0"})}
-
-
-def test_packages_as_locked_differ_in_nothing() -> None:
-    assert locks.differences(locks.read(LOCK), INSTALLED) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"numpy": {"2.1.1"}}, "numpy is 2.1.1 in the image and ==2.1.0 in the lock file"),
-        ({"numpy": set()}, "numpy is locked and not in the image"),
-        ({"numpy": {"2.1.0", "1.0"}}, "numpy is 1.0 in the image"),
-        ({"numpy": {"not a version"}}, "numpy is not a version"),
-        ({"backdoor": {"1.0"}}, "backdoor 1.0 is in the image and not locked"),
-        ({"colorama": {"0.4.5"}}, "colorama is 0.4.5"),
-    ],
-)
-def test_what_is_not_as_locked_is_told(change: dict[str, set[str]], told: str) -> None:
-    installed = {**INSTALLED, **{name: frozenset(versions) for name, versions in change.items()}}
-    [line] = locks.differences(locks.read(LOCK), {name: versions for name, versions in installed.items() if versions})
-    assert line.startswith(told)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"# nothing", b"numpy", b"numpy>=2", b"numpy==2.*", b"numpy==1,==2", b"-r other.txt", b"\xff", b"<html>",
-     b"numpy @ https://evil.org/x.whl", b"x" * 5000, b"a==1\n" * 20_001, b"[" * 900, b"a[" + b"b," * 400],
-)  # fmt: skip
-def test_what_locks_nothing_is_no_lock_file(content: bytes) -> None:
-    begun = time.process_time()
-    with pytest.raises(locks.NoLockError):
-        locks.read(content)
-    assert time.process_time() - begun < 1
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
-def test_any_bytes_are_a_lock_file_or_none(content: bytes) -> None:
-    with suppress(locks.NoLockError):
-        locks.differences(locks.read(content), INSTALLED)
 
 
 # --- public addresses ------------------------------------------------------------------------------------------------
@@ -149,7 +90,9 @@ def test_a_file_at_a_commit_and_a_doi(server: Forge) -> None:
 def test_an_endless_answer_is_cut_and_a_silent_network_says_nothing(server: Forge) -> None:
     server.answers[f"/a/b/{COMMIT}/m.md"] = (200, {}, b"x" * 3_000_000)
     found = server.lookup().evidence(Evidence(repository=REPOSITORY, commit=COMMIT, path="m.md"))
-    assert len(found.content) == 1024 * 1024
+    assert len(found.content) == 1024 * 1024 and found.truncated
+    server.answers[f"/a/b/{COMMIT}/m.md"] = (200, {}, b"x" * 1024 * 1024)
+    assert not server.lookup().evidence(Evidence(repository=REPOSITORY, commit=COMMIT, path="m.md")).truncated
     nobody = Lookup({"https://github.com": "http://127.0.0.1:9"}).commit(REPOSITORY, COMMIT)
     assert nobody.found == "unknown" and nobody.why.startswith("no answer")
 
@@ -249,6 +192,21 @@ def test_words_are_looked_for_where_they_are_said_to_stand(content: bytes | None
     unquoted = {name: value for name, value in evidence.items() if name != "quote"}
     seen = Observed(evidence={Evidence(**unquoted): THERE})
     assert outcomes({"pseudocode": {"status": "yes", "evidence": unquoted}}, seen)["pseudocode"] == "declared"
+
+
+def test_words_that_may_stand_further_on_are_not_contradicted() -> None:
+    evidence = {"repository": REPOSITORY, "commit": COMMIT, "path": "m.md", "quote": "Algorithm 1: pool the layers"}
+    card = {"pseudocode": {"status": "yes", "evidence": evidence}}
+    for content, expected in ((b"x" * 99, "declared"), (b"Algorithm 1: pool the layers, x", "verified")):
+        seen = Observed(evidence={Evidence(**evidence): Looked("there", content=content, truncated=True)})
+        assert outcomes(card, seen)["pseudocode"] == expected
+
+
+def test_a_file_behind_a_link_was_not_looked_at_and_one_that_is_missing_is_not_there() -> None:
+    card = {"pseudocode": {"status": "yes", "evidence": {"file": "/app/m.md", "sha256": "0" * 64}}}
+    for unread, expected in (({"/app/m.md": "there is a link"}, "declared"), ({}, "contradicted")):
+        contents = Contents(packages={}, files={"/app/m.md": None}, unread=unread)
+        assert outcomes(card, Observed(contents=contents))["pseudocode"] == expected
 
 
 @pytest.mark.parametrize(
