@@ -276,9 +276,9 @@ def _predictions(stated: Predictions, seen: Observed) -> Found:
     elif not seen.recorded:
         yield "declared", "no predictions are on record yet"
     elif other := seen.recorded - {*stated.sha256}:
-        yield (
-            "contradicted",
-            f"what is scored here has the sha256 {', '.join(one[:16] for one in sorted(other)[:5])}...",
-        )
+        # a record does not say whether signs were turned round, nor can the file's own hash be told from this one
+        turned = "with their sign turned round it is that of the file and a '-' behind it"
+        has = ", ".join(f"{one[:16]}..." for one in sorted(other)[:5])
+        yield "contradicted", f"what is scored here has the sha256 {has}; of predictions {turned}"
     else:
         yield "verified", f"what is scored here is what it names, by the sha256 of {len(seen.recorded)} files"

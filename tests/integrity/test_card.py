@@ -353,6 +353,8 @@ def test_archived_predictions_are_held_by_their_hashes() -> None:
         outcomes(card, replace(seen, recorded=frozenset({"2" * 64})), archived=archived)["predictions"]
         == "contradicted"
     )
+    of_the_file = held(entry(card, archived=archived), TRACKS.values(), Observed(recorded=frozenset({"3" * 64})))
+    assert "sign turned round it is that of the file and a '-' behind it" in of_the_file["predictions"].detail
     assert outcomes(card, archived=archived)["predictions"] == "declared"
     assert not {"image", "inference"} & outcomes(card, archived=archived).keys()
 
