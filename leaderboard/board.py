@@ -22,7 +22,7 @@ class Row:
     """One entry on one track; `status` is ok, failed or not_run, three different things.
 
     Attributes:
-        trained_on: `no`, `yes` or `undisclosed`: whether the entry has seen this track's labels.
+        trained_on: `no`, `yes`, `undisclosed` or `unknown`: whether the entry has seen this track's labels.
         reference: whether it is one of the benchmark's own models, which are always shown.
         to_floor: difference to net charge, or to a few-shot track's reference; None where there is none, or it is that.
         card: its reproducibility card; None where it has none.

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evaluator.contract.observed import TITLES, Held, counted, in_brief
+from evaluator.contract.observed import TITLES, Held, Observed, counted, in_brief
 from evaluator.contract.reproducibility import Card, DataSet, Evidence, Exposure, Stated
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
-from evaluator.integrity.card import held
+from evaluator.integrity.card import flagged, held
 from evaluator.store.schemas import CardRecord, Result
 
 
@@ -68,14 +68,17 @@ def shown(
 
     Args:
         record: of the card; not used where the card or the image has changed since.
-        results: the entry's records.
+        results: the entry's records; what audits found there may contradict what was recorded of the card before.
     """
     if entry.card is None:
         return None
-    images = set() if entry.archived else {result.image.digest for result in results if result.image.digest}
+    runs = [] if entry.archived else [result for result in results if result.image.digest]
+    images = {run.image.digest for run in runs}
     if record and record.card == entry.card.sha256 and (not images or record.digest in images):
-        return Shown(entry.card, record.variables, record)
-    return Shown(entry.card, held(entry, tracks), None)
+        flags = tuple(dict.fromkeys(f for run in runs if run.image.digest == record.digest for f in run.flags))
+        return Shown(entry.card, flagged(record.variables, entry.card, flags), record)
+    flags = tuple(dict.fromkeys(flag for run in runs for flag in run.flags))
+    return Shown(entry.card, held(entry, tracks, Observed(flags=flags)), None)
 
 
 def _word(one: Held) -> str:

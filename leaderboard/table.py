@@ -203,7 +203,7 @@ def _unrelated(row: Row) -> Cell:
 
 
 def _trained(row: Row) -> Cell:
-    style = {"no": "", "yes": "quiet", "undisclosed": "bad"}[row.trained_on]
+    style = {"no": "", "yes": "quiet", "undisclosed": "bad", "unknown": "bad"}[row.trained_on]
     return Cell(
         row.trained_on,
         row.trained_on,

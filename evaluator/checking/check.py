@@ -129,7 +129,7 @@ def _with_card(repository: Repository, entry: Submission, seen: Observed, verdic
             verdict.notes.append(Finding(code="NO_CARD", what=what, remedy="Begin it with card: 1; see the guide."))
         return verdict
     known = tracks.load_all(repository.tracks).values()
-    seen = observing.of_elsewhere(entry, entry.card, Results(repository.results), seen, Lookup())
+    seen = observing.of_elsewhere(entry, entry.card, Results(repository.results), seen, Lookup(), verdict.digest)
     verdict.card = cards.held(entry, known, seen)
     for name, found in verdict.card.items():
         if found.outcome == "contradicted":

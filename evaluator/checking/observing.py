@@ -9,6 +9,7 @@ from evaluator.contract.references import Image
 from evaluator.contract.reproducibility import Card, Evidence
 from evaluator.contract.submissions import Submission
 from evaluator.contract.work import Finished, Hardware, Limits
+from evaluator.integrity import licences
 from evaluator.integrity.evidence import Lookup
 from evaluator.running.hardware import cpu_model
 from evaluator.running.ready import Ready
@@ -48,20 +49,36 @@ def failed(seen: Observed, code: str) -> Observed:
     return replace(seen, tried=replace(seen.tried or Tried(), failure=code))
 
 
-def of_elsewhere(entry: Submission, card: Card, results: Results, seen: Observed, lookup: Lookup) -> Observed:
-    """With what a card points at outside of the image, and what is on record of archived predictions.
+def of_elsewhere(
+    entry: Submission, card: Card, results: Results, seen: Observed, lookup: Lookup, digest: str | None = None
+) -> Observed:
+    """With what a card points at outside of the image, and what is on record of the image or of archived predictions.
 
     Args:
+        digest: of the image that was looked at.
         lookup: asks public addresses; where there is no network, what they have is unknown.
     """
-    code, commit = card.open_code, None
+    code, commit, license_file = card.open_code, None, None
     if code and code.claimed and code.repository and code.commit:
         commit = lookup.commit(code.repository, code.commit)
+        if commit.found == "there":
+            license_file = _license_file(code.repository, code.commit, lookup)
     found: dict[Evidence, Looked] = {}
     for places in card.evidence.values():
         for evidence in places:
             if not evidence.file and evidence not in found:
                 found[evidence] = lookup.evidence(evidence)
-    records = results.of(entry.id) if entry.archived else []
-    digests = frozenset(str(record.image.digest).removeprefix("sha256:") for record in records)
-    return replace(seen, commit=commit, evidence=found, recorded=digests)
+    records = results.of(entry.id)
+    digests = [str(record.image.digest).removeprefix("sha256:") for record in records if entry.archived]
+    flags = dict.fromkeys(flag for record in records if digest == record.image.digest for flag in record.flags)
+    seen = replace(seen, recorded=frozenset(digests), flags=tuple(flags))
+    return replace(seen, commit=commit, license_file=license_file, evidence=found)
+
+
+def _license_file(repository: str, commit: str, lookup: Lookup) -> tuple[str, Looked] | None:
+    """The first of the usual licence files that is there, or of which nobody knows; None where none is."""
+    for name in licences.FILES:
+        looked = lookup.evidence(Evidence(repository=repository, commit=commit, path=name))
+        if looked.found != "gone":
+            return name, looked
+    return None

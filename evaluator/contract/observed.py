@@ -6,7 +6,7 @@ What is only stated is `declared`; a statement is `verified` where the benchmark
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -18,6 +18,8 @@ from evaluator.contract.work import UNKNOWN, Hardware
 
 Outcome = Literal["verified", "declared", "absent", "not_applicable", "contradicted"]
 MAX_DETAIL = 600
+Found = Iterator[tuple[Outcome, str]]
+"""What was found of one variable; the worst of it is what becomes of the variable."""
 TITLES = {
     "research_type": "Research type",
     "affiliation": "Affiliation",
@@ -62,10 +64,15 @@ def in_brief(held: Mapping[str, Held]) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file of an image: its sha256, and as much of it as is looked at."""
+    """A file of an image: its sha256, and as much of it as is looked at.
+
+    Attributes:
+        truncated: whether there is more of it.
+    """
 
     sha256: str
     head: bytes
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,14 @@ class Contents:
     Attributes:
         packages: versions of each Python package, by its normalised name, as its own metadata say.
         files: those that were asked for; None where there is no such plain file.
+        unread: why one of these was not looked at, though something may be there.
+        pythons: of the interpreters that the packages are for, such as 3.12; empty where none is seen.
     """
 
     packages: Mapping[str, frozenset[str]]
     files: Mapping[str, File | None]
+    unread: Mapping[str, str] = field(default_factory=dict)
+    pythons: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,11 +114,19 @@ class Tried:
 
 @dataclass(frozen=True)
 class Looked:
-    """What came of looking for something at a public address: `there`, `gone` or `unknown`, and why."""
+    """What came of looking for something at a public address: `there`, `gone` or `unknown`, and why.
+
+    Attributes:
+        truncated: whether there is more than this content.
+    """
 
     found: Literal["there", "gone", "unknown"]
     why: str = ""
     content: bytes = b""
+    truncated: bool = False
+
+
+UNSEEN = Looked("unknown", "not looked into yet")
 
 
 @dataclass(frozen=True)
@@ -120,8 +139,10 @@ class Observed:
         labels: of the image.
         contents: of the image; the reason where they could not be read.
         commit: the commit of its code, at its repository.
+        license_file: name of a licence file of its code at that commit, and what came of looking for it.
         evidence: by the piece of evidence.
         recorded: sha256 of the predictions that are on record, of an archived entry.
+        flags: what consistency audits found of the same image on the benchmark's own tracks.
     """
 
     pulled: bool | None = None
@@ -130,8 +151,10 @@ class Observed:
     contents: Contents | str | None = None
     tried: Tried | None = None
     commit: Looked | None = None
+    license_file: tuple[str, Looked] | None = None
     evidence: Mapping[Evidence, Looked] = field(default_factory=dict)
     recorded: frozenset[str] = frozenset()
+    flags: tuple[str, ...] = ()
 
 
 NOTHING_SEEN = Observed()

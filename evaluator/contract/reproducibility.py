@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -25,7 +24,7 @@ from pydantic import (
 )
 
 from evaluator.contract.fields import AsTuple, Line, Short, Spdx, Strict, Url, plain_json, unique
-from evaluator.text import clean_path
+from evaluator.contract.pinned import Commit, Doi, ImagePath, Quote, Repository, RepositoryPath, Sha256
 
 CLAIMED = ("yes", "partial")
 
@@ -39,60 +38,6 @@ def _one_of(*words: str) -> WithJsonSchema:
     return WithJsonSchema({"enum": [*words, True, False]}, mode="validation")
 
 
-SHA256 = "[0-9a-f]{64}"
-COMMIT = "[0-9a-f]{40}"
-IN_IMAGE = r"/[\x21-\x7e]+"
-REPOSITORY = r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,6}/?"
-
-
-def _sha256(value: str) -> str:
-    if not re.fullmatch(SHA256, value):
-        raise ValueError("must be a sha256: 64 of 0-9 and a-f, in quotes")
-    return value
-
-
-def _commit(value: str) -> str:
-    if not re.fullmatch(COMMIT, value):
-        raise ValueError("must be a whole commit, 40 of 0-9 and a-f in quotes; a branch or a tag may move")
-    return value
-
-
-def _in_image(value: str) -> str:
-    if not re.fullmatch(IN_IMAGE, value) or clean_path(value) != value:
-        raise ValueError("must be the whole path of a file in the image, such as /app/requirements.txt")
-    return value
-
-
-def _in_repository(value: str) -> str:
-    parts = value.split("/")
-    if not re.fullmatch(r"[\x21-\x7e]+", value) or any(part in ("", ".", "..") for part in parts):
-        raise ValueError("must be a file's path in the repository, such as docs/method.md")
-    return value
-
-
-def _repository(value: str) -> str:
-    if not re.fullmatch(REPOSITORY, value):
-        raise ValueError("must be a repository's own address, such as https://github.com/owner/name")
-    return value.rstrip("/").removesuffix(".git")
-
-
-def _doi(value: str) -> str:
-    if not re.fullmatch(r"10\.\d{4,9}/[A-Za-z0-9._;()/:-]+", value):
-        raise ValueError("must be a DOI such as 10.5281/zenodo.1234567, without https://doi.org/")
-    return value
-
-
-def _form(pattern: str, max_length: int | None = None) -> Any:
-    """For the published schema, which a form reads; what does not fit is told in our words."""
-    return Field(json_schema_extra={"pattern": f"^{pattern}$"}, max_length=max_length)
-
-
-Sha256 = Annotated[str, _form(SHA256), AfterValidator(_sha256)]
-Commit = Annotated[str, _form(COMMIT), AfterValidator(_commit)]
-ImagePath = Annotated[str, _form(IN_IMAGE, max_length=200), AfterValidator(_in_image)]
-RepositoryPath = Annotated[str, Field(max_length=200), AfterValidator(_in_repository)]
-Repository = Annotated[Url, _form(REPOSITORY), AfterValidator(_repository)]
-Doi = Annotated[str, Field(max_length=200), AfterValidator(_doi)]
 Status = Annotated[
     Literal["yes", "partial", "no", "not_applicable"],
     BeforeValidator(_yes_no),
@@ -118,7 +63,7 @@ class Evidence(Part):
     doi: Doi | None = None
     url: Url | None = Field(default=None, description="With the sha256 of what stands there")
     sha256: Sha256 | None = None
-    quote: Line | None = Field(default=None, description="Words that stand there")
+    quote: Quote | None = Field(default=None, description="Words that stand there, three of them at least")
 
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
@@ -197,9 +142,9 @@ class Data(Stated):
         return self
 
     @property
-    def trained_on(self) -> set[str]:
-        """Names of the sets that were trained or tuned on, in small letters."""
-        return {one.name.casefold() for one in self.sets if one.role != "pretrain"}
+    def learnt_from(self) -> tuple[DataSet, ...]:
+        """The sets that were trained or tuned on."""
+        return tuple(one for one in self.sets if one.role != "pretrain")
 
 
 class Splits(Stated):

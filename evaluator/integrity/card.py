@@ -6,34 +6,34 @@ otherwise is contradicted, which is worse than to have said nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
-from evaluator.contract.observed import MAX_DETAIL, NOTHING_SEEN, TITLES, Contents, Held, Looked, Observed, Outcome
-from evaluator.contract.reproducibility import Card, Code, Data, Evidence, Predictions, Software, Stated
+from evaluator.contract.observed import (
+    MAX_DETAIL,
+    NOTHING_SEEN,
+    TITLES,
+    UNSEEN,
+    Contents,
+    Found,
+    Held,
+    Looked,
+    Observed,
+    Outcome,
+)
+from evaluator.contract.reproducibility import Card, Data, Evidence, Predictions, Software, Stated
 from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track, names
-from evaluator.contract.training_sets import TrainingSet
 from evaluator.contract.work import NOT_DETERMINISTIC
 from evaluator.integrity import locks
-from evaluator.integrity.contamination import trained_on
+from evaluator.integrity.contamination import known_sets, trained_on
+from evaluator.integrity.open_code import FORK, open_code
 from evaluator.text import printable
 
-CARD_VERSION = "1"
+CARD_VERSION = "2"
 """Changes whenever an outcome could come out otherwise; cards are then held anew."""
-LABELS = {
-    "revision": "org.opencontainers.image.revision",
-    "source": "org.opencontainers.image.source",
-    "license": "org.opencontainers.image.licenses",
-}
-"""https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md"""
-UNSEEN = Looked("unknown", "not looked into yet")
 WORST: tuple[Outcome, ...] = ("contradicted", "declared", "verified")
 
-Found = Iterator[tuple[Outcome, str]]
-"""What was found of one variable; the worst of it is what becomes of the variable."""
 S = TypeVar("S", bound=Stated)
 
 
@@ -51,7 +51,7 @@ def held(entry: Submission, tracks: Iterable[Track], seen: Observed = NOTHING_SE
         "research_type": _word(card.research_type),
         "affiliation": _word(card.affiliation),
         "pseudocode": _of(card.pseudocode, lambda one: _told(one, seen)),
-        "open_code": _of(card.open_code, lambda one: _code(one, entry, seen)),
+        "open_code": _of(card.open_code, lambda one: open_code(one, entry, seen)),
         "open_data": _of(card.open_data, lambda one: _data(one, entry, seen)),
         "splits": _of(card.splits, lambda one: _told(one, seen)),
         "hardware": _of(card.hardware, lambda one: _told(one, seen)),
@@ -104,12 +104,13 @@ def _looked(evidence: Evidence, seen: Observed) -> Looked:
         return Looked("unknown", seen.contents) if seen.contents else UNSEEN
     file = seen.contents.files.get(evidence.file)
     if file is None:
-        return Looked("gone", "links are not followed")
+        unread = seen.contents.unread.get(evidence.file)
+        return Looked("unknown", unread) if unread else Looked("gone")
     if file.sha256 != evidence.sha256:
         return Looked(
             "gone", f"the file there has the sha256 {file.sha256[:12]}..., not {str(evidence.sha256)[:12]}..."
         )
-    return Looked("there", content=file.head)
+    return Looked("there", content=file.head, truncated=file.truncated)
 
 
 def _evidence(evidence: Evidence, seen: Observed, of: str = "") -> Found:
@@ -120,11 +121,14 @@ def _evidence(evidence: Evidence, seen: Observed, of: str = "") -> Found:
         yield "contradicted", f"{place} is not there" + (f" ({looked.why})" if looked.why else "")
     elif looked.found == "unknown":
         yield "declared", f"{place} was not checked: {looked.why}"
+    elif evidence.quote and not evidence.doi and evidence.quote not in text and looked.truncated:
+        yield "declared", f"only the beginning of {place} was read, which does not say “{evidence.quote}”"
     elif evidence.quote and not evidence.doi and evidence.quote not in text:
         yield "contradicted", f"{place} does not say “{evidence.quote}”"
     else:
         said = f" and says “{evidence.quote}”" if evidence.quote and not evidence.doi else ""
-        yield "verified", f"{place} is there{said}"
+        where = f"in the repository or {FORK}" if evidence.repository else "there"
+        yield "verified", f"{place} is {where}{said}"
 
 
 def _told(stated: Stated, seen: Observed) -> Found:
@@ -137,59 +141,19 @@ def _told(stated: Stated, seen: Observed) -> Found:
         yield "declared", "what it says was not checked"
 
 
-def _code(stated: Code, entry: Submission, seen: Observed) -> Found:
-    """Its commit is there for all to see, and the image says that it was made from it, under that licence."""
-    license_ = stated.license or entry.license
-    if entry.license and license_ != entry.license:
-        yield "contradicted", f"the card says {license_}, the entry itself {entry.license}"
-    said = {"revision": stated.commit, "source": stated.repository, "license": license_}
-    labels = {name: (seen.labels or {}).get(label, "").strip() for name, label in LABELS.items()}
-    for name, value in said.items():
-        if not value or not labels[name]:
-            continue
-        if _same(name, value, labels[name]):
-            yield "verified", f"the image's label says so ({LABELS[name].rpartition('.')[2]})"
-        else:
-            what = f"the image's label {LABELS[name]} says {printable(labels[name], 100)}"
-            yield "contradicted", f"{what}, the card {value}"
-    if not (stated.commit and stated.repository):
-        yield "declared", "no commit is named"
-        return
-    looked, commit = seen.commit or UNSEEN, f"commit {stated.commit[:12]} of {stated.repository}"
-    if looked.found == "gone":
-        yield "contradicted", f"{commit} is not there for all to see"
-    elif looked.found == "unknown":
-        yield "declared", f"{commit} was not checked: {looked.why}"
-    else:
-        yield "verified", f"{commit} is there"
-    if not entry.archived and not (labels["revision"] and labels["source"]):
-        yield "declared", "the image has no labels that name it, and may be of another"
-    if license_ is None:
-        yield "declared", "no licence is named"
-
-
-def _same(name: str, said: str, label: str) -> bool:
-    if name == "source":
-        return said.casefold() == label.rstrip("/").removesuffix(".git").casefold()
-    if name == "license":
-        try:
-            return said == canonicalize_license_expression(label)
-        except InvalidLicenseExpression:
-            return False
-    return said == label
-
-
 def _data(stated: Data, entry: Submission, seen: Observed) -> Found:
-    """Every set that was learnt from is where the card says, and is named where the entry says what it has seen."""
-    said, trained = set(entry.training_data), stated.trained_on
-    unsaid = trained if said == {"none"} else trained & _VOCABULARY - said
+    """Every set that was learnt from is where the card says, and is named where the entry says what it has seen.
+
+    That something is there shows nothing of what it is: only what was read of a set, by hash or by quotation, counts.
+    """
+    said, known = set(entry.training_data), {one.name: known_sets(one.name) for one in stated.learnt_from}
+    unsaid = [name for name, sets in known.items() if said == {"none"} or (sets and not sets & said)]
     if unsaid and "undisclosed" not in said:
-        yield "contradicted", f"trained on {', '.join(sorted(unsaid))}, which training_data does not say"
+        yield "contradicted", f"trained on {', '.join(unsaid)}, which training_data does not say"
     for one in stated.sets:
         yield from _evidence(one.evidence, seen, of=f"{one.name}: ")
-
-
-_VOCABULARY = {*get_args(TrainingSet)}
+        if not one.evidence.file and (one.evidence.doi or one.evidence.quote is None):
+            yield "declared", f"{one.name}: the data were not looked at"
 
 
 def _software(stated: Software, seen: Observed) -> Found:
@@ -202,20 +166,24 @@ def _software(stated: Software, seen: Observed) -> Found:
     yield from _evidence(evidence, seen)
     if looked.found != "there" or not isinstance(seen.contents, Contents):
         return
-    packages = seen.contents.packages
+    if looked.truncated:
+        yield "declared", "only its beginning was read, and not compared with the image"
+        return
     try:
         locked = locks.read(looked.content)
     except locks.NoLockError as error:
         yield "contradicted", f"it is no lock file: {error}"
         return
-    if not packages:
+    if not seen.contents.packages:
         yield "declared", "the image has no Python packages to compare with it"
-    elif wrong := locks.differences(locked, packages):
-        yield from (("contradicted", line) for line in wrong[: locks.SHOWN])
-        if len(wrong) > locks.SHOWN:
-            yield "contradicted", f"and {len(wrong) - locks.SHOWN} more"
+        return
+    found = locks.compare(locked, seen.contents.packages, seen.contents.pythons)
+    yield from (("contradicted", line) for line in locks.first(found.wrong))
+    yield from (("declared", line) for line in locks.first(found.unsure))
+    if found.same:
+        yield "verified", f"all the image's packages are as it names them, {found.same} beside what installs others"
     else:
-        yield "verified", f"the image's {len(packages)} packages are those that it names"
+        yield "declared", "no package that it names is in the image, beside what installs others"
 
 
 def _weights(stated: Stated, seen: Observed) -> Found:
@@ -229,22 +197,37 @@ def _weights(stated: Stated, seen: Observed) -> Found:
 
 
 def _determinism(card: Card, seen: Observed) -> Found:
-    """As the audit found it: some rows again, fewer and in another order, and once more where they differ."""
+    """As audits found it: some rows again, fewer and in another order, and once more where they differ.
+
+    One on the benchmark's own tracks may have found what one on a few public rows did not.
+    """
     said, tried = card.determinism, seen.tried
     if said is None:
         return
-    if tried is None or tried.flags is None:
+    flags = tuple(dict.fromkeys((*((tried and tried.flags) or ()), *seen.flags)))
+    if flags and said != "stochastic":
+        yield from (("contradicted", f"the card says {said}, and an audit: {flag}") for flag in flags)
+    elif any(flag.startswith(NOT_DETERMINISTIC) for flag in flags):
+        yield "verified", "; ".join((said, *flags))
+    elif tried is None or tried.flags is None:
         yield "declared", f"{said}; no rerun was seen"
     elif said == "stochastic":
-        random = any(flag.startswith(NOT_DETERMINISTIC) for flag in tried.flags)
-        yield "verified" if random else "declared", "; ".join((said, *tried.flags))
-    elif tried.flags:
-        yield from (("contradicted", f"the card says {said}, and it is {flag}") for flag in tried.flags)
+        yield "declared", "; ".join((said, *flags))
     elif said == "exact" and not tried.exact:
         yield "contradicted", "the card says exact; fewer rows in another order gave scores that differ within 1e-4"
     else:
         again = "to the last bit" if tried.exact else "within 1e-4"
         yield "verified", f"{said}: fewer rows in another order gave the same scores {again}"
+
+
+def flagged(held: Mapping[str, Held], card: Card, flags: tuple[str, ...]) -> dict[str, Held]:
+    """What became of a card before runs of its image were recorded: their audits may contradict it since.
+
+    Args:
+        flags: of the records of that image.
+    """
+    found = _sum(_determinism(card, Observed(flags=flags)))
+    return {**held, **({"determinism": found} if found.outcome == "contradicted" else {})}
 
 
 def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
@@ -253,11 +236,15 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
     if said == "unknown":
         return
     yield "declared", f"labels seen: {said}"
-    known = sorted(track.id for track in entered if trained_on(entry, track) == "yes")
-    if said == "no" and known:
-        yield "contradicted", f"labels seen: no; by its own training data it has seen those of {', '.join(known)}"
-    elif said == "no" and "undisclosed" in entry.training_data:
+    if said == "yes":
+        return
+    of = {word: [t.id for t in entered if trained_on(entry, t) == word] for word in ("yes", "unknown")}
+    if of["yes"]:
+        yield "contradicted", f"by its own training data it has seen those of {', '.join(sorted(of['yes']))}"
+    if "undisclosed" in entry.training_data:
         yield "declared", "which sets it was trained on is undisclosed"
+    elif of["unknown"]:
+        yield "declared", f"whether its open_data hold those of {', '.join(sorted(of['unknown']))} is unknown"
 
 
 def _image(seen: Observed) -> Held:
@@ -289,9 +276,9 @@ def _predictions(stated: Predictions, seen: Observed) -> Found:
     elif not seen.recorded:
         yield "declared", "no predictions are on record yet"
     elif other := seen.recorded - {*stated.sha256}:
-        yield (
-            "contradicted",
-            f"what is scored here has the sha256 {', '.join(one[:16] for one in sorted(other)[:5])}...",
-        )
+        # a record does not say whether signs were turned round, nor can the file's own hash be told from this one
+        turned = "with their sign turned round it is that of the file and a '-' behind it"
+        has = ", ".join(f"{one[:16]}..." for one in sorted(other)[:5])
+        yield "contradicted", f"what is scored here has the sha256 {has}; of predictions {turned}"
     else:
         yield "verified", f"what is scored here is what it names, by the sha256 of {len(seen.recorded)} files"

@@ -101,18 +101,18 @@ class Lookup:
                     return Looked("gone")
                 if answer.status_code not in _THERE[sends_on]:
                     return Looked("unknown", f"the answer was {answer.status_code}")
-                return Looked("there", content=b"" if sends_on else self._content(answer))
+                return Looked("there") if sends_on else self._content(answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return Looked("unknown", f"no answer ({type(error).__name__})")
 
-    def _content(self, answer: requests.Response) -> bytes:
+    def _content(self, answer: requests.Response) -> Looked:
         """The beginning, as much as comes in time: it may come a byte at a time."""
         found = bytearray()
         for chunk in answer.iter_content(64 * 1024):
             found += chunk
-            if len(found) >= MAX_CONTENT or time.monotonic() > self._until:
-                break
-        return bytes(found[:MAX_CONTENT])
+            if len(found) > MAX_CONTENT or time.monotonic() > self._until:
+                return Looked("there", content=bytes(found[:MAX_CONTENT]), truncated=True)
+        return Looked("there", content=bytes(found))
 
 
 def _path(repository: str) -> str:

@@ -12,6 +12,8 @@ import re
 import tarfile
 import time
 from collections.abc import Collection, Iterator
+from email.parser import BytesHeaderParser
+from pathlib import PurePosixPath
 from typing import IO
 
 import docker
@@ -29,9 +31,19 @@ HEAD = 1024 * 1024
 METADATA = 64 * 1024
 SECONDS = 120.0
 MAX_PACKAGES = 5000
-_PACKAGE = re.compile(r"(?:(?!.*/_vendor/).*/)?[^/]+\.dist-info/METADATA")
-"""Of an installed package; what another one carries within itself is not installed."""
-_FIELD = re.compile(rb"^(Name|Version):[ \t]*([\x21-\x7e]{1,100})[ \t]*\r?$", re.MULTILINE)
+_PACKAGE = re.compile(
+    r"(?:.*/)?(?:[^/]+\.dist-info/METADATA|(?:[^/]+\.egg-info|EGG-INFO)/PKG-INFO)"
+    r"|(?!(?:.*/)?lib/python3/dist-packages/)(?:.*/)?[^/]+\.egg-info"
+)
+"""Of an installed package, as importlib.metadata finds it. Plain files of Debian's own folder are left out: they belong
+to its system, such as mercurial to python:3.12, and no pip of the image would list them."""
+_VENDORED = re.compile(r"(?:.*/)?(?:site|dist)-packages/[^/]+/_vendor/[^/]+(?:/[^/]+)?")
+"""What a package carries within itself is not installed."""
+_OF_PYTHON = re.compile(r"(?:.*/)?lib(?:64)?/python(\d\.\d{1,2})/.*")
+_LIBRARY = re.compile(_OF_PYTHON.pattern.removesuffix(".*") + r"os\.py")
+_VALUE = re.compile(r"[\x21-\x7e]{1,100}")
+_COVERED = "it is in a folder that runs do not see as it is in the image"
+_LINK = "there is a link, and links are not followed"
 
 
 class _TooMuchError(Exception):
@@ -91,20 +103,47 @@ def contents(
 def _read(stream: _Stream, wanted: Collection[str], hidden: tuple[str, ...]) -> Contents:
     packages: dict[str, set[str]] = {}
     files: dict[str, File | None] = dict.fromkeys(wanted)
+    unread = {path: _COVERED for path in wanted if path.lstrip("/").startswith(hidden)}
+    ways = {str(way).lstrip("/") for path in map(PurePosixPath, wanted) for way in (path, *path.parents)}
+    libraries: set[str] = set()
+    of_packages: set[str | None] = set()
     with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined] # else every name of the file system is kept
             name = member.name.removeprefix("./")
+            if name in ways and (member.issym() or member.islnk()):
+                unread |= {path: _LINK for path in wanted if path == f"/{name}" or path.startswith(f"/{name}/")}
             if not member.isreg() or name.startswith(hidden):
                 continue
+            if library := _LIBRARY.fullmatch(name):
+                libraries.add(library[1])
             if f"/{name}" in files:
                 files[f"/{name}"] = _file(archive, member)
-            elif _PACKAGE.fullmatch(name) and len(packages) < MAX_PACKAGES:
-                fields = dict(_FIELD.findall(_opened(archive, member).read(METADATA).partition(b"\n\n")[0]))
-                if fields.keys() == {b"Name", b"Version"}:
-                    known = packages.setdefault(canonicalize_name(fields[b"Name"].decode()), set())
-                    known.add(fields[b"Version"].decode())
-    return Contents({name: frozenset(versions) for name, versions in packages.items()}, files)
+            elif _is_package(name) and len(packages) < MAX_PACKAGES:
+                found = _named(_opened(archive, member).read(METADATA))
+                if found:
+                    packages.setdefault(canonicalize_name(found[0]), set()).add(found[1])
+                    of_python = _OF_PYTHON.fullmatch(name)
+                    of_packages.add(of_python[1] if of_python else None)
+    plain = {one for one in of_packages if one is not None}
+    return Contents(
+        {name: frozenset(versions) for name, versions in packages.items()},
+        files,
+        unread,
+        # interpreters without packages do not matter, where it is clear whose the packages are
+        frozenset(plain if plain and None not in of_packages and plain <= libraries else plain | libraries),
+    )
+
+
+def _is_package(name: str) -> bool:
+    return bool(_PACKAGE.fullmatch(name)) and not _VENDORED.fullmatch(name)
+
+
+def _named(metadata: bytes) -> tuple[str, str] | None:
+    """Name and version as importlib.metadata reads them: of several lines the first; None where there are none."""
+    fields = BytesHeaderParser().parsebytes(metadata)
+    name, version = (str(fields.get(field, "")).strip() for field in ("Name", "Version"))
+    return (name, version) if _VALUE.fullmatch(name) and _VALUE.fullmatch(version) else None
 
 
 def _file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> File:
@@ -113,7 +152,7 @@ def _file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> File:
     digest.update(head)
     while chunk := source.read(CHUNK):
         digest.update(chunk)
-    return File(digest.hexdigest(), head)
+    return File(digest.hexdigest(), head, member.size > len(head))
 
 
 def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

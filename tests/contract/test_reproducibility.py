@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evaluator.contract.reproducibility import Card
 from evaluator.contract.submissions import Submission, parse
 from evaluator.errors import SubmissionError
+from evaluator.integrity.evidence import FORGES
 from tests.conftest import ROOT
 from tests.contract.test_submissions import ANY_VALUE, CARD, MINIMAL, check_any, inert
 
@@ -47,6 +48,30 @@ def test_a_repository_is_the_same_with_and_without_git_behind_it() -> None:
         assert card is not None and card.open_code and card.open_code.repository == "https://github.com/a/b"
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://github.com/a/b", "https://codeberg.org/a/b", "https://huggingface.co/a/b", "https://gitlab.com/a/b/c/d",
+     "https://huggingface.co/datasets/a/b", "https://huggingface.co/spaces/a/b", "https://git.example.org/a/b/main"],
+)  # fmt: skip
+def test_repositories_of_every_host_are_read(address: str) -> None:
+    card = read({"card": 1, "open_code": {"status": "yes", "commit": "0" * 40, "repository": address}}).card
+    assert card is not None and card.open_code and card.open_code.repository == address
+
+
+PAGES = ("/main", "/tree/main", "/src/branch/main", "/blob/main", "/-/tree/main", "/-")
+
+
+@pytest.mark.parametrize(
+    ("host", "more"),  # GitLab has groups in groups, and a dash of its own before all else
+    [(host, more) for host in FORGES for more in PAGES if host != "gitlab.com" or "/-" in more],
+)
+def test_a_folder_of_a_branch_is_no_repository(host: str, more: str) -> None:
+    code = f"{{status: yes, repository: 'https://{host}/a/b{more}', commit: '{COMMIT}'}}"
+    evidence = f"{{status: yes, evidence: {{repository: 'https://{host}/a/b{more}', commit: '{COMMIT}', path: x}}}}"
+    for text in (f"open_code: {code}", f"splits: {evidence}"):
+        assert f"must be the repository alone, https://{host}/" in str(refusal(text))
+
+
 COMMIT, SHA = "0" * 40, "0" * 64
 REPO = "repository: 'https://github.com/a/b'"
 REFUSED = {
@@ -57,7 +82,9 @@ REFUSED = {
     "file that may change": ("splits: {status: yes, evidence: {file: /app/x}}", "add the sha256"),
     "repository alone": (f"splits: {{status: yes, evidence: {{{REPO}}}}}", "a branch moves"),
     "two places": (f"splits: {{status: yes, evidence: {{file: /x, doi: 10.1234/x, sha256: '{SHA}'}}}}", "one place"),
-    "no place": ("splits: {status: yes, evidence: {quote: x}}", "one place"),
+    "no place": ("splits: {status: yes, evidence: {quote: 'five folds of families'}}", "one place"),
+    "a letter": (f"splits: {{status: yes, evidence: {{file: /x, sha256: '{SHA}', quote: a}}}}", "at least 20"),
+    "two words": (f"splits: {{status: yes, evidence: {{doi: 10.1234/x, quote: '{'word ' * 9}x'}}}}", "3 different"),
     "DOI as an address": ("splits: {status: yes, evidence: {doi: 'https://doi.org/10.1234/x'}}", "without https"),
     "no reason": ("splits: {status: partial}", "add a reason"),
     "n. a. without a reason": ("weights: {status: not_applicable}", "add a reason"),

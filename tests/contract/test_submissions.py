@@ -33,7 +33,8 @@ CARD: dict[str, Any] = {
     "pseudocode": {
         "status": "yes",
         "evidence": {
-            "repository": "https://github.com/user/repo", "commit": "0" * 40, "path": "docs/a.md", "quote": "for x in",
+            "repository": "https://github.com/user/repo", "commit": "0" * 40, "path": "docs/a.md",
+            "quote": "for x in sequences: yield f(x)",
         },
     },
     "open_code": {
