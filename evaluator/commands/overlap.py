@@ -76,7 +76,8 @@ def command(
     """Count the antibodies of each track with the same or a similar heavy chain in a training set.
 
     Identity is 1 - edits / length of the longer chain; CDR-H3 is what lies between the last cysteine of framework 3 and
-    the W-G-x-G of framework 4. What was never compared is unknown, not clean.
+    framework 4, which starts with the last W-G-x-G or, where there is none, the last W-x-x-G. What was never compared
+    is unknown, not clean.
 
     The training file may hold salted hashes in place of sequences: then only what is exactly the same is found. With
     --write, the board scores entries trained on it with and without the rows that have a relative at .90; NAME is what

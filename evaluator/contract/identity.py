@@ -25,17 +25,22 @@ MANY = 0.3
 """Share of pairs that may be near above which all of them are compared at once, which is quicker for each."""
 TOLERANCE = 1e-9
 """So that 12 edits in 120 letters are an identity of .90, whatever 1 - 12 / 120 is in binary."""
-# After framework 3, which ends with a cysteine near an aromatic residue; before framework 4, which starts with WGxG.
-_CDR_H3 = re.compile(r"^[A-Z]{60,}?(?:[FHWY][A-Z]|[A-Z][FHWY])C([A-Z]{1,45}?)W[A-Z]{2}G")
+# After framework 3, which ends with a cysteine near an aromatic residue; before framework 4, which starts with WGxG, in
+# a few chains with another residue for the first glycine. Loops may hold such a motif too: the last one counts.
+_CDR_H3 = [
+    re.compile(rf"^[A-Z]{{60,}}?(?:[FHWY][A-Z]|[A-Z][FHWY])C([A-Z]{{1,45}}){start}")
+    for start in ("WG[A-Z]G", "W[A-Z]{2}G")
+]
 
 
 def cdr_h3(heavy: str) -> str | None:
     """What lies between the last cysteine of framework 3 and the tryptophan of framework 4; None where not found.
 
-    A plain pattern, which needs no numbering of the whole domain: it misses chains that have lost either residue, and
-    finds the same loop as IMGT's CDR3 in the others.
+    Framework 4 starts with the last W-G-x-G that follows or, where there is none, the last W-x-x-G. A plain pattern,
+    which needs no numbering of the whole domain: it misses chains that have lost either residue, and finds the same
+    loop as IMGT's CDR3 in the others.
     """
-    found = _CDR_H3.match(heavy)
+    found = next((loop for pattern in _CDR_H3 if (loop := pattern.match(heavy))), None)
     return found[1] if found else None
 
 

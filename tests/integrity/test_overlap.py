@@ -79,6 +79,10 @@ def test_blocks_are_cut_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
         (HEAVY + "AKDRGYFDYWGQGTLVTVSS", "AKDRGYFDY"),
         (HEAVY + "ARCSGGSCYFDPWGQGTLVTVSS", "ARCSGGSCYFDP"),  # a bridge within the loop
         (HEAVY[:-3] + "YFCVRQDYWGKGTTVTVSS", "VRQDY"),
+        (HEAVY + "ATDWNFGRWYTLGVEMDYWGQGTQVTVSS", "ATDWNFGRWYTLGVEMDY"),  # W-x-x-G within the loop
+        (HEAVY + "AAPWGLGSELLKRDYWGQGTQVTVSS", "AAPWGLGSELLKRDY"),  # and W-G-x-G
+        (HEAVY + "ARWYFGQSTWFDRWDQGTLVTVSS", "ARWYFGQSTWFDR"),  # the first glycine of framework 4 is another residue
+        (HEAVY + "AKDRGYFDYWGQGTLVTVSSGGGGSGGGGSGGGGSDIQMTQSPSSLSASVGDRVTITCRASQWYQQKPG", "AKDRGYFDY"),  # an scFv
         (HEAVY + "AKDRGYFDYRGQGTLVTVSS", None),  # no tryptophan
         (HEAVY[:-1] + "SAKDRGYFDYWGQGTLVTVSS", None),  # no cysteine
         (HEAVY, None),
@@ -115,6 +119,14 @@ def test_the_loops_are_found_in_nearly_all_real_chains() -> None:
     for track, least in (("jain137", 1.0), ("shehata", 0.99), ("vhh48", 1.0), ("harvey1k", 0.93)):
         heavy = heavy_of(track)
         assert sum(cdr_h3(one) is not None for one in heavy) >= least * len(heavy)
+
+
+@real_data
+def test_the_loops_of_real_chains_end_where_framework_4_starts() -> None:
+    for track in ("jain137", "gdpa1", "shehata", "vhh48", "harvey1k"):
+        loops = [(one, loop) for one in heavy_of(track) if (loop := cdr_h3(one))]
+        left = [len(one) - one.rindex(loop) - len(loop) for one, loop in loops]
+        assert left.count(len("WGQGTLVTVSS")) >= len(left) - 1  # one nanobody has WGYG within and WGQV after it
 
 
 @real_data
