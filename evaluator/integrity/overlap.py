@@ -36,6 +36,11 @@ MIN_POSITIVES, MIN_ROWS = 5, 10
 """A score of fewer says next to nothing."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
+MAX_LETTERS = 1_000
+"""Of one chain: three times a whole heavy chain with its constant domains."""
+MAX_ROWS = 200_000
+"""Of a training file: the largest public set has 141,021, and time grows with each."""
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -67,7 +72,7 @@ def read_known(path: Path, name: str = "") -> Known:
     """A training file's heavy chains, from its column `sequence`, or their salted hashes, from `salt` and `hash`.
 
     Raises:
-        EvaluatorError: it cannot be read, or a cell is no sequence.
+        EvaluatorError: it cannot be read, or as `known_of` says.
     """
     return known_of(tables.read_csv(path), path, hashlib.sha256(path.read_bytes()).hexdigest(), name or path.name)
 
@@ -77,10 +82,24 @@ def known_of(table: tables.Table, path: Path, sha256: str, name: str) -> Known:
 
     Args:
         path: what faults are told of.
+
+    Raises:
+        EvaluatorError: a cell is no sequence or a very long one, or there are very many rows.
     """
     if salted.is_salted(table):
         return Known(name, (), sha256, salted.read(table, path))
-    return Known(name, tables.sequence_columns(table, path, ("sequence",))["sequence"], sha256)
+    heavy = tables.sequence_columns(table, path, ("sequence",))["sequence"]
+    if len(heavy) > MAX_ROWS:
+        what = (
+            f"{path} line {table.lines[MAX_ROWS]}: it has {len(heavy):,} rows, and {MAX_ROWS:,} at most are compared."
+        )
+        raise EvaluatorError(what, "Write each heavy chain once; of still more, one chain of each cluster.")
+    if long := next(
+        ((line, len(one)) for line, one in zip(table.lines, heavy, strict=True) if len(one) > MAX_LETTERS), None
+    ):
+        what = f"{path} line {long[0]}: the sequence has {long[1]:,} letters, and {MAX_LETTERS:,} at most are compared."
+        raise EvaluatorError(what, "Cut it to its variable domain, or leave the row out.")
+    return Known(name, heavy, sha256)
 
 
 def named_sets(text: str) -> list[Known]:

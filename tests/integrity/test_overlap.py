@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from baselines.training.synthetic import antibodies, nanobodies
 from evaluator.contract import tables
 from evaluator.contract.identity import cdr_h3, identities, nearest
 from evaluator.contract.labels import load_data
@@ -57,6 +59,43 @@ def test_counting_letters_first_changes_nothing(some: list[str], others: list[st
         patch.setattr("evaluator.contract.identity.FEW", 0)
         patch.setattr("evaluator.contract.identity.MANY", many)
         np.testing.assert_array_equal(np.concatenate([b for _, b in identities(some, others, floor)]), expected)
+
+
+ANY_LENGTH = st.lists(
+    st.builds(lambda word, times: word * times, st.text("ACD", min_size=0, max_size=6), st.integers(0, 12)),
+    min_size=1, max_size=7,
+)  # fmt: skip
+
+
+@given(
+    some=ANY_LENGTH,
+    others=ANY_LENGTH,
+    floor=st.sampled_from([0.0, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0]),
+    alike=st.sampled_from([1.0, 1.1, 100.0]),
+    few=st.sampled_from([0, 5_000_000]),
+)
+def test_lengths_change_nothing(some: list[str], others: list[str], floor: float, alike: float, few: int) -> None:
+    expected = np.array([[1 - edits(a, b) / max(len(a), len(b), 1) for b in others] for a in some])
+    expected[expected < floor - 1e-9] = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evaluator.contract.identity.ALIKE", alike)
+        patch.setattr("evaluator.contract.identity.FEW", few)
+        blocks = list(identities(some, others, floor))
+    np.testing.assert_array_equal(np.concatenate([found for _, found in blocks]), expected)
+    assert np.concatenate([rows for rows, _ in blocks]).tolist() == list(range(len(some)))
+
+
+def test_one_long_chain_makes_the_others_take_no_longer() -> None:
+    library, train = list(nanobodies(4_000, 1)["sequence"]), list(antibodies(600, 2)["sequence"])
+
+    def took(others: list[str]) -> float:
+        start = time.process_time()
+        nearest(library, others, 0.90)
+        return time.process_time() - start
+
+    long = "ACDEFGHIKLMNPQRSTVWY" * 23
+    nearest(library[:1], train)  # what is loaded once
+    assert took([*train, long]) < 4 * took(train) + 0.2
 
 
 @given(some=WORDS)
@@ -208,6 +247,8 @@ def in_one_line(done: subprocess.CompletedProcess[str]) -> bool:
         (b'sequence\n"EVQ\n', "cannot be split"),
         (b"sequence,light_sequence\nEVQ\n", "fields"),
         (b"PK\x03\x04", "is "),
+        (b"sequence\nEVQ\n" + b"A" * 1_001 + b"\n", "line 3: the sequence has 1,001 letters, and 1,000 at most"),
+        (b"sequence\n" + b"EVQ\n" * 200_001, "line 200002: it has 200,001 rows, and 200,000 at most"),
     ],
 )
 def test_hostile_training_files_are_told_in_one_line(workspace: Workspace, content: bytes, why: str) -> None:
