@@ -63,10 +63,6 @@ class Known:
         """Sequences, or hashes of such."""
         return len(self.salted.hashes if self.salted else self.heavy)
 
-    def __contains__(self, sequence: str) -> bool:
-        """Whether it holds this very heavy chain."""
-        return sequence in (self.heavy if self.salted is None else self.salted)
-
 
 def read_known(path: Path, name: str = "") -> Known:
     """A training file's heavy chains, from its column `sequence`, or their salted hashes, from `salt` and `hash`.
@@ -211,19 +207,15 @@ def scores(data: TrackData, path: Path, keep: Mask) -> tuple[Estimate, Estimate]
     return COMPUTE[metric](scored), score_without(scored, metric, keep)
 
 
-def named_in(known: Known, canary: Path) -> list[str]:
-    """The canaries that a training file holds: nothing else has them, so that it was made from this repository.
+def matrix(sets: Sequence[Known], tracks: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Overlap]]:
+    """Each set, and each track as a set, against each track: by the name of the set, then of the track.
 
     Raises:
-        EvaluatorError: either file cannot be read.
+        UsageError: a set has the name of a track, whose line would stand in its place.
     """
-    table = tables.read_csv(canary)
-    ids, made = tables.id_column(table, canary), tables.sequence_columns(table, canary, ("sequence",))["sequence"]
-    return [name for name, sequence in zip(ids, made, strict=True) if sequence in known]
-
-
-def matrix(sets: Sequence[Known], tracks: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Overlap]]:
-    """Each set, and each track as a set, against each track: by the name of the set, then of the track."""
+    if taken := next((known.name for known in sets if known.name in tracks), None):
+        remedy = f"Write another name, such as {taken}-train=FILE, or leave it out: each track is a line by itself."
+        raise UsageError(f"--sets names a set {taken}, and so is a track called.", remedy)
     every = [*sets, *(Known(name, heavy) for name, heavy in tracks.items())]
     found: dict[str, dict[str, Overlap]] = {}
     for known in every:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from evaluator.contract import tables
 from evaluator.contract.identity import cdr_h3, identities, nearest
 from evaluator.contract.labels import load_data
 from evaluator.contract.tracks import load_all
-from evaluator.integrity import overlap
+from evaluator.integrity import canaries, overlap
 from evaluator.scoring.scored import Scored
 from scripts import canary
 from tests.conftest import REAL_DATA, ROOT, Workspace
@@ -267,6 +268,10 @@ def test_hostile_training_files_are_told_in_one_line(workspace: Workspace, conte
         "--train test_data/canary.csv --hidden test_data --tracks nosuch",
         "--train test_data/canary.csv --hidden nowhere --tracks smoke",
         "--train test_data/canary.csv --hidden test_data --tracks smoke --predictions jain=p.csv",
+        "--train test_data/canary.csv --hidden test_data --tracks smoke --predictions smoke=",
+        "--train test_data/canary.csv --hidden test_data --tracks smoke --predictions p.csv",
+        "--train test_data/canary.csv --hidden . --tracks smoke --predictions smoke=p.csv --predictions smoke=q.csv",
+        "--matrix --sets smoke=test_data/canary.csv --hidden test_data --tracks smoke",
         "--train test_data/canary.csv --hidden test_data --tracks smoke-panels --predictions smoke-panels=p.csv",
         "",
     ],
@@ -317,7 +322,56 @@ def test_a_training_file_names_canaries(workspace: Workspace) -> None:
     own = (workspace.root / "test_data/smoke/sequences.csv").read_text().splitlines()
     (workspace.root / "train.csv").write_text("\n".join([*own, *lines[3:5]]))
     done = workspace.apb("overlap", "--train", "train.csv", "--canary", "--json")
-    assert json.loads(done.stdout) == {"canaries": [line.split(",")[0] for line in lines[3:5]]}
-    assert "2 canaries" in workspace.apb("overlap", "--train", "train.csv", "--canary").stdout
+    names = [line.split(",")[0] for line in lines[3:5]]
+    assert json.loads(done.stdout) == {"canaries": names, "how": dict.fromkeys(names, "the same")}
+    assert (
+        "2 canaries of this benchmark (2 the same)"
+        in workspace.apb("overlap", "--train", "train.csv", "--canary").stdout
+    )
     (workspace.root / "train.csv").write_text("\n".join(own))
     assert "No canary" in workspace.apb("overlap", "--train", "train.csv", "--canary").stdout
+
+
+LINKED = "GGGGSGGGGSGGGGSDIQMTQSPSSLSASVGDRVTITCRASQSISSYLNWYQQKPGKAPKLLIYAASSLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYCQQ"
+
+
+@pytest.mark.parametrize(
+    ("changed", "how"),
+    [
+        (lambda one: one, "the same"),
+        (lambda one: one[1:], "near"),  # one residue is trimmed
+        (lambda one: one[:40] + "A" + one[41:-4], "near"),
+        (lambda one: one + LINKED, "in part"),
+        (lambda one: one[20:-11] + LINKED, "in part"),
+        (lambda one: one[97:-11], "in part"),  # the third loop
+        (lambda one: one[99:-14], "in part"),
+        (lambda one: one[:97], None),  # the frameworks are a human germline's, as those of many antibodies
+    ],
+)
+def test_canaries_are_found_whatever_is_cut_off_or_added(
+    workspace: Workspace, changed: Callable[[str], str], how: str | None
+) -> None:
+    table = tables.read_csv(canary.PATH)
+    others = tables.read_csv(workspace.root / "test_data/smoke/sequences.csv")["sequence"]
+    rows = [*others, *(changed(table["sequence"][k]) for k in (5, 9))]
+    (workspace.root / "train.csv").write_text("\n".join(["sequence", *rows]))
+    found = canaries.named_in(overlap.read_known(workspace.root / "train.csv"), canary.PATH)
+    assert found == ({table["sequence_id"][k]: how for k in (5, 9)} if how else {})
+    if how:
+        done = workspace.apb("overlap", "--train", "train.csv", "--canary")
+        assert f"2 canaries of this benchmark (2 {how})" in done.stdout, done.stderr
+    workspace.apb("overlap", "--train", "train.csv", "--salted", "hashes.csv")
+    hashed = canaries.named_in(overlap.read_known(workspace.root / "hashes.csv"), canary.PATH)
+    assert hashed == (found if how == "the same" else {})
+
+
+def test_a_set_that_is_called_as_a_track_is_refused_with_what_to_write(workspace: Workspace) -> None:
+    arguments = "--sets smoke=test_data/canary.csv --hidden test_data --tracks smoke"
+    done = workspace.apb("overlap", "--matrix", *arguments.split())
+    assert done.returncode == 2 and "smoke-train=FILE" in done.stderr and in_one_line(done)
+
+
+@real_data
+def test_no_real_antibody_is_a_canary() -> None:
+    for path in [REAL_DATA / "train/boughter_vh.csv", *sorted((REAL_DATA / "hidden").glob("*/sequences.csv"))]:
+        assert canaries.named_in(overlap.read_known(path), canary.PATH) == {}
