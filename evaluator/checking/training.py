@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluator.contract import tables, tracks
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EngineError, EvaluatorError, Problem, SubmissionError
-from evaluator.integrity import at_hand, overlap, relatives
+from evaluator.integrity import at_hand, canaries, overlap, relatives
 from evaluator.integrity.findings import Overlap, overlap_in_words
 from evaluator.integrity.overlap import Known
 from evaluator.integrity.relatives import KnownSet
@@ -42,8 +42,8 @@ def look(
     if isinstance(own, Problem):
         yield own
     elif own is not None:
-        if canaries := overlap.named_in(own, repository.public_data / "canary.csv"):
-            what = f"Its training file holds {len(canaries)} canaries of this benchmark: it was made of the repository."
+        if found := canaries.named_in(own, repository.public_data / "canary.csv"):
+            what = f"Its training file holds {canaries.in_words(found)}: it was made of the repository."
             yield Problem("CANARY", what, "Leave test_data/ out of what you train on.", where)
         say("training file", f"{own.size:,} {'hashes' if own.salted else 'heavy chains'}, as its sha256 says")
         yield from _compared(repository, own, known.get(entry.id), where, hidden, say)

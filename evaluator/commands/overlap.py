@@ -76,7 +76,8 @@ def command(
     """Count the antibodies of each track with the same or a similar heavy chain in a training set.
 
     Identity is 1 - edits / length of the longer chain; CDR-H3 is what lies between the last cysteine of framework 3 and
-    the W-G-x-G of framework 4. What was never compared is unknown, not clean.
+    framework 4, which starts with the last W-G-x-G or, where there is none, the last W-x-x-G. What was never compared
+    is unknown, not clean.
 
     The training file may hold salted hashes in place of sequences: then only what is exactly the same is found. With
     --write, the board scores entries trained on it with and without the rows that have a relative at .90; NAME is what
@@ -96,6 +97,7 @@ def command(
         return
     assert train is not None
     known = overlap.read_known(train)
+    files = _files(predicted)
     if salted is not None:
         _salt(known, salted)
         return
@@ -105,7 +107,7 @@ def command(
     if canary:
         _canary(repository, known, as_json=as_json)
         return
-    _of_one(repository, known, named(tracks), _given(hidden), predicted, as_json=as_json)
+    _of_one(repository, known, named(tracks), _given(hidden), files, as_json=as_json)
 
 
 def _given(hidden: Path | None) -> Path:
@@ -144,13 +146,15 @@ def _keep(context: click.Context, known: Known, name: str, tracks: Iterable[Trac
 
 
 def _canary(repository: Repository, known: Known, *, as_json: bool) -> None:
-    from evaluator.integrity import overlap
+    from evaluator.integrity import canaries
 
-    found = overlap.named_in(known, repository.public_data / "canary.csv")
+    found = canaries.named_in(known, repository.public_data / "canary.csv")
     if as_json:
-        print_json({"canaries": found})
+        print_json({"canaries": [*found], "how": found})
     elif found:
-        click.echo(f"{len(found)} canaries of this benchmark: the file was made, in part, from its repository.")
+        click.echo(f"{canaries.in_words(found)}: the file was made, in part, from its repository.")
+    elif known.salted:
+        click.echo("No canary of this benchmark by its hash, which tells of exact copies alone.")
     else:
         click.echo("No canary of this benchmark, which does not show that none of its antibodies is there.")
 
@@ -160,14 +164,13 @@ def _of_one(
     known: Known,
     names: Sequence[str],
     hidden: Path,
-    predicted: Sequence[str],
+    files: dict[str, str],
     *,
     as_json: bool,
 ) -> None:
     from evaluator.integrity import at_hand, overlap
     from evaluator.integrity.findings import overlap_in_words
 
-    files = dict(one.partition("=")[::2] for one in predicted)
     found: dict[str, Any] = {}
     for data in at_hand.with_sequences(repository.tracks, names, hidden):
         track = data.track.id
@@ -183,6 +186,18 @@ def _of_one(
         print_json({"train": known.size, "tracks": found})
     elif not found:
         click.echo("No track has its sequences at hand.")
+
+
+def _files(predicted: Sequence[str]) -> dict[str, str]:
+    """The files of --predictions TRACK=FILE by track, each named once."""
+    files: dict[str, str] = {}
+    for track, _, path in (one.partition("=") for one in predicted):
+        if not track or not path:
+            raise click.UsageError("--predictions names a track without a file; write TRACK=FILE.")
+        if track in files:
+            raise click.UsageError("--predictions names a track twice; write one TRACK=FILE for each track.")
+        files[track] = path
+    return files
 
 
 def _scores(data: TrackData, path: Path, keep: Any, *, quiet: bool) -> dict[str, Any]:

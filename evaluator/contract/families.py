@@ -79,9 +79,10 @@ PANEL = Rule(
     by_identity,
 )
 LIBRARY = Rule(
-    "cdr-h3-one-substitution v1",
-    "Single linkage of the CDR-H3, between the last cysteine of framework 3 and the W-G-x-G of framework 4: of the "
-    "same length, with at most one substitution from one to the next. A chain whose CDR-H3 is not found stands alone.",
+    "cdr-h3-one-substitution v2",
+    "Single linkage of the CDR-H3: of the same length, with at most one substitution from one to the next. It lies "
+    "between the last cysteine of framework 3 and framework 4, which starts with the last W-G-x-G or, where there is "
+    "none, the last W-x-x-G. A chain whose CDR-H3 is not found stands alone.",
     by_loop,
 )
 

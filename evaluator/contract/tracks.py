@@ -60,6 +60,16 @@ class Ceiling(Frozen):
         return self
 
 
+FORMER_RULES = {"cdr-h3-one-substitution v1": "cdr-h3-one-substitution v2"}
+"""Rules of families that were, and what takes their place: v1 cut a CDR-H3 short that holds a W-x-x-G."""
+
+
+def _in_use(families: str) -> str:
+    if new := FORMER_RULES.get(families):
+        raise ValueError(f"'{families}' is a rule of before: write '{new}', and what is kept is scored again")
+    return families
+
+
 class Track(Frozen):
     """What everyone may know of a track."""
 
@@ -90,7 +100,7 @@ class Track(Frozen):
     audit_rows: int = Field(default=40, ge=0)
     """How many rows an entry is run on again to see whether it is consistent; 0 for no audit."""
     known_problems: tuple[str, ...] = ()
-    families: str | None = None
+    families: Annotated[str, AfterValidator(_in_use)] | None = None
     """How rows come in sequence families: a rule of contract/families.py, by its version, or in words where the labels
     have a column `family`; without it rows count as independent."""
     shards: int = Field(default=1, ge=1, le=64)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,23 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from evaluator.contract import families, tables
-from evaluator.contract.arrays import Floats, IntArray
+from evaluator.contract.arrays import Floats
 from evaluator.contract.identity import TOLERANCE, identities, nearest
 from evaluator.contract.labels import TrackData
 from evaluator.contract.task_types import KINDS
-from evaluator.integrity import clues
-from evaluator.integrity.findings import Audit, Clue, Family, Truths
+from evaluator.integrity import clues, hints
+from evaluator.integrity.findings import Audit, Clue, Family, Parts, Truths
 from evaluator.integrity.overlap import Known, relatives
-from evaluator.scoring.influence import average_ranks
 from evaluator.text import printable
 
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWY")
 NEAR = (0.95, 0.90)
 OWN = ("sequence_id", "sequence", "light_sequence", "label", "target", "family")
 """Columns of one's own CSV that are no metadata."""
-LEAST = 5
-"""Rows below which nothing is beyond chance."""
-_NUMBER = re.compile(r"\d+", re.ASCII)
+PARTS = 3
+"""Parts of ids that are told one by one."""
+LENGTHS = {"sequence": "the heavy chain's length", "light_sequence": "the light chain's length"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,92 +129,43 @@ def _truths(
     near = None
     if material.classes and close is not None:
         near = sum(len(by_heavy.get(a, set()) | by_heavy.get(b, set())) > 1 for a, b in close)
+    found, parts, unseen = _clues(material, values, rows.tolist())
     return Truths(
         name=name,
         rows=len(rows),
         positives=int(np.count_nonzero(values == 1)) if material.classes else None,
         conflicts=sum(len(found) > 1 for found in of.values()) if antibodies else None,
         near_conflicts=near,
-        clues=_clues(material, values, rows.tolist()),
+        clues=found,
+        parts=parts,
+        unseen=unseen,
     )
 
 
-def _clues(material: Material, values: Floats, rows: Sequence[int]) -> tuple[Clue, ...]:
-    """Each thing that is no sequence, and what it alone says of the labels."""
-    if len(rows) < LEAST:
-        return ()
+def _clues(material: Material, values: Floats, rows: Sequence[int]) -> tuple[tuple[Clue, ...], Parts, tuple[str, ...]]:
+    """Each thing that is no sequence, and what it alone says of the labels; and what was not looked at, and why.
+
+    Of the parts of ids, of which there are many, the `PARTS` that tell most; the others are counted in words.
+    """
+    if len(rows) < hints.LEAST:
+        return (), Parts(), (f"everything (fewer than {hints.LEAST} rows have a value)",)
     truth, classes = values[list(rows)], material.classes
-    ids = [material.ids[k] for k in rows]
+    if np.ptp(truth) == 0:
+        return (), Parts(), ("everything (all rows have the same value)",)
+    chains = {title: material.columns[name] for name, title in LENGTHS.items() if name in material.columns}
+    seen = hints.of_rows(
+        [material.ids[k] for k in rows],
+        {title: np.array([len(chain[k]) for k in rows], dtype=np.float64) for title, chain in chains.items()},
+        {name: [cells[k] for k in rows] for name, cells in material.metadata.items()},
+    )
     found = [
-        *(
-            clues.of_number(name, column, truth, classes=classes, fault=fault)
-            for name, fault, column in _numbers(material, ids, rows)
-        ),
-        *(clues.of_neighbours(name, order, truth, classes=classes) for name, order in _orders(ids)),
-        *(clues.of_groups(name, words, truth, fault=fault) for name, fault, words in _groups(material, ids, rows)),
+        *(clues.of_number(h.name, h.of, truth, classes=classes, fault=h.fault, detail=h.detail) for h in seen.numbers),
+        *(clues.of_neighbours(name, order, truth, classes=classes) for name, order in seen.orders),
+        *(clues.of_groups(h.name, h.of, truth, fault=h.fault, detail=h.detail) for h in seen.words),
     ]
-    return clues.judged([one for one in found if one], truth)
-
-
-def _numbers(material: Material, ids: Sequence[str], rows: Sequence[int]) -> list[tuple[str, bool, Floats]]:
-    """Numbers of each row: what they are called, whether they may say nothing of the label, and they, [n]."""
-    order = np.arange(len(ids), dtype=np.float64)
-    by_id = np.empty(len(ids))
-    by_id[_sorted(ids)] = order
-    last = [float(found[-1][-15:]) if (found := _NUMBER.findall(name)) else math.nan for name in ids]
-    numbers = [
-        ("row order", True, order),
-        ("the order of ids", True, by_id),
-        ("the last number in the id", True, np.array(last)),
-        ("the length of the id", True, np.array([len(name) for name in ids], dtype=np.float64)),
-    ]
-    for name, title in (("sequence", "the heavy chain's length"), ("light_sequence", "the light chain's length")):
-        if name in material.columns:
-            chain = material.columns[name]
-            numbers.append((title, False, np.array([len(chain[k]) for k in rows], dtype=np.float64)))
-    for name, cells in material.metadata.items():
-        parsed = np.array([_as_number(cells[k]) for k in rows])
-        numbers.append((f"column {printable(name, 40)}", False, parsed))
-    return _each_once([(name, fault, column) for name, fault, column in numbers if np.isfinite(column).all()])
-
-
-def _each_once(numbers: Sequence[tuple[str, bool, Floats]]) -> list[tuple[str, bool, Floats]]:
-    """Numbers that order the rows alike as one, under all of their names: they would tell the same."""
-    alike: dict[bytes, tuple[list[str], bool, Floats]] = {}
-    for name, fault, column in numbers:
-        alike.setdefault(average_ranks(column).tobytes(), ([], fault, column))[0].append(name)
-    return [(" / ".join(names), fault, column) for names, fault, column in alike.values()]
-
-
-def _sorted(ids: Sequence[str]) -> IntArray:
-    """Rows in the order of their ids, [n]."""
-    return np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
-
-
-def _orders(ids: Sequence[str]) -> list[tuple[str, IntArray]]:
-    """Orders in which the row before may tell of a row: what they are called, and rows, [n]."""
-    given, by_id = np.arange(len(ids)), _sorted(ids)
-    if np.array_equal(given, by_id):
-        return [("the row before / the id before", given)]
-    return [("the row before", given), ("the id before", by_id)]
-
-
-def _as_number(cell: str) -> float:
-    try:
-        found = float(cell)
-    except ValueError:
-        return math.nan
-    return found if math.isfinite(found) else math.nan
-
-
-def _groups(material: Material, ids: Sequence[str], rows: Sequence[int]) -> list[tuple[str, bool, list[str]]]:
-    """Words of each row that may group them; as in `_numbers`."""
-    found = [
-        ("the words in the id", True, [_NUMBER.sub("#", name) for name in ids]),
-        ("the last letter of the id", True, [name[-1:] for name in ids]),
-    ]
-    for name, cells in material.metadata.items():
-        chosen = [cells[k] for k in rows]
-        if not all(math.isfinite(_as_number(cell)) for cell in chosen):
-            found.append((f"column {printable(name, 40)}", False, chosen))
-    return found
+    there = [one for one in found if one]
+    judged = list(zip(there, clues.judged(there, truth), strict=True))
+    parts = [clue for one, clue in judged if one.detail]
+    telling = sorted((clue for clue in parts if clue.telling), key=lambda clue: (clue.p, -abs(clue.value)))
+    kept = (*(clue for one, clue in judged if not one.detail), *telling[:PARTS])
+    return kept, Parts(looked_at=len(parts), telling=len(telling)), seen.unseen

@@ -59,7 +59,8 @@ class Clue(Frozen):
         value: of the measure: the ROC-AUC or Spearman of the thing as it stands (its opposite is as telling), or the
             correlation ratio of groups, 0 for none to 1.
         p: of a value as far from chance if labels were shuffled, on either side (`clues.judged`).
-        telling: whether p is below .01 after Holm's correction over all clues of these labels.
+        telling: whether it is beyond chance after Holm's correction: at .01 over what may tell of an antibody, at
+            .01 over orders and ids, a half of it for the parts of ids.
         fault: whether a model can use it without knowing anything of antibodies; a length is no fault.
     """
 
@@ -71,6 +72,13 @@ class Clue(Frozen):
     fault: bool
 
 
+class Parts(Frozen):
+    """How many numbers and letters of ids were looked at one by one, and how many of them are beyond chance."""
+
+    looked_at: int = 0
+    telling: int = 0
+
+
 class Truths(Frozen):
     """One column of labels or targets: a track has one, a few-shot track one for each assay.
 
@@ -78,6 +86,8 @@ class Truths(Frozen):
         conflicts: antibodies that stand there more than once with different labels or targets; None without sequences.
         near_conflicts: pairs of different heavy chains at .95 and more with different classes; None without classes, or
             where there are too many pairs.
+        clues: of the parts of ids those that tell most.
+        unseen: what was not looked at without a sequence, and why, in words; never a cell of a row.
     """
 
     name: str
@@ -86,6 +96,8 @@ class Truths(Frozen):
     conflicts: int | None
     near_conflicts: int | None
     clues: tuple[Clue, ...]
+    parts: Parts = Parts()
+    unseen: tuple[str, ...] = ()
 
 
 class Family(Frozen):
@@ -138,6 +150,8 @@ class Audit(Frozen):
         return found
 
 
+SHOWN = 12
+"""Clues that are told one by one whatever they say."""
 TITLES: dict[Measure, str] = {
     "roc_auc": "ROC-AUC", "spearman": "Spearman", "correlation_ratio": "correlation ratio",
 }  # fmt: skip
@@ -176,10 +190,15 @@ def in_words(audit: Audit) -> list[tuple[str, str]]:
             rows.append((f"Antibodies with conflicting values{of}", f"{truths.conflicts:,}"))
         if truths.near_conflicts is not None:
             rows.append((f"Pairs at .95 of different class{of}", f"{truths.near_conflicts:,}"))
-        shown = [clue for clue in truths.clues if clue.telling or not of]
+        shown = [clue for k, clue in enumerate(truths.clues) if clue.telling or (k < SHOWN and not of)]
         rows += [(f"Score of {clue.name} alone{of}", clue_in_words(clue)) for clue in shown]
         if left := len(truths.clues) - len(shown):
             rows.append((f"Further things without a sequence{of}", f"{left} looked at, none beyond chance"))
+        if truths.parts.looked_at and (truths.parts.telling or not of):
+            n, telling = truths.parts.looked_at, truths.parts.telling or "none"
+            rows.append((f"Single numbers and letters of ids{of}", f"{n} looked at, {telling} beyond chance"))
+        if truths.unseen:
+            rows.append((f"Not looked at without a sequence{of}", "; ".join(truths.unseen)))
     if audit.ceiling:
         value, low, high = audit.ceiling
         rows.append(("Two replicates agree at", f"{value:.2f} ({low:.2f} to {high:.2f})"))

@@ -36,6 +36,11 @@ MIN_POSITIVES, MIN_ROWS = 5, 10
 """A score of fewer says next to nothing."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
+MAX_LETTERS = 1_000
+"""Of one chain: three times a whole heavy chain with its constant domains."""
+MAX_ROWS = 200_000
+"""Of a training file: the largest public set has 141,021, and time grows with each."""
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -58,16 +63,12 @@ class Known:
         """Sequences, or hashes of such."""
         return len(self.salted.hashes if self.salted else self.heavy)
 
-    def __contains__(self, sequence: str) -> bool:
-        """Whether it holds this very heavy chain."""
-        return sequence in (self.heavy if self.salted is None else self.salted)
-
 
 def read_known(path: Path, name: str = "") -> Known:
     """A training file's heavy chains, from its column `sequence`, or their salted hashes, from `salt` and `hash`.
 
     Raises:
-        EvaluatorError: it cannot be read, or a cell is no sequence.
+        EvaluatorError: it cannot be read, or as `known_of` says.
     """
     return known_of(tables.read_csv(path), path, hashlib.sha256(path.read_bytes()).hexdigest(), name or path.name)
 
@@ -77,10 +78,24 @@ def known_of(table: tables.Table, path: Path, sha256: str, name: str) -> Known:
 
     Args:
         path: what faults are told of.
+
+    Raises:
+        EvaluatorError: a cell is no sequence or a very long one, or there are very many rows.
     """
     if salted.is_salted(table):
         return Known(name, (), sha256, salted.read(table, path))
-    return Known(name, tables.sequence_columns(table, path, ("sequence",))["sequence"], sha256)
+    heavy = tables.sequence_columns(table, path, ("sequence",))["sequence"]
+    if len(heavy) > MAX_ROWS:
+        what = (
+            f"{path} line {table.lines[MAX_ROWS]}: it has {len(heavy):,} rows, and {MAX_ROWS:,} at most are compared."
+        )
+        raise EvaluatorError(what, "Write each heavy chain once; of still more, one chain of each cluster.")
+    if long := next(
+        ((line, len(one)) for line, one in zip(table.lines, heavy, strict=True) if len(one) > MAX_LETTERS), None
+    ):
+        what = f"{path} line {long[0]}: the sequence has {long[1]:,} letters, and {MAX_LETTERS:,} at most are compared."
+        raise EvaluatorError(what, "Cut it to its variable domain, or leave the row out.")
+    return Known(name, heavy, sha256)
 
 
 def named_sets(text: str) -> list[Known]:
@@ -192,19 +207,15 @@ def scores(data: TrackData, path: Path, keep: Mask) -> tuple[Estimate, Estimate]
     return COMPUTE[metric](scored), score_without(scored, metric, keep)
 
 
-def named_in(known: Known, canary: Path) -> list[str]:
-    """The canaries that a training file holds: nothing else has them, so that it was made from this repository.
+def matrix(sets: Sequence[Known], tracks: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Overlap]]:
+    """Each set, and each track as a set, against each track: by the name of the set, then of the track.
 
     Raises:
-        EvaluatorError: either file cannot be read.
+        UsageError: a set has the name of a track, whose line would stand in its place.
     """
-    table = tables.read_csv(canary)
-    ids, made = tables.id_column(table, canary), tables.sequence_columns(table, canary, ("sequence",))["sequence"]
-    return [name for name, sequence in zip(ids, made, strict=True) if sequence in known]
-
-
-def matrix(sets: Sequence[Known], tracks: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Overlap]]:
-    """Each set, and each track as a set, against each track: by the name of the set, then of the track."""
+    if taken := next((known.name for known in sets if known.name in tracks), None):
+        remedy = f"Write another name, such as {taken}-train=FILE, or leave it out: each track is a line by itself."
+        raise UsageError(f"--sets names a set {taken}, and so is a track called.", remedy)
     every = [*sets, *(Known(name, heavy) for name, heavy in tracks.items())]
     found: dict[str, dict[str, Overlap]] = {}
     for known in every:
@@ -229,8 +240,8 @@ def page(found: Mapping[str, Mapping[str, Overlap]], sets: Sequence[Known], trac
         "Each cell counts rows of the track (column) whose heavy chain has a relative in the set (line): the same /",
         "identity of at least .95 / of at least .90, and the highest identity. Identity is 1 - edits / length of the",
         "longer one. Human heavy chains share their germline frameworks: .80 is no sign of a leak. Below, the same of",
-        "CDR-H3, the stretch between the last cysteine of framework 3 and the W-G-x-G of framework 4: the same /",
-        "at least .80 / found.",
+        "CDR-H3, the stretch between the last cysteine of framework 3 and framework 4, which starts with the last",
+        "W-G-x-G or, where there is none, the last W-x-x-G: the same / at least .80 / found.",
         "",
         "## Heavy chains",
         "",

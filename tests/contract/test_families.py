@@ -20,6 +20,7 @@ from evaluator.contract import families, tables
 from evaluator.contract.arrays import IntArray
 from evaluator.contract.identity import cdr_h3
 from evaluator.contract.linkage import complete_linkage
+from evaluator.contract.tracks import FORMER_RULES
 from evaluator.integrity.findings import Family
 from tests.conftest import REAL_DATA, Workspace
 from tests.integrity.test_overlap import identity, in_one_line
@@ -80,6 +81,20 @@ def test_a_library_is_sorted_by_its_loops() -> None:
     found = groups(families.by_loop(made))
     loops = {frozenset(cdr_h3(made[k]) for k in one) for one in found}
     assert loops == {frozenset(["AADYY", "AADFY", "AAEFY"]), *(frozenset([x]) for x in ("AAEFYY", "GGGGG", "GGGHH"))}
+
+
+def test_loops_that_hold_the_motif_of_framework_4_are_compared_to_their_end() -> None:
+    front = "EVQLLESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYC"
+    made = [f"{front}ATDWNFGRWYTLGVEMDYWGQGTQVTVSS", f"{front}ATDWTYGSSWWYWGQGTQVTVSS"]
+    assert families.by_loop(made).tolist() == [0, 1]
+
+
+def test_a_track_that_names_a_rule_of_before_is_told_which_one_to_write(workspace: Workspace) -> None:
+    assert set(FORMER_RULES.values()) <= set(families.RULES) and not set(FORMER_RULES) & set(families.RULES)
+    path = workspace.root / "test_data" / "tracks" / "harvey.yaml"
+    path.write_text(path.read_text().replace("cdr-h3-one-substitution v2", "cdr-h3-one-substitution v1"))
+    done = workspace.apb("families", "smoke", "--hidden", "test_data")
+    assert done.returncode == 3 and "write 'cdr-h3-one-substitution v2'" in done.stderr and in_one_line(done)
 
 
 def test_loops_are_joined_as_by_comparing_all_pairs() -> None:

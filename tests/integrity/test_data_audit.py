@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +93,80 @@ def test_labels_in_ids(written: object, names: set[str]) -> None:
     found = data_audit.audit(replace(made, ids=ids))
     assert names <= telling(found) and not {"row order", "the row before"} & telling(found)
     assert any("tells of label" in fault for fault in found.faults)
+
+
+def letters(k: int) -> str:
+    return "".join(chr(97 + k // 26**place % 26) for place in range(3))
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        (lambda k, y: f"ab{k}_{y}_714", {"number 2 in the id", "the words in the id"}),
+        (
+            lambda k, y: f"ab{k * 2 + y}_VH",
+            {"the last number in the id, odd or even", "number 1 in the id, odd or even"},
+        ),
+        (lambda k, y: f"{letters(k)}{'x' * (k % 9)}{'np'[y]}{k % 7919:04d}", {"letter 5 from the end of the id"}),
+        (lambda k, y: f"{letters(k)}{'np'[y]}{'x' * (k % 9)}{k:04d}", {"letter 4 of the id"}),
+        (lambda k, y: f"p{(k % 3 + 1) if y else 4 + k % 2 * -4}.w{k}", {"number 1 in the id, as groups"}),
+        (lambda k, y: f"ab{k}-" + f"{k * 31 % 97}-" * (1 + y), {"how many numbers the id has"}),
+    ],
+)
+def test_labels_within_ids(written: Callable[[int, int], str], names: set[str]) -> None:
+    made = clean()
+    numbers = [int(name[2:]) for name in made.ids]
+    ids = tuple(written(k, int(y)) for k, y in zip(numbers, made.truths["label"], strict=True))
+    found = data_audit.audit(replace(made, ids=ids))
+    assert names & telling(found) and found.faults
+    shuffled = replace(made, ids=ids, truths={"label": np.random.default_rng(3).permutation(made.truths["label"])})
+    assert data_audit.audit(shuffled).faults == []
+
+
+def noise(n: int, columns: int, seed: int) -> dict[str, tuple[str, ...]]:
+    rng = np.random.default_rng(seed)
+    return {f"x{k}": tuple(f"{v:.6f}" for v in rng.normal(size=n)) for k in range(columns)}
+
+
+def test_many_columns_do_not_hide_a_sorted_file() -> None:
+    made = by_label(clean())
+    found = data_audit.audit(replace(made, metadata=noise(200, 120, 1)))
+    assert telling(found) == {"row order", "the row before"} and "row order tells of label" in found.faults
+    by_day = {**noise(200, 120, 2), "day": tuple(str(3 + y) for y in made.truths["label"])}
+    assert {"row order", "the row before", "column day"} == telling(data_audit.audit(replace(made, metadata=by_day)))
+
+
+def test_many_columns_of_noise_are_rarely_suspected() -> None:
+    found = [data_audit.audit(replace(clean(60, seed), metadata=noise(60, 120, seed))) for seed in range(20)]
+    assert sum(bool(telling(one)) for one in found) <= 2  # at most .02 of them are expected, that is .4 of 20
+
+
+def test_a_column_with_an_empty_cell_is_looked_at() -> None:
+    made = clean()
+    truth = made.truths["label"]
+    value = [f"{3 + y + k / 1000}" for k, y in enumerate(truth)]
+    metadata = {
+        "dose": ("", *value[1:]),
+        "plate": ("", *("AB"[int(y)] for y in truth[1:])),
+        "note": tuple("" if y else f"seen {k}" for k, y in enumerate(truth)),
+        "titre": tuple("NA" if y else f"{k * 7919 % 1000}" for k, y in enumerate(truth)),
+        "batch": tuple("2" if y else "13"[k % 2] for k, y in enumerate(truth)),
+    }
+    found = data_audit.audit(replace(made, metadata=metadata))
+    told = {"dose": "", "plate": "", "note": "whether {} is missing", "titre": "whether {} is missing"}
+    assert telling(found) == {
+        *((how or "{}").format(f"column {name}") for name, how in told.items()), "column batch, as groups",
+    }  # fmt: skip
+    assert found.faults == []
+
+
+def test_what_was_not_looked_at_is_said_and_why() -> None:
+    made = clean()
+    metadata = {"free": tuple(f"{k}!" for k in range(200)), "same": ("x",) * 200, **noise(200, 501, 1)}
+    found = data_audit.audit(replace(made, metadata=metadata))
+    said = dict(in_words(found))["Not looked at without a sequence"]
+    assert "column free (more than 20 different words" in said and "column same" in said and "3 more columns" in said
+    assert any(what == "Further things without a sequence" for what, _ in in_words(found))
 
 
 def test_duplicates_conflicts_and_relatives() -> None:

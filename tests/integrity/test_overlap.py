@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from baselines.training.synthetic import antibodies, nanobodies
 from evaluator.contract import tables
 from evaluator.contract.identity import cdr_h3, identities, nearest
 from evaluator.contract.labels import load_data
 from evaluator.contract.tracks import load_all
-from evaluator.integrity import overlap
+from evaluator.integrity import canaries, overlap
 from evaluator.scoring.scored import Scored
 from scripts import canary
 from tests.conftest import REAL_DATA, ROOT, Workspace
@@ -59,6 +62,43 @@ def test_counting_letters_first_changes_nothing(some: list[str], others: list[st
         np.testing.assert_array_equal(np.concatenate([b for _, b in identities(some, others, floor)]), expected)
 
 
+ANY_LENGTH = st.lists(
+    st.builds(lambda word, times: word * times, st.text("ACD", min_size=0, max_size=6), st.integers(0, 12)),
+    min_size=1, max_size=7,
+)  # fmt: skip
+
+
+@given(
+    some=ANY_LENGTH,
+    others=ANY_LENGTH,
+    floor=st.sampled_from([0.0, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0]),
+    alike=st.sampled_from([1.0, 1.1, 100.0]),
+    few=st.sampled_from([0, 5_000_000]),
+)
+def test_lengths_change_nothing(some: list[str], others: list[str], floor: float, alike: float, few: int) -> None:
+    expected = np.array([[1 - edits(a, b) / max(len(a), len(b), 1) for b in others] for a in some])
+    expected[expected < floor - 1e-9] = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evaluator.contract.identity.ALIKE", alike)
+        patch.setattr("evaluator.contract.identity.FEW", few)
+        blocks = list(identities(some, others, floor))
+    np.testing.assert_array_equal(np.concatenate([found for _, found in blocks]), expected)
+    assert np.concatenate([rows for rows, _ in blocks]).tolist() == list(range(len(some)))
+
+
+def test_one_long_chain_makes_the_others_take_no_longer() -> None:
+    library, train = list(nanobodies(4_000, 1)["sequence"]), list(antibodies(600, 2)["sequence"])
+
+    def took(others: list[str]) -> float:
+        start = time.process_time()
+        nearest(library, others, 0.90)
+        return time.process_time() - start
+
+    long = "ACDEFGHIKLMNPQRSTVWY" * 23
+    nearest(library[:1], train)  # what is loaded once
+    assert took([*train, long]) < 4 * took(train) + 0.2
+
+
 @given(some=WORDS)
 def test_a_row_is_not_its_own_neighbour(some: list[str]) -> None:
     expected = [max((identity(a, b) for k, b in enumerate(some) if k != i), default=0) for i, a in enumerate(some)]
@@ -79,6 +119,10 @@ def test_blocks_are_cut_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
         (HEAVY + "AKDRGYFDYWGQGTLVTVSS", "AKDRGYFDY"),
         (HEAVY + "ARCSGGSCYFDPWGQGTLVTVSS", "ARCSGGSCYFDP"),  # a bridge within the loop
         (HEAVY[:-3] + "YFCVRQDYWGKGTTVTVSS", "VRQDY"),
+        (HEAVY + "ATDWNFGRWYTLGVEMDYWGQGTQVTVSS", "ATDWNFGRWYTLGVEMDY"),  # W-x-x-G within the loop
+        (HEAVY + "AAPWGLGSELLKRDYWGQGTQVTVSS", "AAPWGLGSELLKRDY"),  # and W-G-x-G
+        (HEAVY + "ARWYFGQSTWFDRWDQGTLVTVSS", "ARWYFGQSTWFDR"),  # the first glycine of framework 4 is another residue
+        (HEAVY + "AKDRGYFDYWGQGTLVTVSSGGGGSGGGGSGGGGSDIQMTQSPSSLSASVGDRVTITCRASQWYQQKPG", "AKDRGYFDY"),  # an scFv
         (HEAVY + "AKDRGYFDYRGQGTLVTVSS", None),  # no tryptophan
         (HEAVY[:-1] + "SAKDRGYFDYWGQGTLVTVSS", None),  # no cysteine
         (HEAVY, None),
@@ -115,6 +159,14 @@ def test_the_loops_are_found_in_nearly_all_real_chains() -> None:
     for track, least in (("jain137", 1.0), ("shehata", 0.99), ("vhh48", 1.0), ("harvey1k", 0.93)):
         heavy = heavy_of(track)
         assert sum(cdr_h3(one) is not None for one in heavy) >= least * len(heavy)
+
+
+@real_data
+def test_the_loops_of_real_chains_end_where_framework_4_starts() -> None:
+    for track in ("jain137", "gdpa1", "shehata", "vhh48", "harvey1k"):
+        loops = [(one, loop) for one in heavy_of(track) if (loop := cdr_h3(one))]
+        left = [len(one) - one.rindex(loop) - len(loop) for one, loop in loops]
+        assert left.count(len("WGQGTLVTVSS")) >= len(left) - 1  # one nanobody has WGYG within and WGQV after it
 
 
 @real_data
@@ -196,6 +248,8 @@ def in_one_line(done: subprocess.CompletedProcess[str]) -> bool:
         (b'sequence\n"EVQ\n', "cannot be split"),
         (b"sequence,light_sequence\nEVQ\n", "fields"),
         (b"PK\x03\x04", "is "),
+        (b"sequence\nEVQ\n" + b"A" * 1_001 + b"\n", "line 3: the sequence has 1,001 letters, and 1,000 at most"),
+        (b"sequence\n" + b"EVQ\n" * 200_001, "line 200002: it has 200,001 rows, and 200,000 at most"),
     ],
 )
 def test_hostile_training_files_are_told_in_one_line(workspace: Workspace, content: bytes, why: str) -> None:
@@ -214,6 +268,10 @@ def test_hostile_training_files_are_told_in_one_line(workspace: Workspace, conte
         "--train test_data/canary.csv --hidden test_data --tracks nosuch",
         "--train test_data/canary.csv --hidden nowhere --tracks smoke",
         "--train test_data/canary.csv --hidden test_data --tracks smoke --predictions jain=p.csv",
+        "--train test_data/canary.csv --hidden test_data --tracks smoke --predictions smoke=",
+        "--train test_data/canary.csv --hidden test_data --tracks smoke --predictions p.csv",
+        "--train test_data/canary.csv --hidden . --tracks smoke --predictions smoke=p.csv --predictions smoke=q.csv",
+        "--matrix --sets smoke=test_data/canary.csv --hidden test_data --tracks smoke",
         "--train test_data/canary.csv --hidden test_data --tracks smoke-panels --predictions smoke-panels=p.csv",
         "",
     ],
@@ -264,7 +322,56 @@ def test_a_training_file_names_canaries(workspace: Workspace) -> None:
     own = (workspace.root / "test_data/smoke/sequences.csv").read_text().splitlines()
     (workspace.root / "train.csv").write_text("\n".join([*own, *lines[3:5]]))
     done = workspace.apb("overlap", "--train", "train.csv", "--canary", "--json")
-    assert json.loads(done.stdout) == {"canaries": [line.split(",")[0] for line in lines[3:5]]}
-    assert "2 canaries" in workspace.apb("overlap", "--train", "train.csv", "--canary").stdout
+    names = [line.split(",")[0] for line in lines[3:5]]
+    assert json.loads(done.stdout) == {"canaries": names, "how": dict.fromkeys(names, "the same")}
+    assert (
+        "2 canaries of this benchmark (2 the same)"
+        in workspace.apb("overlap", "--train", "train.csv", "--canary").stdout
+    )
     (workspace.root / "train.csv").write_text("\n".join(own))
     assert "No canary" in workspace.apb("overlap", "--train", "train.csv", "--canary").stdout
+
+
+LINKED = "GGGGSGGGGSGGGGSDIQMTQSPSSLSASVGDRVTITCRASQSISSYLNWYQQKPGKAPKLLIYAASSLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYCQQ"
+
+
+@pytest.mark.parametrize(
+    ("changed", "how"),
+    [
+        (lambda one: one, "the same"),
+        (lambda one: one[1:], "near"),  # one residue is trimmed
+        (lambda one: one[:40] + "A" + one[41:-4], "near"),
+        (lambda one: one + LINKED, "in part"),
+        (lambda one: one[20:-11] + LINKED, "in part"),
+        (lambda one: one[97:-11], "in part"),  # the third loop
+        (lambda one: one[99:-14], "in part"),
+        (lambda one: one[:97], None),  # the frameworks are a human germline's, as those of many antibodies
+    ],
+)
+def test_canaries_are_found_whatever_is_cut_off_or_added(
+    workspace: Workspace, changed: Callable[[str], str], how: str | None
+) -> None:
+    table = tables.read_csv(canary.PATH)
+    others = tables.read_csv(workspace.root / "test_data/smoke/sequences.csv")["sequence"]
+    rows = [*others, *(changed(table["sequence"][k]) for k in (5, 9))]
+    (workspace.root / "train.csv").write_text("\n".join(["sequence", *rows]))
+    found = canaries.named_in(overlap.read_known(workspace.root / "train.csv"), canary.PATH)
+    assert found == ({table["sequence_id"][k]: how for k in (5, 9)} if how else {})
+    if how:
+        done = workspace.apb("overlap", "--train", "train.csv", "--canary")
+        assert f"2 canaries of this benchmark (2 {how})" in done.stdout, done.stderr
+    workspace.apb("overlap", "--train", "train.csv", "--salted", "hashes.csv")
+    hashed = canaries.named_in(overlap.read_known(workspace.root / "hashes.csv"), canary.PATH)
+    assert hashed == (found if how == "the same" else {})
+
+
+def test_a_set_that_is_called_as_a_track_is_refused_with_what_to_write(workspace: Workspace) -> None:
+    arguments = "--sets smoke=test_data/canary.csv --hidden test_data --tracks smoke"
+    done = workspace.apb("overlap", "--matrix", *arguments.split())
+    assert done.returncode == 2 and "smoke-train=FILE" in done.stderr and in_one_line(done)
+
+
+@real_data
+def test_no_real_antibody_is_a_canary() -> None:
+    for path in [REAL_DATA / "train/boughter_vh.csv", *sorted((REAL_DATA / "hidden").glob("*/sequences.csv"))]:
+        assert canaries.named_in(overlap.read_known(path), canary.PATH) == {}

@@ -130,5 +130,5 @@ def test_the_page_of_a_dataset_says_by_which_rule_its_families_are_made(workspac
     site = publish(workspace)
     pages = {name: (site / "datasets" / name / "index.html").read_text() for name in ("jain", "harvey", "fewshot-poly")}
     assert "vh-complete-linkage-0.90 v1" in pages["jain"] and "Complete linkage of the heavy chains" in pages["jain"]
-    assert "cdr-h3-one-substitution v1" in pages["harvey"] and "until then rows count as independent" in pages["harvey"]
+    assert "cdr-h3-one-substitution v2" in pages["harvey"] and "until then rows count as independent" in pages["harvey"]
     assert "not used: intervals are over groups" in pages["fewshot-poly"]
