@@ -244,7 +244,7 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
     if "undisclosed" in entry.training_data:
         yield "declared", "which sets it was trained on is undisclosed"
     elif of["unknown"]:
-        yield "declared", f"whether its open_data hold those of {', '.join(sorted(of['unknown']))} is unknown"
+        yield "declared", f"whether what it names holds those of {', '.join(sorted(of['unknown']))} is unknown"
 
 
 def _image(seen: Observed) -> Held:

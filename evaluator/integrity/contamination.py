@@ -10,14 +10,15 @@ from evaluator.contract.submissions import Submission
 from evaluator.contract.tracks import Track
 from evaluator.contract.training_sets import NAMES
 
-_KNOWN = frozenset(NAMES) - {"none", "undisclosed", "private", "other"}
+_VAGUE = frozenset({"private", "other"})
+_KNOWN = frozenset(NAMES) - {"none", "undisclosed"} - _VAGUE
 """Names that say which set is meant."""
 
 
 def trained_on(entry: Submission, track: Track) -> str:
     """`no`, `yes`, `undisclosed` or `unknown`: whether an entry has seen a track's labels, by its own account.
 
-    Unknown: its card names a set that nobody here knows, which may hold them.
+    Unknown: it names a private set, or its card one that nobody here knows, which may hold them.
     """
     if entry.cross_validated:
         return "yes"
@@ -29,7 +30,7 @@ def trained_on(entry: Submission, track: Track) -> str:
         return "yes"
     if "undisclosed" in entry.training_data:
         return "undisclosed"
-    return "unknown" if any(_may_hold(one, track) for one in sets) else "no"
+    return "unknown" if _VAGUE & {*entry.training_data} or any(_may_hold(one, track) for one in sets) else "no"
 
 
 def known_sets(declared: str) -> set[str]:

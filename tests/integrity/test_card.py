@@ -331,7 +331,7 @@ def test_a_set_is_known_however_its_name_is_spelt(card: dict[str, Any], seen: st
     assert trained_on(mine, TRACKS["jain"]) == seen
     exposure = held(mine, TRACKS.values())["test_exposure"]
     assert exposure.outcome == ("contradicted" if seen == "yes" else "declared")
-    assert ("whether its open_data hold those of jain is unknown" in exposure.detail) == (seen == "unknown")
+    assert ("whether what it names holds those of jain is unknown" in exposure.detail) == (seen == "unknown")
 
 
 def test_a_spelt_out_set_is_looked_for_in_training_data() -> None:

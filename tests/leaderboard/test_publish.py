@@ -80,12 +80,14 @@ def test_what_an_entry_was_trained_on_is_shown(workspace: Workspace) -> None:
     workspace.submit("clean", "docker.io/me/x:1", training_data="[boughter]")
     workspace.submit("seen", "docker.io/me/x:1", training_data="[gdpa1]")
     workspace.submit("silent", "docker.io/me/x:1")
+    workspace.submit("secret", "docker.io/me/x:1", training_data="[boughter, private]")
     own = {"name": "of our own", "role": "train", "evidence": {"doi": "10.1234/x"}}
     card = json.dumps({"card": 1, "open_data": {"status": "yes", "sets": [own]}})
     workspace.submit("unheard-of", "docker.io/me/x:1", training_data="[private]", reproducibility=card)
     columns = json.loads((publish(workspace) / "data/v1/results/jain.json").read_text())["columns"]
     assert dict(zip(columns["submission"], columns["trained_on"], strict=True)) == {
-        "clean": "no", "seen": "yes", "silent": "undisclosed", "unheard-of": "unknown",
+        "clean": "no", "seen": "yes", "silent": "undisclosed", "secret": "unknown",
+        "unheard-of": "unknown",
     }  # fmt: skip
 
 
