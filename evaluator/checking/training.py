@@ -14,7 +14,7 @@ from evaluator.integrity.findings import Overlap, overlap_in_words
 from evaluator.integrity.overlap import Known
 from evaluator.integrity.relatives import KnownSet
 from evaluator.preparing import public_web
-from evaluator.preparing.fetch import download
+from evaluator.preparing.download import download
 from evaluator.settings import Repository
 from evaluator.text import printable
 

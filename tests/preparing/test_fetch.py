@@ -12,7 +12,7 @@ import pytest
 
 from evaluator.errors import EngineError, EvaluatorError
 from evaluator.preparing import public_web
-from evaluator.preparing.fetch import download
+from evaluator.preparing.download import download
 from tests.conftest import REAL_DATA, Workspace
 from tests.support.web import Quiet
 
