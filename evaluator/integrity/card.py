@@ -240,7 +240,8 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
         return
     of = {word: [t.id for t in entered if trained_on(entry, t) == word] for word in ("yes", "unknown")}
     if of["yes"]:
-        yield "contradicted", f"by its own training data it has seen those of {', '.join(sorted(of['yes']))}"
+        seen = ", ".join(sorted(of["yes"]))
+        yield "contradicted", f"labels seen: {said}; by its own training data it has seen those of {seen}"
     if "undisclosed" in entry.training_data:
         yield "declared", "which sets it was trained on is undisclosed"
     elif of["unknown"]:
