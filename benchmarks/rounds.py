@@ -103,7 +103,8 @@ def main() -> None:
     """Print the line."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        shutil.copytree(ROOT / "test_data", root / "test_data")
+        without = shutil.ignore_patterns("panel")  # which these entries, whose images nobody has, were never asked
+        shutil.copytree(ROOT / "test_data", root / "test_data", ignore=without)
         hidden = up_to_date(Repository(root), ENTRIES)
         job = [sys.executable, "-m", "evaluator", "--root", folder, "evaluate", "--all", "--hidden", str(hidden)]
         taken = min(_seconds(job) for _ in range(3))
