@@ -14,6 +14,8 @@ SIMPLE = ("numpy", "scipy", "scikit-learn")
 NETWORK = (*SIMPLE, "safetensors", "torch")
 MODELS = ("ridge", "gp")
 """Models that need no meta-training."""
+WITHOUT_WEIGHTS = ("", "one_hot")
+"""In place of a backbone."""
 NETWORKS = ("axial.py", "finetuning.py", "losses.py", "metalic.py", "panel.py", "reptile.py", "sparse.py", "tokens.py")
 """Modules that only the other models need."""
 
@@ -45,10 +47,10 @@ def lay_out(name: str, folder: Path, model: Path | None, *, weights: str = "", t
     shutil.copyfile(IMAGES / name / "config.yaml", context / "config.yaml")
     simple = wanted["type"] in MODELS
     copy_code(context / "app" / "baselines", networks=not simple)
-    _copy_model(name, wanted, None if simple else model, context / "model")
-    if wanted.get("backbone"):
-        _copy_backbone(str(wanted["backbone"]), weights, context / "model")
-    needs = SIMPLE if simple and not wanted.get("backbone") else NETWORK
+    backbone = _copy_model(name, wanted, None if simple else model, context / "model").get("backbone") or ""
+    if backbone not in WITHOUT_WEIGHTS:
+        _copy_backbone(str(backbone), weights, context / "model")
+    needs = SIMPLE if simple and not backbone else NETWORK
     package.wheels(context / "wheels", list(needs), gpu=False, index=torch_index)
     for path in (context / "model").rglob("*"):  # the container's user is somebody else
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -62,7 +64,8 @@ def copy_code(target: Path, *, networks: bool) -> None:
     shutil.copytree(HERE / "few_shot", target / "few_shot", ignore=shutil.ignore_patterns(*left_out))
 
 
-def _copy_model(name: str, wanted: dict[str, Any], model: Path | None, target: Path) -> None:
+def _copy_model(name: str, wanted: dict[str, Any], model: Path | None, target: Path) -> dict[str, Any]:
+    """Copy a model, or write the metadata of one that needs no meta-training; returns its settings."""
     from baselines.few_shot import store
 
     target.mkdir()
@@ -74,7 +77,7 @@ def _copy_model(name: str, wanted: dict[str, Any], model: Path | None, target: P
             "meta_training": [],
         }
         (target / store.METADATA).write_text(json.dumps(metadata, indent=1, sort_keys=True) + "\n")
-        return
+        return wanted
     if model is None:
         raise PackageError(f"'{name}' needs a model: apb-zoo meta-train, then --model FOLDER.")
     _, metadata = store.trained(model)
@@ -82,6 +85,8 @@ def _copy_model(name: str, wanted: dict[str, Any], model: Path | None, target: P
         raise PackageError(f"{model} holds a {metadata['settings']['type']} network, '{name}' a {wanted['type']} one.")
     for file in (store.METADATA, store.WEIGHTS):
         shutil.copyfile(model / file, target / file)
+    settings: dict[str, Any] = metadata["settings"]
+    return settings
 
 
 def _copy_backbone(backbone: str, weights: str, target: Path) -> None:
@@ -89,4 +94,5 @@ def _copy_backbone(backbone: str, weights: str, target: Path) -> None:
     from baselines.few_shot import store
 
     (target / store.BACKBONE).mkdir()
-    package.copy_weights(checkpoint.find(weights or backbone), target / store.BACKBONE / backbone)
+    beside = target / store.BACKBONE / Path(backbone).name
+    package.copy_weights(checkpoint.find(weights or backbone), beside)

@@ -33,6 +33,7 @@ Build = Callable[..., str]
 MINE: dict[str, str | list[str] | bool] = {"label": f"apb-test={lanes.SCOPE}"}
 """Images of this lane."""
 os.environ["APB_SCOPE"] = lanes.SCOPE  # of all that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several at a time: threads would wait for cores that others have
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

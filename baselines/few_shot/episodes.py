@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ class Task:
         targets: [k] what was measured, higher is more.
         queries: [n] antibodies to be ranked.
         query_ids: [n] theirs.
+        chunks: [n] which queries a transductive model sees together; empty: all.
     """
 
     task_id: str
@@ -46,17 +48,28 @@ class Task:
     targets: Floats
     queries: tuple[Antibody, ...]
     query_ids: tuple[str, ...]
+    chunks: tuple[str, ...] = ()
 
     @property
     def teaches(self) -> bool:
-        """Whether the support tells one antibody from another."""
-        return len(self.targets) > 1 and float(np.ptp(self.targets)) > 0
+        """Whether the support tells one antibody from another, by numbers that can be squared."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return len(self.targets) > 1 and 0 < float(self.targets.std()) < math.inf
+
+    @property
+    def standardised(self) -> Floats:
+        """[k] targets with mean 0 and spread 1; of a support that teaches."""
+        return np.asarray((self.targets - self.targets.mean()) / self.targets.std())
 
     def parts(self, count: int) -> Iterator[Task]:
         """The same task with at most so many of its queries at a time."""
         for at in range(0, len(self.queries), count):
-            end = at + count
-            yield replace(self, queries=self.queries[at:end], query_ids=self.query_ids[at:end])
+            yield self.picked(range(at, min(at + count, len(self.queries))))
+
+    def picked(self, rows: Sequence[int]) -> Task:
+        """The same task with some of its queries."""
+        queries, ids = tuple(self.queries[k] for k in rows), tuple(self.query_ids[k] for k in rows)
+        return replace(self, queries=queries, query_ids=ids, chunks=tuple(self.chunks[k] for k in rows if self.chunks))
 
 
 class Model(Protocol):
@@ -73,19 +86,19 @@ def made(
     support: Sequence[tuple[Antibody, float]],
     queries: Sequence[tuple[str, Antibody]],
 ) -> Task:
-    """A task; a landscape whose sequences are not all as long as their parent is taken for a panel.
+    """A task.
 
     Args:
+        wild_type: as long as every heavy chain, or empty.
         support: each with what was measured.
         queries: each with its id.
     """
     ordered = sorted(support, key=lambda row: (row[0].heavy, row[0].light, row[1]))
     antibodies = tuple(antibody for antibody, _ in ordered)
     asked = tuple(antibody for _, antibody in queries)
-    aligned = all(len(a.heavy) == len(wild_type) for a in (*antibodies, *asked))
     return Task(
         task_id,
-        wild_type if aligned else "",
+        wild_type,
         antibodies,
         np.array([target for _, target in ordered], dtype=np.float64),
         asked,
@@ -106,17 +119,23 @@ def read(source: Path) -> list[Task]:
     for table in (queries, support, tasks):
         table.require("task_id")
     tasks.require("kind", "wild_type")
-    ids, asked, measured = queries.ids(), _antibodies(queries), _antibodies(support)
+    parents = _parents(tasks)
+    if strangers := sorted({*queries.columns["task_id"]} - parents.keys()):
+        raise DataError(f"{tasks.path} has no task {ascii(strangers[0])[:60]}, which {queries.path.name} names.")
+    ids, asked, measured = queries.ids(), _antibodies(queries, parents), _antibodies(support, parents)
+    chunk = queries.columns.get("chunk_id", ("",) * len(queries))
     by_task: dict[str, list[tuple[str, Antibody]]] = defaultdict(list)
-    for task_id, name, antibody in zip(queries.columns["task_id"], ids, asked, strict=True):
+    chunks: dict[str, list[str]] = defaultdict(list)
+    for task_id, name, antibody, part in zip(queries.columns["task_id"], ids, asked, chunk, strict=True):
         by_task[task_id].append((name, antibody))
+        chunks[task_id].append(part)
     known: dict[str, list[tuple[Antibody, float]]] = defaultdict(list)
     for task_id, antibody, target in zip(support.columns["task_id"], measured, support.targets(), strict=True):
         known[task_id].append((antibody, target))
-    parents = _parents(tasks)
-    if strangers := sorted(by_task.keys() - parents.keys()):
-        raise DataError(f"{tasks.path} has no task {ascii(strangers[0])[:60]}, which {queries.path.name} names.")
-    return [made(name, parents[name], known[name], rows) for name, rows in by_task.items()]
+    return [
+        replace(made(name, parents[name], known[name], rows), chunks=tuple(chunks[name]))
+        for name, rows in by_task.items()
+    ]
 
 
 def _parents(tasks: tables.Table) -> dict[str, str]:
@@ -128,9 +147,13 @@ def _parents(tasks: tables.Table) -> dict[str, str]:
     return found
 
 
-def _antibodies(table: tables.Table) -> list[Antibody]:
+def _antibodies(table: tables.Table, parents: Mapping[str, str]) -> list[Antibody]:
     heavy = table.sequences()
     light = table.columns.get("light_sequence", ("",) * len(table))
+    for row, (task_id, chain) in enumerate(zip(table.columns["task_id"], heavy, strict=True)):
+        if (parent := parents.get(task_id)) and len(parent) != len(chain):
+            lengths = f"{len(chain)} residues, and the wild_type of its task {len(parent)}"
+            raise table.fault(row, f"the sequence has {lengths}; variants of a landscape are as long as it")
     return [Antibody(vh, _chain(table, row, vl)) for row, (vh, vl) in enumerate(zip(heavy, light, strict=True))]
 
 

@@ -13,10 +13,10 @@ SEED = 0
 
 
 def decayed(network: nn.Module, decay: float) -> list[dict[str, object]]:
-    """Parameters for AdamW, with weight decay but for biases and other vectors."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    """Parameters for AdamW, with weight decay but for biases."""
+    biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
+    others = [p for name, p in network.named_parameters() if not name.endswith("bias")]
+    return [{"params": others, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
 
 
 @contextmanager

@@ -97,7 +97,8 @@ class AxialNetwork(nn.Module):
         masked = (number >= k).float().expand(tasks, -1)
         known = torch.cat([targets, targets.new_zeros(tasks, n)], 1)
         label = self.label(torch.stack([known, masked], -1))[:, :, None]
-        x = self.norm(torch.cat([self.residues(torch.cat([support, queries], 1)), label], 2))
+        seen_residues = torch.cat([support, queries], 1) if k else queries
+        x = self.norm(torch.cat([self.residues(seen_residues), label], 2))
         there = torch.cat([columns, columns.new_ones(tasks, 1)], 1)
         for block in self.blocks:
             x = block(x, tied, there, seen)
@@ -133,6 +134,8 @@ class Residues:
 
     def of(self, sequences: Sequence[str]) -> torch.Tensor:
         """[n, length, width]"""
+        if not sequences:
+            return torch.empty(0, 0, self.width, device=self.device)
         if self.encoder is None:
             return torch.eye(OTHER + 1)[torch.from_numpy(numbers(sequences))].to(self.device)
         tokens = encode(sequences, self.vocabulary)
@@ -146,6 +149,7 @@ class Metalic:
 
     Attributes:
         steps, learning_rate, weight_decay: of the tuning; no steps, no tuning.
+        unmeasured: whether it was meta-trained to answer without a support.
     """
 
     network: AxialNetwork
@@ -153,16 +157,17 @@ class Metalic:
     steps: int
     learning_rate: float
     weight_decay: float
+    unmeasured: bool = False
 
     def scores(self, task: Task) -> Floats:
         """[n] scores in no unit, or net charge where the support tells nothing."""
-        if not task.queries or not task.teaches:
+        answers = task.teaches or (self.unmeasured and not task.support)
+        if not task.queries or (task.wild_type and not answers):
             return zero_shot(task)
         if not task.wild_type:
             return Simple("ridge").scores(task)
         support = self.residues.of([a.heavy for a in task.support])[None]
-        measured = task.targets - task.targets.mean()
-        targets = torch.from_numpy(measured / measured.std()).float()[None]
+        targets = torch.from_numpy(task.standardised if task.support else task.targets).float()[None]
 
         def loss(shown: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
             return ranking(self.network(support[:, shown], targets[:, shown], support[:, asked]), targets[:, asked])
@@ -177,8 +182,15 @@ class Metalic:
         )
         with tuned, torch.inference_mode():
             self.network.eval()
-            chunks = [task.queries[at : at + AT_ONCE] for at in range(0, len(task.queries), AT_ONCE)]
-            parts = [
-                self.network(support, targets, self.residues.of([q.heavy for q in chunk])[None])[0] for chunk in chunks
-            ]
-        return torch.cat(parts).double().numpy()
+            found = torch.empty(len(task.queries))
+            for rows in self._seen_together(task):
+                queries = self.residues.of([task.queries[row].heavy for row in rows])[None]
+                found[rows] = self.network(support, targets, queries)[0].cpu()
+        return found.double().numpy()
+
+    def _seen_together(self, task: Task) -> list[list[int]]:
+        """The chunks of the track for a network whose queries see each other; else whatever fits in memory."""
+        every = list(range(len(task.queries)))
+        if not (self.network.transductive and task.chunks):
+            return [every[at : at + AT_ONCE] for at in range(0, len(every), AT_ONCE)]
+        return [[row for row in every if task.chunks[row] == chunk] for chunk in dict.fromkeys(task.chunks)]

@@ -118,7 +118,7 @@ class Reptile:
             return zero_shot(task)
         tokens, k = of_task(task), len(task.support)
         where = places(tokens, k)
-        targets = torch.from_numpy(task.targets)[None]
+        targets = torch.from_numpy(task.standardised)[None]
         weights = adapted(self.network, tokens.rows(None, k), where[:, :k], targets, steps=self.steps, rate=self.rate)
         own = {name: value[0] for name, value in weights.items()}
         with torch.inference_mode():

@@ -154,13 +154,18 @@ class SparseNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class InContext:
-    """A meta-trained network that is shown the support and never changed."""
+    """A meta-trained network that is shown the support and never changed.
+
+    Attributes:
+        unmeasured: whether it was meta-trained to answer without a support.
+    """
 
     network: SparseNetwork
+    unmeasured: bool = False
 
     def scores(self, task: Task) -> Floats:
         """[n] scores in no unit, or net charge where the support tells nothing."""
-        if not task.queries or not task.teaches:
+        if not task.queries or not (task.teaches or (self.unmeasured and not task.support)):
             return zero_shot(task)
         tokens, k = of_task(task), len(task.support)
         known, measured = tokens.rows(None, k), labels(task.targets[None])

@@ -111,8 +111,9 @@ def load(folder: Path) -> Model:
         DataError: as above; a backbone cannot be had.
     """
     settings = read_metadata(folder)["settings"]
-    beside = folder / BACKBONE / str(settings.get("backbone") or "")
-    backbone = str(beside) if settings.get("backbone") and beside.is_dir() else str(settings.get("backbone") or "")
+    backbone = str(settings.get("backbone") or "")
+    if backbone and (beside := folder / BACKBONE / Path(backbone).name).is_dir():
+        backbone = str(beside)
     if settings.get("type") in {"ridge", "gp"}:
         return Simple(settings["type"], backbone)
     return answering(trained(folder)[0], settings, backbone)
@@ -131,11 +132,12 @@ def answering(made: nn.Module, settings: Mapping[str, Any], backbone: str = "") 
     from baselines.few_shot.reptile import Reptile, ReptileNetwork
     from baselines.few_shot.sparse import InContext, SparseNetwork
 
+    unmeasured = settings.get("support", [1])[0] == 0
     if isinstance(made, SparseNetwork):
-        return InContext(made)
+        return InContext(made, unmeasured)
     if isinstance(made, ReptileNetwork):
         return Reptile(made, int(settings["finetune_steps"]), float(settings["inner_rate"]))
     assert isinstance(made, AxialNetwork)
     residues = Residues(backbone or str(settings["backbone"]), int(settings["layer"]))
     decay, rate = float(settings["weight_decay"]), float(settings["learning_rate"])
-    return Metalic(made, residues, int(settings["finetune_steps"]), rate, decay)
+    return Metalic(made, residues, int(settings["finetune_steps"]), rate, decay, unmeasured)

@@ -114,6 +114,25 @@ def test_large_and_shifted_targets_rank_as_small_ones(model: Model, tasks: list[
         assert report.spearman(model.scores(larger), model.scores(task)) == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e200, 1e307])
+def test_targets_too_small_or_too_large_to_be_squared_give_finite_scores(
+    model: Model, tasks: list[Task], scale: float
+) -> None:
+    for task in tasks:
+        assert np.isfinite(model.scores(replace(task, targets=task.targets / 10 * scale))).all()
+
+
+def test_queries_that_see_each_other_are_those_of_one_chunk(tasks: list[Task]) -> None:
+    model = metalic(steps=0)
+    model.network.transductive = True
+    task = replace(tasks[0], chunks=("a", "b", "a", "b", "b", "a", "a"))
+    by_chunk = np.empty(7)
+    for rows in ([0, 2, 5, 6], [1, 3, 4]):
+        by_chunk[rows] = model.scores(replace(task.picked(rows), chunks=()))
+    assert np.abs(model.scores(task) - by_chunk).max() < CLOSE
+    assert np.abs(model.scores(replace(task, chunks=())) - by_chunk).max() > CLOSE
+
+
 def test_without_light_chains_and_with_unknown_residues(model: Model, tasks: list[Task]) -> None:
     task = tasks[2]
     queries = tuple(replace(q, heavy=f"XB{q.heavy}", light="") for q in task.queries)
@@ -152,6 +171,7 @@ def test_a_support_with_a_header_alone_gives_net_charge(tmp_path: Path) -> None:
         ("tasks.csv", "t1,", "t9,", "has no task 't1'"),
         ("tasks.csv", "kind", "sort", "needs the columns kind and wild_type"),
         ("sequences.csv", "t1q13", "t1q12", "stands in row"),
+        ("tasks.csv", f"t1,12,7,single,{few_shot.PARENT}", f"t1,12,7,single,{few_shot.PARENT}A", "row 1.*26 .*27"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, name: str, old: str, new: str, told: str) -> None:

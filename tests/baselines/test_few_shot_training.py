@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,10 @@ from safetensors.torch import load_file
 from baselines import few_shot_images, package
 from baselines.cli import app
 from baselines.errors import DataError
-from baselines.few_shot import store
-from baselines.few_shot.meta import batches, report, training
+from baselines.few_shot import episodes, store
+from baselines.few_shot.meta import batches, learners, report, training
 from baselines.few_shot.meta.configuration import composed
-from baselines.few_shot.simple import Simple
+from baselines.few_shot.simple import Simple, zero_shot
 from tests.baselines.test_few_shot import Planted
 from tests.support import esm, few_shot
 
@@ -106,6 +107,9 @@ def test_other_settings_and_strange_checkpoints_are_refused(trained: Path, tmp_p
         (["preset=tiny-dense", "tasks.single=0", "tasks.multiple=0", "tasks.combinations=0"], "one at least"),
         (["preset.support=[9,4]"], "preset.support"),
         (["preset.warmup=1"], "warmup"),
+        (["preset.heads=5"], "heads must divide"),
+        (["preset=reptile", "preset.support=[1,4]"], "begins at 2"),
+        (["preset.layers=1", "out=/proc/none"], "give another out"),
         (["threads=0"], "threads"),
     ],
 )
@@ -168,7 +172,7 @@ IMAGES = sorted(p.parent.name for p in package.IMAGES.glob("*/config.yaml") if f
 
 def test_all_few_shot_models_have_an_image() -> None:
     simple = {f"few-shot-{kind}{more}" for kind in ("ridge", "gp") for more in ("", "-antiberty")}
-    assert set(IMAGES) == {*simple, "in-context-sparse", "in-context-reptile"}
+    assert set(IMAGES) == {*simple, "in-context-sparse", "in-context-reptile", "in-context-metalic"}
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -181,8 +185,10 @@ def test_a_submission_names_its_tracks_and_what_it_was_meta_trained_on(name: str
 
 
 def test_stated_sizes_are_the_real_ones() -> None:
-    for name, preset in (("in-context-sparse", "sparse-cpu"), ("in-context-reptile", "reptile")):
-        network = store.network(vars(composed([f"preset={preset}"]).preset))
+    presets = {"in-context-sparse": "sparse-cpu", "in-context-reptile": "reptile", "in-context-metalic": "metalic"}
+    for name, preset in presets.items():
+        embedded = ["preset.embedded=320"] if preset == "metalic" else []  # of ESM-2 8M
+        network = store.network(vars(composed([f"preset={preset}", *embedded]).preset))
         count = sum(p.numel() for p in network.parameters())
         assert package.config(name)["submission"]["model"]["parameters"] == count
 
@@ -215,6 +221,42 @@ def test_an_image_takes_its_backbone_along(tmp_path: Path, offline: None) -> Non
     model = store.load(context / "model")
     assert getattr(model, "backbone") == str(context / "model" / "weights" / "antiberty")  # noqa: B009
     assert (context / "model" / "weights" / "antiberty" / "selftest.npy").is_file()
+
+
+@pytest.mark.parametrize("backbone", ["one_hot", "esm2"])
+def test_the_published_network_is_packaged_with_what_embeds_residues(
+    tmp_path: Path, offline: None, backbone: str
+) -> None:
+    named = str(esm.make(tmp_path / "esm", "esm2", width=16, layers=1)) if backbone == "esm2" else backbone
+    model = training.train(composed(quick("tiny-dense", tmp_path, 1, f"preset.backbone={named}", "preset.layer=1")))
+    context = few_shot_images.lay_out("in-context-metalic", tmp_path / "images", model)
+    shutil.rmtree(tmp_path / "esm", ignore_errors=True)
+    [task, *_] = episodes.read(few_shot.folder(tmp_path / "run"))
+    assert np.isfinite(store.load(context / "model").scores(task)).all()
+
+
+@pytest.mark.parametrize("preset", ["sparse-cpu", "tiny-dense"])
+def test_a_network_that_learnt_from_no_support_is_asked_without_one(tmp_path: Path, preset: str) -> None:
+    tasks = episodes.read(few_shot.folder(tmp_path / "run", support=0))
+    embedded = ["preset.embedded=21"] if preset == "tiny-dense" else []
+    for least in (0, 1):
+        settings = vars(composed([f"preset={preset}", f"preset.support=[{least},4]", *embedded]).preset)
+        torch.manual_seed(0)
+        model = store.answering(store.network(settings).eval(), settings)
+        for task in tasks[:2]:
+            scores = model.scores(task)
+            assert np.isfinite(scores).all() and (scores == zero_shot(task)).all() == (least == 1)
+            alone = np.concatenate([model.scores(part) for part in task.parts(1)])
+            assert np.abs(alone - scores).max() < 1e-5
+
+
+def test_a_support_from_none_to_many_is_drawn_from_none_to_many() -> None:
+    config = composed(["preset=sparse-cpu", "preset.support=[0,8]", "preset.batch=2"])
+    drawn = [batches.drawn((1, step), config.preset, config.tasks) for step in range(80)]
+    assert {batch.support for batch in drawn} == set(range(9))
+    learner = learners.made(config.preset)
+    for batch in drawn[:12]:
+        assert np.isfinite(learner.backward(batch))
 
 
 def test_what_an_image_needs_is_told(trained: Path, tmp_path: Path, offline: None) -> None:

@@ -52,8 +52,9 @@ def drawn(seed: tuple[int, int], preset: Preset, tasks: Tasks) -> Batch:
     rng = np.random.default_rng(seed)
     shares = np.array([tasks.single, tasks.multiple, tasks.combinations, tasks.panels * (preset.type != "metalic")])
     kind = ("single", "multiple", "combinations", "panels")[rng.choice(len(shares), p=shares / shares.sum())]
-    least, largest = (np.log(max(1, k)) for k in preset.support)
-    support = round(np.exp(rng.uniform(least, largest))) if preset.support[1] else 0
+    from_one = int(preset.support[0] == 0)  # there is no logarithm of 0
+    least, largest = (np.log(k + from_one) for k in preset.support)
+    support = round(np.exp(rng.uniform(least, largest))) - from_one
     if kind == "panels":
         count = min(preset.batch, max(2, PANEL_ROWS // (support + preset.queries)))
         some = panels(rng, count, support, preset.queries)

@@ -117,6 +117,7 @@ def compared(
         kinds: of tasks.
         say: told what is done.
     """
+    torch.set_num_threads(1)  # the networks are small: threads would wait for each other
     found: Results = {}
     for kind, k in [(name, support) for name in kinds for support in SUPPORTS[name]]:
         tasks = held_out(kind, k, count)

@@ -23,7 +23,8 @@ class Preset:
         minimum: what the learning rate falls to, as a share of its peak.
         horizon: how long the cosine is, in budgets.
         clip: largest norm of the gradient.
-        support: the least and the largest support of a task; between them evenly on a logarithmic scale.
+        support: the least and the largest support of a task; between them evenly on a logarithmic scale. A model that
+            has learnt from 0 on answers without a support by its network, any other by net charge.
         queries: of each task.
         finetune_steps: of gradient descent on each task's support when it is answered.
     """
@@ -161,7 +162,17 @@ def check(config: Config) -> None:
     landscapes = tasks.single + tasks.multiple + tasks.combinations
     if min(asdict(tasks).values()) < 0 or landscapes + tasks.panels * (preset.type != "metalic") <= 0:
         raise DataError("tasks: shares are not negative, and one at least is above 0.")
-    if len(preset.support) != 2 or not 0 <= preset.support[0] <= preset.support[1] or preset.queries < 2:
-        raise DataError("preset.support is a least and a largest one, such as [4,64]; queries are two at least.")
+    _check_network(preset)
     if config.threads < 1:
         raise DataError("threads is 1 at least.")
+
+
+def _check_network(preset: Preset) -> None:
+    if len(preset.support) != 2 or not 0 <= preset.support[0] <= preset.support[1] or preset.queries < 2:
+        raise DataError("preset.support is a least and a largest one, such as [4,64]; queries are two at least.")
+    if preset.type == "reptile" and preset.support[0] < 2:
+        raise DataError("preset.support of reptile begins at 2: fewer measurements give no gradient.")
+    heads, width = getattr(preset, "heads", 1), getattr(preset, "width", 1)
+    halved = preset.type == "sparse"  # on panels both are
+    if heads < 1 or width % heads or (halved and width // 2 % max(1, heads // 2)):
+        raise DataError(f"preset.heads is {heads} and preset.width {width}: heads must divide the width.")

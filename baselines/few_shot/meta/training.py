@@ -75,7 +75,10 @@ def train(config: Config, say: Callable[[str], None] = lambda _: None) -> Path:
                 say(f"{folder} is finished already.")
                 return folder
             raise DataError(f"{folder} holds a model of other settings; give another out, or remove it.")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be made ({error}); give another out.") from error
         optimizer = torch.optim.AdamW(decayed(network, preset.weight_decay), lr=preset.learning_rate)
         progress = _resumed(folder / STATE, network, optimizer, wanted)
         _loop(config, learner, optimizer, progress, folder / STATE, say)
@@ -123,7 +126,7 @@ def _loop(
             kept = now
         if now - said >= SAID_EVERY:
             share = progress.done(preset)
-            left = (now - begun) * (1 - share) / max(share - first, 1e-9)
+            left = (now - begun) * max(0.0, 1 - share) / max(share - first, 1e-9)
             say(
                 f"step {progress.step:,}, {progress.tasks:,} tasks, loss {progress.loss:.4f}; "
                 f"{share:.0%} of the budget, about {left / 60:.1f} minutes left"
@@ -182,4 +185,5 @@ def _resumed(
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         return _Progress(**json.loads(header["progress"]))
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise DataError(f"{path} is no checkpoint of this network: {error!r}"[:300]) from error
+        what = f"{path} is no checkpoint of this network; remove it to begin anew: {error!r}"
+        raise DataError(what[:300]) from error
