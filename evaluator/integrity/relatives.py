@@ -23,6 +23,7 @@ from evaluator.contract.models import Frozen
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS
 from evaluator.contract.tracks import Sha256, Track
+from evaluator.contract.training_sets import VAGUE
 from evaluator.errors import EvaluatorError
 from evaluator.integrity import at_hand
 from evaluator.integrity.findings import Exact, Overlap
@@ -34,9 +35,9 @@ if TYPE_CHECKING:  # these load scipy, which whoever only asks what was compared
     from evaluator.scoring.scored import Scored
 
 NOTHING = {"none", "synthetic"}
-ITS_OWN = {"private", "other"}
-"""What an entry's own file holds, by its author's account; what is undisclosed stays unknown beside any file."""
 """What has no relatives by its nature."""
+ITS_OWN = VAGUE
+"""What an entry's own file holds, by its author's account; what is undisclosed stays unknown beside any file."""
 
 
 class Compared(Frozen):
