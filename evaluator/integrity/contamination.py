@@ -87,7 +87,7 @@ def _is_known(declared: str, track: Track) -> bool:
     if known_sets(declared) or _spellings(declared) & ASSAYS:
         return True
     if track.related_assays or _proteins(track):
-        return _identity(declared, track) is not None
+        return identity_with(track, declared) is not None
     return _PROTEIN_ASSAY.fullmatch(_FILE.sub("", declared)) is not None
 
 
@@ -99,7 +99,7 @@ def _is_of_tasks(declared: str, track: Track) -> bool:
     tasks = {name.casefold() for task in few.tasks for name in (task.id, task.title)}
     name = "-".join(_words(declared))
     of_protein = any(f"-{protein}-" in f"-{name}-" for protein in _proteins(track))
-    return bool({declared.casefold(), name} & tasks) or of_protein or (_identity(declared, track) or 0) >= RELATED
+    return bool({declared.casefold(), name} & tasks) or of_protein or (identity_with(track, declared) or 0) >= RELATED
 
 
 def _proteins(track: Track) -> set[str]:
@@ -109,8 +109,8 @@ def _proteins(track: Track) -> set[str]:
     return {"-".join(_words(found[1])) for name in names if (found := _OF_PROTEIN.fullmatch(name))}
 
 
-def _identity(declared: str, track: Track) -> float | None:
-    """Of a further assay's protein with the nearest of a few-shot track; None where that was not compared."""
+def identity_with(track: Track, declared: str) -> float | None:
+    """Of a declared assay's protein with the nearest one of a few-shot track; None where that was not compared."""
     name = "-".join(_words(declared))
     return next((of for assay, of in track.related_assays.items() if "-".join(_words(assay)) == name), None)
 
