@@ -12,7 +12,9 @@ from evaluator.contract.submissions import FLOOR, Submission
 from evaluator.contract.task_types import METRICS
 from evaluator.contract.tracks import Track, names
 from evaluator.errors import SubmissionError
+from evaluator.integrity import relatives
 from evaluator.integrity.contamination import trained_on
+from evaluator.integrity.relatives import Relations, Sets
 from evaluator.store.schemas import Pairs, Result, Standing, Standings, Unrelated, Value
 from leaderboard.cards import Shown
 
@@ -26,6 +28,7 @@ class Row:
         reference: whether it is one of the benchmark's own models, which are always shown.
         to_floor: difference to net charge, or to a few-shot track's reference; None where there is none, or it is that.
         card: its reproducibility card; None where it has none.
+        relations: on a few-shot track, its training sets there; None where there is nothing to compare.
     """
 
     entry: Submission
@@ -36,6 +39,7 @@ class Row:
     reference: bool
     to_floor: Value | None = None
     card: Shown | None = None
+    relations: Relations | None = None
 
     @property
     def unrelated(self) -> Unrelated | None:
@@ -116,6 +120,7 @@ def board(
     *,
     stale: bool = False,
     cards: Mapping[str, Shown] = MappingProxyType({}),
+    known: Sets = MappingProxyType({}),
 ) -> Board:
     """Gather a track's board.
 
@@ -123,6 +128,7 @@ def board(
         results: of this track, by submission.
         stale: whether there is a ranking that is not of today, and therefore is not handed over.
         cards: reproducibility cards, by submission.
+        known: training sets that were compared with the tracks, by name.
     """
     ranked = standings.entries if standings else {}
     rows = []
@@ -135,7 +141,8 @@ def board(
         standing = ranked.get(entry.id)
         to_floor = standing.to_floor if standing else standings.archived.get(entry.id) if standings else None
         seen, card = trained_on(entry, track), cards.get(entry.id)
-        rows.append(Row(entry, status, result, seen, standing, is_reference(entry), to_floor, card))
+        relations = relatives.of_few_shot(entry, track, known) if track.few_shot else None
+        rows.append(Row(entry, status, result, seen, standing, is_reference(entry), to_floor, card, relations))
     better = METRICS[track.primary_metric]
 
     def best_first(row: Row) -> tuple[float, str]:

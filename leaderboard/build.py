@@ -20,7 +20,7 @@ from evaluator.contract.labels import find_panel
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EvaluatorError, SubmissionError
 from evaluator.git import commit_and_day
-from evaluator.integrity import freshness
+from evaluator.integrity import freshness, relatives
 from evaluator.settings import Repository
 from evaluator.store.results import Results
 from evaluator.store.schemas import Change, Result
@@ -144,12 +144,12 @@ def _read(repository: Repository, submissions: Path, results: Path, out: Path) -
         of_entry = by_submission.get(entry.id, {}).values()
         if card := shown(entry, known.values(), store.card(entry.id), of_entry):
             cards[entry.id] = card
-    boards = []
+    boards, compared = [], relatives.load(repository.public_data / "relatives")
     for track in on_site:
         found, standings, pairs = by_track.get(track.id, {}), store.standings(track.id), store.pairs(track.id)
         stale = standings is not None and not freshness.is_fresh(standings, track, by_id, found.get, level)
         ranked = (None, None) if stale else (standings, pairs)
-        boards.append(board(track, entries, found, *ranked, stale=stale, cards=cards))
+        boards.append(board(track, entries, found, *ranked, stale=stale, cards=cards, known=compared))
     settings, built_from = repository.settings, commit_and_day(repository.root)
     audited = audits.load(repository.public_data / "audits")
     panel = find_panel(repository.panel)

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evaluator.contract.few_shot import FewShotTask
+from evaluator.contract.tracks import Track
+from evaluator.integrity.contamination import identity_with, meta_trained_on
 from evaluator.store.schemas import TaskValue, Value
 from leaderboard.board import Board, Row
 from leaderboard.plots import legend, svg
 
 LINES = 8
 """Entries that are drawn."""
+NAMED = 5
+"""Sets that are named of those that were never compared."""
 WIDE, NARROW = (420, 260), (190, 120)
 LEFT, TOP, BELOW = 44, 12, 34
 Point = tuple[int, float, float | None, float | None]
@@ -46,6 +50,28 @@ def curves(board: Board) -> Markup:
     what = f"Mean Spearman over the same tasks against the number of measured antibodies, {len(rows)} entries."
     plot = _plot(f"few-{board.track.id}", board.track.title, what, few.sizes, lines, WIDE)
     return plot + legend(rows)
+
+
+def speaks_of_others(board: Board) -> bool:
+    """Whether the intervals of means are for further assays too, as the records that are drawn say of each."""
+    few = board.track.few_shot
+    sizes = few.sizes if few else ()
+    values = [v for row in drawn(board) for k in sizes if (v := row.metric(f"spearman_k{k}")) and v.low is not None]
+    return bool(values) and all(value.reason is None for value in values)
+
+
+def relations(row: Row, track: Track) -> str:
+    """How much of a few-shot track has relatives in what an entry was trained on, and what was never compared."""
+    found = row.relations
+    parts = [f"{name} {len(one.rows):,} of {track.n:,}" for name, one in found.sets.items()] if found else []
+    near = {name: of for name in meta_trained_on(row.entry) if (of := identity_with(track, name)) is not None}
+    if near:
+        name = max(near, key=near.__getitem__)
+        parts.append(f"{name} {near[name]:.2f}, nearest of {len(near)} by its protein")
+    if found and found.unknown:
+        more = f" and {len(found.unknown) - NAMED} more" if len(found.unknown) > NAMED else ""
+        parts.append(f"unknown: {', '.join(found.unknown[:NAMED])}{more}")
+    return "; ".join(parts) or "none"
 
 
 def panels(board: Board) -> list[Panel]:

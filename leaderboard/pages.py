@@ -19,6 +19,7 @@ from evaluator.contract.families import RULES
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS, METRICS, turned_round
 from evaluator.contract.tracks import Track
+from evaluator.contract.training_sets import RELATED
 from evaluator.errors import EvaluatorError
 from evaluator.scoring.scorer import SCORER_CHANGES, SCORER_VERSION
 from evaluator.scoring.similarity import CUT, NEAR_COPY
@@ -79,7 +80,11 @@ def files(site: Content) -> Iterable[tuple[str, bytes]]:
     for board in site.boards:
         yield from _track_files(board, [b.track.id for b in site.boards], page)
         yield page(
-            "dataset.html", f"datasets/{board.track.id}/index.html", board=board, audit=site.audited.get(board.track.id)
+            "dataset.html",
+            f"datasets/{board.track.id}/index.html",
+            board=board,
+            audit=site.audited.get(board.track.id),
+            related=RELATED,
         )
         yield f"compare/{board.track.id}.js", compare.script(board)
         for former in board.track.formerly:
@@ -227,6 +232,8 @@ def _track_files(board: Board, known: Sequence[str], page: Page) -> Iterable[tup
             plots=drawn,
             few_shot=few_shot.curves(board) if number == 1 else "",
             panels=few_shot.panels(board) if number == 1 else [],
+            other_assays=few_shot.speaks_of_others(board),
+            relations=few_shot.relations,
             relatives=[other for other in known if other in board.track.same_antibodies],
             number=number,
             count=count,

@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluator.contract import tables, tracks
 from evaluator.contract.submissions import Submission
 from evaluator.errors import EngineError, EvaluatorError, Problem, SubmissionError
-from evaluator.integrity import at_hand, canaries, overlap, relatives
+from evaluator.integrity import at_hand, canaries, disclosure, overlap, relatives
 from evaluator.integrity.findings import Overlap, overlap_in_words
 from evaluator.integrity.overlap import Known
 from evaluator.integrity.relatives import KnownSet
@@ -103,7 +103,7 @@ def _compared(
     for track, one in done.items():
         say(f"relatives on {track}", overlap_in_words(one.found))
     known = tracks.load_all(repository.tracks).values()
-    left = [t.id for t in known if t.purpose == "benchmark" and relatives.compared_on(t) and t.id not in done]
+    left = [t.id for t in known if t.purpose == "benchmark" and not disclosure.is_hidden(t) and t.id not in done]
     if left:
         what = f"Not compared with {', '.join(left)}: unknown, which is not clean."
         remedy = "Their sequences are not here. Who has them names their folder with --hidden; a round does it."

@@ -57,14 +57,16 @@ FLOOR = "net-charge"
 CROSS_VALIDATED = "cross-validated on this track"
 
 
-Sets = Annotated[tuple[Short, ...], AsTuple, AfterValidator(unique), Field(max_length=300)]
+Sets = Annotated[tuple[Short, ...], AsTuple, AfterValidator(_training), Field(max_length=300)]
 
 
 class FewShotEntry(Strict):
     """How an entry predicts from a support, on few-shot tracks."""
 
     mode: Mode = Field(default="inductive", description="transductive: looks at the other queries of a chunk")
-    meta_training: Sets = Field(default=(), description="Every assay or data set that it was meta-trained on")
+    meta_training: Sets = Field(
+        default=("undisclosed",), description="Every assay or data set that it was meta-trained on; [] for none"
+    )
 
 
 class TrainingSequences(Strict):

@@ -109,6 +109,9 @@ class Track(Frozen):
     """Training sets that contain this track's labels; an entry trained on one gets no rank here."""
     same_antibodies: tuple[str, ...] = ()
     """Other tracks that share antibodies with this one: what an entry does on both are not two findings."""
+    related_assays: dict[str, float] = Field(default={})
+    """Further assays of a few-shot track's source, which models may be meta-trained on, each with the identity of its
+    protein with the nearest one of a task: from `RELATED` on its labels count as seen."""
     ceiling: Ceiling | None = None
     few_shot: FewShot | None = None
     sha256: Hashes = Hashes()

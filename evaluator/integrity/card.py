@@ -238,11 +238,13 @@ def _exposure(card: Card, entry: Submission, entered: Iterable[Track]) -> Found:
     yield "declared", f"labels seen: {said}"
     if said == "yes":
         return
-    of = {word: [t.id for t in entered if trained_on(entry, t) == word] for word in ("yes", "unknown")}
+    of: dict[str, list[str]] = {"yes": [], "undisclosed": [], "unknown": [], "no": []}
+    for track in entered:
+        of[trained_on(entry, track)].append(track.id)
     if of["yes"]:
         seen = ", ".join(sorted(of["yes"]))
         yield "contradicted", f"labels seen: {said}; by its own training data it has seen those of {seen}"
-    if "undisclosed" in entry.training_data:
+    if "undisclosed" in entry.training_data or of["undisclosed"]:
         yield "declared", "which sets it was trained on is undisclosed"
     elif of["unknown"]:
         yield "declared", f"whether what it names holds those of {', '.join(sorted(of['unknown']))} is unknown"

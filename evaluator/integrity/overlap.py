@@ -18,6 +18,7 @@ from evaluator.contract.identity import TOLERANCE, cdr_h3, nearest
 from evaluator.contract.labels import TrackData
 from evaluator.contract.predictions import MAX_OUTPUT_BYTES
 from evaluator.contract.task_types import KINDS
+from evaluator.contract.training_sets import RELATED
 from evaluator.errors import EvaluatorError, SubmissionError, UsageError
 from evaluator.integrity import salted
 from evaluator.integrity.findings import Exact, Overlap
@@ -26,7 +27,6 @@ from evaluator.scoring.metrics import COMPUTE
 from evaluator.scoring.scored import Estimate, Scored
 from evaluator.text import printable
 
-RELATED = 0.90
 H3_RELATED = 0.80
 STEPS = (0.80, 0.65, 0.0)
 """Floors of further looks at rows without a relative: each allows more edits, and takes longer."""

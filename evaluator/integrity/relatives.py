@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,10 @@ from evaluator.contract.models import Frozen
 from evaluator.contract.submissions import Submission
 from evaluator.contract.task_types import KINDS
 from evaluator.contract.tracks import Sha256, Track
+from evaluator.contract.training_sets import VAGUE
 from evaluator.errors import EvaluatorError
 from evaluator.integrity import at_hand
+from evaluator.integrity.contamination import identity_with, known_sets, meta_trained_on
 from evaluator.integrity.findings import Exact, Overlap
 from evaluator.store.schemas import Unrelated, Value
 from evaluator.validation import in_words
@@ -34,9 +37,9 @@ if TYPE_CHECKING:  # these load scipy, which whoever only asks what was compared
     from evaluator.scoring.scored import Scored
 
 NOTHING = {"none", "synthetic"}
-ITS_OWN = {"private", "other"}
-"""What an entry's own file holds, by its author's account; what is undisclosed stays unknown beside any file."""
 """What has no relatives by its nature."""
+ITS_OWN = VAGUE
+"""What an entry's own file holds, by its author's account; what is undisclosed stays unknown beside any file."""
 
 
 class Compared(Frozen):
@@ -64,12 +67,12 @@ Sets = Mapping[str, KnownSet]
 
 
 def compare(known: Known, tracks: Iterable[TrackData]) -> KnownSet:
-    """A set on tracks; few-shot and hidden ones are left out."""
-    from evaluator.integrity import overlap
+    """A set on tracks; hidden ones are left out."""
+    from evaluator.integrity import disclosure, overlap
 
     found = {}
     for data in tracks:
-        if compared_on(data.track) and data.sequences_sha256:
+        if not disclosure.is_hidden(data.track) and data.sequences_sha256:
             counted, identity = overlap.of_known(at_hand.heavy_of(data), known)
             rows = np.flatnonzero(~overlap.unrelated(identity)).tolist()
             found[data.track.id] = Compared(sequences_sha256=data.sequences_sha256, found=counted, rows=tuple(rows))
@@ -127,10 +130,29 @@ class Relations:
 
 def of(entry: Submission, track: Track, known: Sets) -> Relations | None:
     """An entry's training sets on a track, by its own account; None where there is nothing to compare."""
-    if not compared_on(track) or track.sha256.sequences is None:
+    return _of(entry, entry.training_data, track, known) if compared_on(track) else None
+
+
+def of_few_shot(entry: Submission, track: Track, known: Sets) -> Relations | None:
+    """The same on a few-shot track, and of what the entry was meta-trained on too; no score can leave rows out there.
+
+    An assay that the author named is the set that it is of, where that is known; one whose protein was held against
+    the track's own is left to `Track.related_assays`.
+    """
+    from evaluator.integrity import disclosure
+
+    if disclosure.is_hidden(track):
+        return None
+    others = (name for name in meta_trained_on(entry) if identity_with(track, name) is None)
+    sets = (sorted(known_sets(name)) or [name] for name in others)
+    return _of(entry, dict.fromkeys((*entry.training_data, *chain.from_iterable(sets))), track, known)
+
+
+def _of(entry: Submission, names: Iterable[str], track: Track, known: Sets) -> Relations | None:
+    if track.sha256.sequences is None:
         return None
     own = _own(entry, track, known)
-    named = [name for name in entry.training_data if name not in NOTHING]
+    named = [name for name in names if name not in NOTHING]
     if not named and own is None and entry.training_sequences is None:
         return None
     sets: dict[str, Compared] = {name: one for name in named if (one := _on(known.get(name), track))}

@@ -132,6 +132,8 @@ def prepare_proteingym(
         "licence": "MIT (ProteinGym); each assay's own terms hold",
         "disclosure": "open",
         "known_problems": ["All scores are public. Nothing stops a model from having seen them."],
+        "same_labels": ["proteingym", "dms-substitutions", "dms-proteingym-substitutions"],
+        "related_assays": found.related,
         FEW_SHOT: found.few_shot,
     }
     with _faults_of_the_source():

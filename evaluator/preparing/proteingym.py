@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evaluator.contract.identity import nearest
 from evaluator.errors import EvaluatorError, UsageError
 from evaluator.preparing.sources import Prepared, read_table, unfit
 from evaluator.text import printable
@@ -49,11 +50,13 @@ class Converted:
     Attributes:
         few_shot: the part of the track file, without the hashes of splits.
         counts: assays of single and of multiple mutants that the files have within `LONGEST`.
+        related: every assay that is no task, with the identity of its protein with the nearest one of a task.
     """
 
     made: Prepared
     few_shot: dict[str, Any]
     counts: Counter[str]
+    related: dict[str, float]
 
 
 def convert(folder: Path, *, everything: bool) -> Converted:
@@ -104,7 +107,16 @@ def convert(folder: Path, *, everything: bool) -> Converted:
     rows = pd.concat(measured, ignore_index=True)
     rows["sequence_id"] = [f"variant-{k:06d}" for k in pd.factorize(rows["sequence"])[0] + 1]
     sequences = rows[["sequence_id", "sequence"]].drop_duplicates(ignore_index=True)
-    return Converted(Prepared(sequences, rows[["sequence_id", "assay", "target"]], notes=notes), few_shot, counts)
+    made = Prepared(sequences, rows[["sequence_id", "assay", "target"]], notes=notes)
+    return Converted(made, few_shot, counts, _related(table, tasks))
+
+
+def _related(table: pd.DataFrame, tasks: list[dict[str, Any]]) -> dict[str, float]:
+    """Whole proteins are compared: of an assay that has but a domain of one, the identity is too low."""
+    asked = {task["title"] for task in tasks}
+    others = {str(a["DMS_id"]): str(a["target_seq"]) for a in table.to_dict("records") if a["DMS_id"] not in asked}
+    identity = nearest([*others.values()], [task["wild_type"] for task in tasks])
+    return {name: round(one, 3) for name, one in zip(others, identity.tolist(), strict=True)}
 
 
 def _reference(folder: Path) -> pd.DataFrame:

@@ -58,7 +58,7 @@
     for (const [key, raw] of new FormData(form)) {
       const value = String(raw).split(/\s+/).filter(Boolean).join(" ");
       if (key.startsWith("card.")) { if (value) state(found, key.split(".").slice(1), value); continue; }
-      if (key === "id" || key === "gpu" || key === "mode" || [...RESOURCES, ...TRAINING].includes(key) || !value) continue;
+      if (key === "id" || key === "gpu" || ["mode", "meta_training"].includes(key) || [...RESOURCES, ...TRAINING].includes(key) || !value) continue;
       found[key] = LISTS.includes(key) ? value.split(/[\s,]+/).filter(Boolean) : value;
     }
     const resources = form.elements.gpu.checked ? { gpu: true } : {};
@@ -67,7 +67,9 @@
       if (value) resources[key] = Number(value);
     }
     if (Object.keys(resources).length) found.resources = resources;
+    const learnt = form.elements.meta_training.value.split(",").map((name) => name.trim()).filter(Boolean);
     if (form.elements.mode.value) found.few_shot = { mode: form.elements.mode.value };
+    if (learnt.length) found.few_shot = { ...found.few_shot, meta_training: learnt };
     const file = TRAINING.map((key) => [key, form.elements[key].value.trim()]);
     if (file.some(([, value]) => value)) found.training_sequences = Object.fromEntries(file);
     return found;
@@ -105,22 +107,23 @@
         said.push(check(key, value, schema.properties[key]));
       }
     }
-    const sets = found.training_data || [];
-    for (const alone of ["none", "undisclosed"]) {
-      if (sets.includes(alone) && sets.length > 1) said.push(`training_data says ${alone} beside other sets`);
+    for (const [key, sets] of [["training_data", found.training_data], ["meta_training", found.few_shot?.meta_training]]) {
+      for (const alone of ["none", "undisclosed"]) {
+        if (sets?.includes(alone) && sets.length > 1) said.push(`${key} says ${alone} beside other sets`);
+      }
     }
     return said.filter(Boolean);
   }
 
   // JSON strings are YAML strings, so that nothing needs escaping by hand.
   function flow(value) {
+    if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
     if (value && typeof value === "object") return `{${Object.entries(value).map(([k, v]) => `${k}: ${flow(v)}`).join(", ")}}`;
     return JSON.stringify(value);
   }
 
   function written(found) {
     return Object.entries(found).map(([key, value]) => {
-      if (Array.isArray(value)) return `${key}: [${value.map((one) => JSON.stringify(one)).join(", ")}]\n`;
       if (key === "reproducibility") return `${key}:\n${Object.entries(value).map(([k, v]) => `  ${k}: ${flow(v)}\n`).join("")}`;
       if (typeof value === "object") return `${key}: ${flow(value)}\n`;
       return `${key}: ${JSON.stringify(value)}\n`;

@@ -297,7 +297,10 @@ def test_another_division_than_the_files_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "seen"),
     [
-        ({"training_data": ("none",), "few_shot": {"mode": "inductive"}}, "no"),
+        ({"training_data": ("none",)}, "no"),
+        ({"training_data": ("none",), "few_shot": {"mode": "inductive"}}, "undisclosed"),
+        ({"training_data": ("none",), "few_shot": {"meta_training": ()}}, "no"),
+        ({"training_data": ("none",), "few_shot": {"meta_training": ("none",)}}, "no"),
         ({"training_data": ("boughter",), "few_shot": {"meta_training": ("synthetic",)}}, "no"),
         ({"training_data": ("none",), "few_shot": {"meta_training": ("jain-bvp",)}}, "yes"),
         ({"training_data": ("gdpa1",), "few_shot": {"mode": "inductive"}}, "yes"),

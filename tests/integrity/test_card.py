@@ -291,6 +291,13 @@ def test_whoever_has_seen_labels_and_says_no_is_contradicted_by_the_own_words() 
     assert outcomes(UNSEEN, archived=crossed, tracks=("gdpa1",))["test_exposure"] == "contradicted"
 
 
+def test_silence_on_meta_training_is_told_beside_labels_that_were_not_seen() -> None:
+    cases: list[tuple[dict[str, Any], bool]] = [({}, True), ({"meta_training": []}, False)]
+    for said, told in cases:
+        mine = entry(UNSEEN, training_data=("none",), tracks=("fewshot-poly",), few_shot={"mode": "inductive", **said})
+        assert ("undisclosed" in held(mine, TRACKS.values())["test_exposure"].detail) == told
+
+
 def test_what_a_card_trains_on_counts_as_what_training_data_says() -> None:
     assert outcomes(JAIN, training_data=("boughter",))["open_data"] == "contradicted"
     assert outcomes(JAIN, training_data=("jain",))["open_data"] == "declared"

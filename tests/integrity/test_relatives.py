@@ -98,9 +98,36 @@ def test_an_own_file_counts_only_as_it_was_compared() -> None:
     assert found is not None and found.unknown == ("private", "its own file")
 
 
+def test_on_a_few_shot_track_meta_training_and_an_own_file_are_counted_and_no_rows_left_out() -> None:
+    track, file = TRACKS["fewshot-poly"], {"url": NOT_THERE, "sha256": KNOWN["boughter"].sha256}
+    own = {**KNOWN, "my-model": KNOWN["boughter"].model_copy(update={"name": "my-model"})}
+    few_shot = {"meta_training": ["Jain 2017", "my scans", "synthetic"]}
+    mine = entry(training_data=["gdpa1", "private"], training_sequences=file, few_shot=few_shot)
+    found = relatives.of_few_shot(mine, track, own)
+    assert found is not None and found.unknown == ("my scans",)
+    assert {name: len(one.rows) for name, one in found.sets.items()} == {"gdpa1": 221, "jain": 158, "my-model": 14}
+    assert relatives.of(mine, track, own) is None
+    silent = relatives.of_few_shot(entry(training_data=["none"], few_shot={"mode": "inductive"}), track, own)
+    assert silent is not None and silent.unknown == ("undisclosed",)
+    clean = entry(training_data=["none"], few_shot={"meta_training": ["synthetic"]})
+    assert relatives.of_few_shot(clean, track, own) is None
+    hidden = track.model_copy(update={"disclosure": "hidden"})
+    assert relatives.of_few_shot(mine, hidden, own) is None
+
+
 def test_the_known_sets_are_of_these_tracks_and_say_what_the_page_says() -> None:
     counts = {t: len(one.rows) for t, one in KNOWN["boughter"].tracks.items()}
-    assert counts == {"gdpa1": 4, "harvey1k": 0, "jain": 2, "jain137": 4, "shehata": 8, "shehata-psr": 8, "vhh48": 0}
+    few_shot = {"fewshot-cr6261": 0, "fewshot-poly": 14}
+    assert counts == {
+        **few_shot,
+        "gdpa1": 4,
+        "harvey1k": 0,
+        "jain": 2,
+        "jain137": 4,
+        "shehata": 8,
+        "shehata-psr": 8,
+        "vhh48": 0,
+    }
     for known in KNOWN.values():
         assert all(one.sequences_sha256 == TRACKS[t].sha256.sequences for t, one in known.tracks.items())
 
@@ -191,7 +218,7 @@ def test_who_has_the_sequences_has_the_relatives_told(workspace: Workspace) -> N
     notes, said = look(workspace, one, train=train, hidden=REAL_DATA / "hidden")
     assert said["relatives on jain"].startswith("0 the same, 0 at .95, 2 at .90, nearest 0.919")
     assert [note.code for note in notes] == ["TRAINING_UNKNOWN"]
-    assert "with harvey: unknown" in notes[0].what  # whose sequences are not there
+    assert "with fewshot-cr6261, fewshot-poly, harvey: unknown" in notes[0].what  # whose sequences are not there
 
 
 def test_the_command_keeps_a_comparison_and_salts_a_file(workspace: Workspace) -> None:

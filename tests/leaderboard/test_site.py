@@ -350,7 +350,7 @@ def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
     fields = {
         "id": "login-model", "name": 'Näme: "quoted" # \\ no', "docker_image": "docker.io/me/x:1", "author": "a: b",
         "description": "one\ntwo", "paper": "https://example.org/p", "license": "MIT",
-        "training_data": "boughter, gdpa1",
+        "training_data": "boughter, gdpa1", "meta_training": "BLAT_ECOLX_Firnberg_2014, my own: 3 assays",
         "tracks": "jain", "memory_gb": "4.5", "timeout_minutes": "30",
     }  # fmt: skip
     for key, value in fields.items():
@@ -377,6 +377,7 @@ def test_the_form_writes_what_apb_check_reads(page: Page, site: Path) -> None:
     assert found.training_data == ("boughter", "gdpa1")
     assert (found.resources.gpu, found.resources.memory_gb) == (True, 4.5)
     assert found.few_shot is not None and found.few_shot.mode == "transductive"
+    assert found.few_shot.meta_training == ("BLAT_ECOLX_Firnberg_2014", "my own: 3 assays")
     assert found.model_dump(mode="json")["reproducibility"] == {
         "card": 1, "affiliation": "mixed", "determinism": "exact", "test_exposure": {"labels_seen": "no"},
         "open_code": {"status": "yes", "repository": "https://github.com/me/x", "commit": "0" * 40},

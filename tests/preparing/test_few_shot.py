@@ -173,6 +173,9 @@ def test_proteingym_gives_the_held_out_assays(tmp_path: Path, repository: Reposi
     assert kinds == {"BLAT_ECOLX_Jacquier_2013": "single", "GFP_AEQVI_Sarkisyan_2016": "multiple"}
     assert "TAT_HV1BR_Fernandes_2016: left out, its 100 variants are fewer than 228" in notes
     assert any("2,000 of 2,500 variants" in note for note in notes)
+    assert "proteingym" in track.same_labels
+    of_one_protein = {"BLAT_ECOLX_Other_2014": 1, "TAT_HV1BR_Fernandes_2016": 1}  # the files have one sequence for all
+    assert track.related_assays == {**of_one_protein, "LONG_HUMAN_X_2020": 0.025}
     assert notes[-1].startswith("3 assays of single mutants, 1 assays of multiple mutants within 750 residues")
     found = find_data(track, tmp_path / "hidden")
     assert found is not None and found.data.splits is not None and found.data.n == 2300
