@@ -119,6 +119,18 @@ class Track(Frozen):
     """In place of the labels' sha256 where they are hidden: a plain hash would confirm a guessed labelling."""
 
     @model_validator(mode="after")
+    def _supports_agree(self) -> Track:
+        if KINDS[self.task].supports != (self.few_shot is not None):
+            raise ValueError("a few-shot track says few_shot, and no other does")
+        if self.few_shot and self.shards > 1:
+            raise ValueError("a few-shot track is in many runs already: leave shards out")
+        if self.few_shot and self.purpose == "benchmark" and self.few_shot.replicates < 2:
+            raise ValueError("a benchmark's few-shot track has 2 replicates at least: one tells nothing of the draws")
+        if self.chains == "mixed" and not self.few_shot:
+            raise ValueError("only few-shot tracks have mixed chains")
+        return self
+
+    @model_validator(mode="after")
     def _counts_agree(self) -> Track:
         kind = KINDS[self.task]
         if (kind.has_classes and self.purpose != "panel") != (self.classes is not None):
@@ -129,12 +141,6 @@ class Track(Frozen):
             raise ValueError("a hidden track states labels_hmac_sha256, never the plain sha256 of its labels")
         if self.primary_metric not in kind.primary:
             raise ValueError(f"a {self.task} track is ranked by {' or '.join(kind.primary)}")
-        if kind.supports != (self.few_shot is not None):
-            raise ValueError("a few-shot track says few_shot, and no other does")
-        if self.few_shot and self.shards > 1:
-            raise ValueError("a few-shot track is in many runs already: leave shards out")
-        if self.chains == "mixed" and not self.few_shot:
-            raise ValueError("only few-shot tracks have mixed chains")
         for name in (self.primary_metric, self.secondary_metric):
             if name not in self.metrics:
                 raise ValueError(f"{name} is no metric of this {self.task} track")

@@ -3,8 +3,9 @@
 A value is the mean over replicates of a task's correlations, and of a track the mean over its tasks. Two things vary:
 which antibodies an assay has measured (each one's influence is summed over all runs that ask for it, so that replicates
 do not pass for new data) and which of them the supports happened to hold (the spread of replicates). That is an
-interval for these assays. For other assays clusters of tasks are left out in turn (the delete-one jackknife, Efron and
-Stein 1981, Annals of Statistics 9:586), which takes at least `MIN_CLUSTERS` of them.
+interval for these assays, with the degrees of freedom of both together (Satterthwaite 1946, Biometrics Bulletin 2:110),
+since draws of supports can be few. For other assays clusters of tasks are left out in turn (the delete-one jackknife,
+Efron and Stein 1981, Annals of Statistics 9:586), which takes at least `MIN_CLUSTERS` of them.
 """
 
 from __future__ import annotations
@@ -55,39 +56,55 @@ class Mean:
         """What the interval does not speak of; None where it speaks of other assays too."""
         if len(self.left_out):
             return None
+        if len(self.replicates) == 1:
+            return "a single draw of supports carries no interval"
         what = "1 cluster" if self.clusters == 1 else f"{self.clusters} clusters"
         return f"for these assays alone: {what} of tasks carry no interval for others"
 
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom of Student's t."""
-        return len(self.left_out) - 1 if len(self.left_out) else max(int(np.count_nonzero(self.influence)) - 2, 1)
-
     def interval(self, level: float) -> tuple[float, float]:
         """Student's, cut to what the mean can be."""
-        parts = _parts([self])
-        half = float(scipy.special.stdtrit(self.freedom, 0.5 + level / 2) * np.sqrt(float((parts @ parts.T)[0, 0])))
+        if len(self.replicates) == 1 and not len(self.left_out):
+            return -self.bound, self.bound
+        variances, freedom = covariance([self])
+        half = float(scipy.special.stdtrit(freedom, 0.5 + level / 2) * np.sqrt(float(variances[0, 0])))
         return max(-self.bound, self.value - half), min(self.bound, self.value + half)
 
 
-def _parts(means: Sequence[Mean]) -> Floats:
-    """[m, p] whose products of rows are the variances and covariances of m means on the same tasks."""
+def covariance(means: Sequence[Mean]) -> tuple[Floats, float]:
+    """[m, m] of the means of m entries on the same tasks, and degrees of freedom for them and for their differences."""
     if len(means[0].left_out):
         apart = np.array([mean.left_out - mean.left_out.mean() for mean in means])
-        return np.asarray(apart * np.sqrt((apart.shape[1] - 1) / apart.shape[1]))
-    of_antibodies = np.array([mean.influence for mean in means])
-    n = max(int(np.count_nonzero(np.any(of_antibodies, axis=0))), 2)
+        clusters = apart.shape[1]
+        return np.asarray(apart @ apart.T * (clusters - 1) / clusters), clusters - 1
+    influence = np.array([mean.influence for mean in means])
+    n = max(int(np.count_nonzero(np.any(influence, axis=0))), 2)
+    of_antibodies = influence @ influence.T * n / (n - 1)
     replicates = np.array([mean.replicates for mean in means])
     r = replicates.shape[1]
-    apart = (replicates - replicates.mean(axis=1, keepdims=True)) / np.sqrt(max(r - 1, 1) * r)
-    return np.concatenate([of_antibodies * np.sqrt(n / (n - 1)), apart], axis=1)
+    apart = replicates - replicates.mean(axis=1, keepdims=True)
+    of_draws = apart @ apart.T / (max(r - 1, 1) * r)
+    return np.asarray(of_antibodies + of_draws), _freedom(of_antibodies, of_draws, max(n - 2, 1), max(r - 1, 1))
 
 
-def covariance(means: Sequence[Mean]) -> tuple[Floats, int]:
-    """[m, m] of the means of m entries on the same tasks, and degrees of freedom for their differences."""
-    parts = _parts(means)
-    assert np.isfinite(parts).all()
-    return np.asarray(parts @ parts.T), max(mean.freedom for mean in means)
+def _freedom(first: Floats, second: Floats, of_first: int, of_second: int) -> float:
+    """The fewest degrees of freedom that two estimated variances have together, of any difference of two entries.
+
+    Args:
+        first, second: [m, m] independent parts of a covariance.
+        of_first, of_second: degrees of freedom of each.
+    """
+    one, other = (_of_differences(part) for part in (first, second))
+    both = one + other
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = both**2 / (one**2 / of_first + other**2 / of_second)
+    return float(np.min(found, where=both > 0, initial=of_first + of_second))
+
+
+def _of_differences(covariance: Floats) -> Floats:
+    """[m, m] variances of differences, and of the entry itself where there is one alone."""
+    own = np.diag(covariance)
+    found = np.asarray(np.maximum(own[:, None] + own - 2 * covariance, 0.0))
+    return covariance if len(own) == 1 else found
 
 
 @dataclass(frozen=True, eq=False)

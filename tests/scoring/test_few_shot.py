@@ -12,6 +12,7 @@ from evaluator.contract.arrays import Floats
 from evaluator.contract.episodes import Splits, pieces
 from evaluator.contract.few_shot import FewShot
 from evaluator.scoring import metrics, ranking
+from evaluator.scoring.few_shot import of_scores
 from evaluator.scoring.scored import Scored
 from tests.contract.test_few_shot import FEW, splits
 
@@ -120,6 +121,29 @@ def test_within_an_assay_the_interval_knows_that_replicates_ask_for_the_same_ant
         widths.append(estimate.high - estimate.low)
     assert inside >= 34
     assert 0.15 < np.mean(widths) < 0.5
+
+
+@pytest.mark.parametrize("replicates", [2, 3, 10])
+def test_few_draws_of_supports_are_counted_as_few(replicates: int) -> None:
+    """Scores whose quality depends on the support: the interval of a task holds as often as it says."""
+    few: dict[str, Any] = {**FEW, "tasks": FEW["tasks"][:1], "replicates": replicates, "canaries": 0, "sizes": [16]}
+    inside, trials = 0, 150
+    for seed in range(trials):
+        made, rng = splits(400, few=few, seed=seed, missing=0), np.random.default_rng(700 + seed)
+        scores = []
+        for _, asked, _ in pieces(made, np.zeros(len(made.truth))):
+            truth, rho = made.targets["a"][asked.queries], float(np.clip(rng.normal(0.4, 0.15), -0.9, 0.9))
+            scores.append(rho * truth + np.sqrt(1 - rho**2) * rng.standard_normal(len(truth)))
+        low, high = of_scores(made, np.concatenate(scores)).named("spearman_k16").interval(0.95)
+        inside += low <= 6 / np.pi * np.arcsin(0.4 / 2) <= high
+    assert inside >= 0.9 * trials
+
+
+def test_a_single_draw_carries_no_interval() -> None:
+    few: dict[str, Any] = {**FEW, "tasks": FEW["tasks"][:1], "replicates": 1, "canaries": 0, "sizes": [16]}
+    made = splits(90, few=few, missing=0)
+    estimate = metrics.measure(scored(made, noisy(made, 1.0))).metrics["spearman_few"]
+    assert (estimate.low, estimate.high) == (-1, 1) and "single draw" in str(estimate.reason)
 
 
 def test_an_entry_is_paired_with_another_on_the_same_antibodies() -> None:
