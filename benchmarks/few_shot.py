@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from evaluator.contract.tables import AMINO_ACIDS
+from evaluator.contract.sequences import AMINO_ACIDS
 from evaluator.preparing.prepare import prepare_new
 from evaluator.settings import Repository
 from scripts.machine import base_image, engine

@@ -23,6 +23,7 @@ from evaluator.contract.few_shot import MIN_QUERIES, FewShot, FewShotTask
 from evaluator.contract.sequences import BlindedInput, Sequences
 from evaluator.contract.task_types import FEW_SHOT
 from evaluator.errors import EvaluatorError
+from evaluator.text import printable
 
 SUPPORT, TASKS = "support.csv", "tasks.csv"
 
@@ -89,6 +90,7 @@ class Splits:
     targets: Mapping[str, Floats]
 
     def __post_init__(self) -> None:
+        self._require_parents()
         for together in self._groups:
             clusters = sorted({task.cluster for task in self.few_shot.tasks if task.queries in together})
             if len(clusters) > 1:
@@ -105,8 +107,23 @@ class Splits:
                         "Give the task smaller `sizes`, or leave it out.",
                     )
                 if np.ptp(asked) == 0:
-                    what = f"{task.id}: all that is asked for in replicate {replicate + 1} has the target {asked[0]:g}."
+                    of = f"{task.queries} in replicate {replicate + 1}"
+                    what = f"{task.id}: all that is asked for of {of} has the same target."
                     raise EvaluatorError(what, "A rank correlation needs targets that differ: leave the task out.")
+
+    def _require_parents(self) -> None:
+        """Refuse a variant of another length than the parent: it is no substitution in it."""
+        lengths = np.array([len(chain) for chain in self.columns.get("sequence", ())])
+        for task in self.few_shot.tasks if len(lengths) else ():
+            measured = np.isfinite(self.targets[task.support]) | np.isfinite(self.targets[task.queries])
+            other = np.flatnonzero(measured & (lengths != len(task.wild_type)))
+            if task.wild_type and len(other):
+                first = int(other[0])
+                raise EvaluatorError(
+                    f"{task.id}: {printable(self.ids[first], 60)}, row {first + 1} of the sequences, has "
+                    f"{lengths[first]} residues, and the task's wild_type has {len(task.wild_type)}.",
+                    "Variants of a landscape are substitutions in its wild_type: correct either.",
+                )
 
     @cached_property
     def episodes(self) -> tuple[Episode, ...]:
@@ -129,12 +146,11 @@ class Splits:
     @cached_property
     def truth(self) -> Floats:
         """The target of each of `rows`, [N]."""
-        _, task, antibody = self.rows
-        names = [one.queries for one in self.few_shot.tasks]
-        table = np.array([self.targets[name] for name in names])
-        return np.asarray(table[task, antibody])
+        names = [task.queries for task in self.few_shot.tasks]
+        asked = (one for episode in self.episodes for one in episode.asked)
+        return np.concatenate([self.targets[names[one.task]][one.queries] for one in asked])
 
-    @property
+    @cached_property
     def _groups(self) -> list[list[str]]:
         return sharing({name: self.targets[name] for name in self.few_shot.assays})
 
@@ -217,12 +233,14 @@ class Splits:
 
 def sharing(targets: Mapping[str, Floats]) -> list[list[str]]:
     """Assays in groups that have no antibody in common."""
-    groups: list[list[str]] = []
-    for name, values in targets.items():
+    groups = dict[int, list[str]]()
+    group_of = np.full(len(next(iter(targets.values()), ())), -1)  # of each antibody; -1 where none measured it so far
+    for number, (name, values) in enumerate(targets.items()):
         mine = np.isfinite(values)
-        near = [g for g in groups if any(bool((mine & np.isfinite(targets[other])).any()) for other in g)]
-        groups = [g for g in groups if g not in near] + [sorted([name, *(other for g in near for other in g)])]
-    return groups
+        near = [g for g in np.unique(group_of[mine]).tolist() if g >= 0]
+        groups[number] = sorted([name, *(other for g in near for other in groups.pop(g))])
+        group_of[mine | np.isin(group_of, near)] = number
+    return list(groups.values())
 
 
 def _first(measured: np.ndarray[tuple[int], np.dtype[np.bool_]], k: int, name: str) -> int:

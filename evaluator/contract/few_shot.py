@@ -8,10 +8,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from evaluator.contract.models import Frozen, require_id
+from evaluator.contract.sequences import AMINO_ACIDS
 from evaluator.contract.task_types import SUPPORT_SIZES
+from evaluator.text import printable
 
 MIN_QUERIES = 20
 """Fewer say next to nothing about a rank correlation."""
+MAX_TITLE = 120
 TaskKind = Literal["single", "multiple", "panel"]
 """Single or multiple mutants of one parent, or antibodies that have nothing in common."""
 Mode = Literal["inductive", "transductive"]
@@ -26,11 +29,12 @@ class FewShotTask(Frozen):
         cluster: tasks of one cluster share a protein or antibodies: they are not independent findings.
         sizes: of the track's support sizes those at which it is asked; all by default.
         run: tasks of one name are asked in one run, so that an entry may use what is given for one of them for all.
+        wild_type: the heavy chain that all variants of a landscape are substitutions in; empty for a panel.
         split_sha256: pins which antibodies are support and which are queries (`episodes.Splits.sha256`).
     """
 
     id: Annotated[str, AfterValidator(require_id)]
-    title: Annotated[str, Field(min_length=1, max_length=120)]
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE)]
     support: str
     queries: str
     kind: TaskKind
@@ -44,6 +48,11 @@ class FewShotTask(Frozen):
     def _has_parent(self) -> FewShotTask:
         if (self.kind != "panel") != bool(self.wild_type):
             raise ValueError("a landscape states its wild_type, a panel has none")
+        if other := sorted(set(self.wild_type) - AMINO_ACIDS):
+            raise ValueError(
+                f"the wild_type of {self.id} has '{printable(other[0])}', which is no amino acid; write its one-letter "
+                "codes, in capitals"
+            )
         return self
 
     @property

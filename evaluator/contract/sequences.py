@@ -11,6 +11,9 @@ from functools import cached_property
 
 from evaluator.contract.task_types import TaskType
 
+AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
+"""One-letter codes, with those of unknown, ambiguous and rare residues."""
+
 
 @dataclass(frozen=True)
 class BlindedInput:

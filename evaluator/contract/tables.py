@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluator.contract.formats import foreign, read_bytes
+from evaluator.contract.sequences import AMINO_ACIDS
 from evaluator.contract.task_types import KINDS, TaskType
 from evaluator.errors import EvaluatorError
 from evaluator.text import printable
 
-AMINO_ACIDS = frozenset("ACDEFGHIKLMNPQRSTVWYXBZUO")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+MAX_TARGET, MIN_SPREAD = 1e100, 1e-100
+"""Of few-shot targets: what is larger, or differs by less, cannot be squared."""
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "-"}
 Fault = tuple[str, str] | None
 """Why a cell is refused, and how to mend it. The cell is not shown: it may be hidden, and a log may be public."""
@@ -154,26 +156,39 @@ def assay_columns(
     """The targets of each assay from `sequence_id,assay,target`, [n] in the order of `ids`; NaN where there is none.
 
     Raises:
-        EvaluatorError: a cell is not of its kind, an assay unknown or missing, or an antibody measured twice.
+        EvaluatorError: a cell is not of its kind, an assay unknown or missing, an antibody measured twice, or an assay
+            has nothing to rank.
     """
     if missing := [name for name in ("sequence_id", "assay", "target") if name not in table]:
         raise EvaluatorError(f"{path} has no column {', '.join(missing)}.", "It needs sequence_id,assay,target.")
     number, first = {name: k for k, name in enumerate(ids)}, dict[tuple[str, str], int]()
+    found = {name: np.full(len(ids), np.nan) for name in names}
     _require(
         table,
         path,
         "sequence_id",
-        lambda cell: None if cell in number else ("is not in sequences.csv", "Correct either."),
+        lambda cell: (
+            ("is empty", "Each antibody needs an id of its own.")
+            if not cell
+            else None
+            if cell in number
+            else ("is not in sequences.csv", "Correct either.")
+        ),
     )
     known = f"The track's assays are {', '.join(names)}."
     _require(
         table,
         path,
         "assay",
-        lambda cell: None if cell in names and cell.strip() else (f"'{printable(cell, 60)}' is unknown", known),
+        lambda cell: (
+            ("is empty", f"Name the assay of each row. {known}")
+            if not cell.strip()
+            else None
+            if cell in found
+            else (f"'{printable(cell, 60)}' is unknown", known)
+        ),
     )
-    _require(table, path, "target", _no_number)
-    found = {name: np.full(len(ids), np.nan) for name in names}
+    _require(table, path, "target", no_target)
     for line, name, assay, target in zip(
         table.lines, table["sequence_id"], table["assay"], table["target"], strict=True
     ):
@@ -181,10 +196,29 @@ def assay_columns(
             what = f"{path} line {line}: {printable(name, 60)} was measured by {assay} in line {other} already."
             raise EvaluatorError(what, "Keep one line, with the mean of the targets.")
         found[assay][number[name]] = float(target)
-    if empty := [name for name in names if len(np.unique(found[name][np.isfinite(found[name])])) < 2]:
-        what = f"{path} has fewer than two different targets of {', '.join(empty)}."
-        raise EvaluatorError(what, "There is nothing to rank: take the assay's tasks out of the track.")
+    for name, values in found.items():
+        if fault := no_ranks(values[np.isfinite(values)]):
+            of_assay = [line for line, assay in zip(table.lines, table["assay"], strict=True) if assay == name]
+            place = f"; the first of its {len(of_assay):,} rows is line {of_assay[0]}" if of_assay else ""
+            raise EvaluatorError(f"{path} has {fault[0]} of {printable(name, 60)}{place}.", fault[1])
     return found
+
+
+def no_ranks(targets: npt.NDArray[np.float64]) -> Fault:
+    """Why nothing can be ranked by an assay's targets; None where it can."""
+    spread = float(np.ptp(targets)) if len(targets) else 0.0
+    if spread == 0:
+        return "fewer than two different targets", "There is nothing to rank: leave the assay out."
+    if spread < MIN_SPREAD:
+        return f"targets that differ by less than {MIN_SPREAD:g}", "State them in another unit, or leave the assay out."
+    return None
+
+
+def no_target(cell: str) -> Fault:
+    """Why a cell is no target of a few-shot assay; None where it is."""
+    if fault := _no_number(cell):
+        return fault
+    return (f"is beyond {MAX_TARGET:g}", "State it in another unit.") if abs(float(cell)) > MAX_TARGET else None
 
 
 def _no_protein(cell: str) -> Fault:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluator.contract.formats import foreign, read_bytes
-from evaluator.contract.tables import AMINO_ACIDS
+from evaluator.contract.sequences import AMINO_ACIDS
 from evaluator.errors import UsageError
 from evaluator.files import all_or_nothing, write_bytes
 from evaluator.preparing.layouts import ENDS, FORMATS, Antibodies, Antibody, Rows, with_heavy_chains

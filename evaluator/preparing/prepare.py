@@ -11,22 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 from pydantic import ValidationError
 
 from evaluator.contract import tables
-from evaluator.contract.arrays import Floats
-from evaluator.contract.episodes import Splits, sharing
-from evaluator.contract.few_shot import MIN_QUERIES, FewShot
 from evaluator.contract.labels import KEY_FILE, TrackData, TrackFiles
 from evaluator.contract.models import is_id
-from evaluator.contract.task_types import FEW_SHOT, KINDS, SUPPORT_SIZES, TaskType
+from evaluator.contract.task_types import FEW_SHOT, KINDS, TaskType
 from evaluator.contract.tracks import Track
 from evaluator.errors import EvaluatorError, UsageError
 from evaluator.files import all_or_nothing, write_bytes
-from evaluator.preparing import proteingym
+from evaluator.preparing import few_shot, proteingym
 from evaluator.preparing.published import SOURCES, known_as
 from evaluator.preparing.sources import Prepared
 from evaluator.settings import Repository
@@ -131,7 +127,7 @@ def prepare_proteingym(
         "source": {"citation": "Notin et al. 2023, ProteinGym, NeurIPS Datasets and Benchmarks"},
         "licence": "MIT (ProteinGym); each assay's own terms hold",
         "disclosure": "open",
-        "known_problems": ["All scores are public. Nothing stops a model from having seen them."],
+        "known_problems": ["All scores are public. Nothing stops a model from having seen them.", *found.problems],
         "same_labels": ["proteingym", "dms-substitutions", "dms-proteingym-substitutions"],
         "related_assays": found.related,
         FEW_SHOT: found.few_shot,
@@ -212,6 +208,7 @@ def _new_few_shot(track_id: str, table: tables.Table, source: Path) -> tuple[Pre
     if "sequence_id" not in table:
         raise EvaluatorError(f"{source} has no column sequence_id.", "Its header names the columns.")
     tables.require_distinct(columns, table["sequence_id"], source, table.lines)
+    few_shot.require_names(table, source)
     assays = list(dict.fromkeys(table["assay"]))
     ids = tuple(dict.fromkeys(table["sequence_id"]))
     targets = tables.assay_columns(table, source, ids, assays)
@@ -220,55 +217,10 @@ def _new_few_shot(track_id: str, table: tables.Table, source: Path) -> tuple[Pre
         raise EvaluatorError(f"{source} has two sequences for {repeated[0]}.", "Each antibody needs an id of its own.")
     kinds = "VH" if len(chains) == 1 else "VH+VL" if all(table["light_sequence"]) else "mixed"
     content = _description(track_id, FEW_SHOT, len(ids), kinds)
-    content[FEW_SHOT] = _few_shot(ids, columns, targets)
+    of_each = {name: tuple(rows[name]) for name in chains}
+    content[FEW_SHOT] = few_shot.described(source, ids, of_each, targets)
     labels = pd.DataFrame({name: table[name] for name in ("sequence_id", "assay", "target")})
     return Prepared(rows, labels), content
-
-
-def _few_shot(ids: tuple[str, ...], columns: dict[str, tuple[str, ...]], targets: dict[str, Floats]) -> dict[str, Any]:
-    """A task for each assay, with the largest supports that leave enough to be asked for.
-
-    Raises:
-        EvaluatorError: an assay is too small for any, or all are for a support of the smallest size.
-    """
-    tasks: list[dict[str, Any]] = [
-        {"id": f"task-{k}", "title": name[:120], "support": name, "queries": name, "kind": "panel"}
-        for k, name in enumerate(targets, start=1)
-    ]
-    described: dict[str, Any] = {"replicates": 20, "queries": 100, "seed": 1, "reference": "few-shot-ridge"}
-    for number, group in enumerate(sharing(targets), start=1):
-        mine = [task for task in tasks if task["support"] in group]
-        sizes = _fitting(ids, columns, {name: targets[name] for name in group}, described, mine)
-        for task in mine:
-            task |= {"cluster": f"group-{number}", "sizes": sizes[str(task["support"])]}
-    sizes_of_track = sorted({k for task in tasks for k in task["sizes"]})
-    if sizes_of_track == [0]:
-        what = f"No assay has a support of {SUPPORT_SIZES[1]} and {MIN_QUERIES} antibodies beside it in every draw."
-        raise EvaluatorError(what, "A few-shot track needs more of them.")
-    return {"sizes": sizes_of_track, **described, "canaries": 5, "tasks": tasks}
-
-
-def _fitting(
-    ids: tuple[str, ...],
-    columns: dict[str, tuple[str, ...]],
-    targets: dict[str, Floats],
-    described: dict[str, Any],
-    tasks: list[dict[str, Any]],
-) -> dict[str, list[int]]:
-    """The sizes of each of some assays that share antibodies: those of all must fit together."""
-    measured = {name: int(np.isfinite(values).sum()) for name, values in targets.items()}
-    for top in reversed(SUPPORT_SIZES):
-        sizes = {n: [k for k in SUPPORT_SIZES if k <= top and k + MIN_QUERIES <= m] or [0] for n, m in measured.items()}
-        union = sorted({k for of_assay in sizes.values() for k in of_assay})
-        asked = [{**task, "cluster": "all", "sizes": sizes[task["support"]]} for task in tasks]
-        try:
-            Splits(FewShot.model_validate({**described, "sizes": union, "tasks": asked}), ids, columns, targets)
-        except EvaluatorError:
-            if not top:
-                raise
-        else:
-            return sizes
-    raise AssertionError("unreachable")
 
 
 def check(track: Track, made: Prepared) -> TrackData:

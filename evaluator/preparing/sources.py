@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from evaluator.contract import tables
-from evaluator.contract.tables import AMINO_ACIDS
+from evaluator.contract.sequences import AMINO_ACIDS
 from evaluator.errors import UsageError
 
 IMGT = (

@@ -106,6 +106,35 @@ def test_a_faulty_row_of_a_panel_is_told(
     assert not (tmp_path / "hidden").exists() and "our-panel" not in load_all(repository.tracks)
 
 
+def of_assay(panel: str, assay: str, target: str) -> str:
+    """A panel with the same target for one assay."""
+    return re.sub(rf",{assay},.*", f",{assay},{target}", panel)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (panel().replace("id3,", ",").replace("id4,", ","), "panel.csv line 5: the sequence_id is empty"),
+        (panel() + f"z1,{chain(80)},bvp,1\nz2,{chain(81)},bvp,2\n", "panel.csv: the assay 'bvp' has 2 antibodies"),
+        (of_assay(panel(), "elisa", "3"), "of elisa; the first of its 70 rows is line 72"),
+        (panel().replace(",elisa,", ",PSR,", 1), "line 72: the assay 'PSR' is spelt 'psr' in line 2"),
+        (panel().replace(",elisa,", ", psr,", 1), "line 72: the assay ' psr' is no name that can be shown"),
+        (panel().replace(",psr,", ",p\x1b[31msr,", 1), "line 2: the assay 'p\\x1b[31msr' is no name"),
+        (panel().replace(",elisa,", f",{'e' * 121},"), "is no name that can be shown"),
+        (panel().replace(",psr,7", ",psr,1e308", 1), "line 3: the target is beyond 1e+100"),
+        (of_assay(panel(), "psr", "1e-200").replace("1e-200", "2e-200", 1), "differ by less than 1e-100"),
+    ],
+)
+def test_what_cannot_become_a_task_is_told_by_the_lines_of_the_csv(
+    tmp_path: Path, repository: Repository, content: str, told: str
+) -> None:
+    (tmp_path / "panel.csv").write_text(content)
+    with pytest.raises(UsageError, match=re.escape(told)) as refused:
+        prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
+    assert "labels.csv" not in str(refused.value) and "task-" not in str(refused.value)
+    assert not (tmp_path / "hidden").exists() and "our-panel" not in load_all(repository.tracks)
+
+
 @pytest.mark.parametrize("n", [1, 2, 15])
 def test_a_panel_that_is_too_small_is_refused(tmp_path: Path, repository: Repository, n: int) -> None:
     (tmp_path / "panel.csv").write_text(panel(n))
@@ -125,7 +154,7 @@ def test_sizes_fit_assays_that_share_antibodies(tmp_path: Path, repository: Repo
 
 def test_an_assay_without_a_name_is_one_line(tmp_path: Path, repository: Repository) -> None:
     (tmp_path / "panel.csv").write_text(panel().replace(",elisa,", ",,"))
-    with pytest.raises(UsageError, match=r"the assay .* is unknown"):
+    with pytest.raises(UsageError, match="line 72: the assay is empty"):
         prepare_new("our-panel", tmp_path / "panel.csv", tmp_path / "hidden", repository)
 
 
@@ -203,6 +232,11 @@ def test_two_assays_of_one_protein_are_never_in_one_run(tmp_path: Path, reposito
     [
         ("mutated_sequence", "sequence", "no column mutated_sequence"),
         (",M", ",MM", "line 2: the mutated_sequence is no substitution"),
+        ("\nM1", "\nK1", r"line \d+: the mutant K1. is not of target_seq"),
+        ("\nM1", "\nM99", r"line \d+: the mutant M99. is not of target_seq"),
+        ("\nM1", "\nm1", "is no list of mutations"),
+        ("\nM1", "\nK2A:M1", "has several mutations"),
+        ("\nK2", "\nK3", r"is not of target_seq"),
         ("DMS_score,", "DMS_value,", "no column DMS_score"),
     ],
 )
@@ -215,6 +249,62 @@ def test_a_faulty_file_of_proteingym_is_told(
     with pytest.raises(UsageError, match=told):
         prepare_proteingym(source, tmp_path / "hidden", repository, everything=False)
     assert not (tmp_path / "hidden").exists()
+
+
+def test_a_variant_is_what_its_name_makes_of_the_parent(tmp_path: Path, repository: Repository) -> None:
+    source = gym(tmp_path / "gym")
+    path = source / "DMS_ProteinGym_substitutions" / "BLAT_ECOLX_Jacquier_2013.csv"
+    header, first, *rows = path.read_text().splitlines()
+    mutant, sequence, *rest = first.split(",")
+    changed = mutant[:-1] + ("A" if mutant[-1] != "A" else "C")
+    path.write_text("\n".join([header, ",".join([changed, sequence, *rest]), *rows]) + "\n")
+    with pytest.raises(UsageError, match=f"line 2: the mutant {changed} does not give mutated_sequence"):
+        prepare_proteingym(source, tmp_path / "hidden", repository, everything=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (",GFP_AEQVI,", ",,", "line 4: GFP_AEQVI_Sarkisyan_2016 has no UniProt_ID"),
+        (",True", ",maybe", "line 4: includes_multiple_mutants of GFP_AEQVI_Sarkisyan_2016 is 'maybe'"),
+        ("TAT_HV1BR_Fernandes_2016,", "é b,", "line 5: 'é b' is no DMS_id"),
+        ("TAT_HV1BR_Fernandes_2016,", "blat_ecolx_other_2014,", "line 5: blat_ecolx_other_2014 stands in line 3"),
+    ],
+)
+def test_a_faulty_line_of_the_table_of_assays_is_told(
+    tmp_path: Path, repository: Repository, before: str, after: str, told: str
+) -> None:
+    source = gym(tmp_path / "gym")
+    path = source / "DMS_substitutions.csv"
+    path.write_text(path.read_text().replace(before, after, 1))
+    with pytest.raises(UsageError, match=told):
+        prepare_proteingym(source, tmp_path / "hidden", repository, everything=False)
+
+
+def test_what_stands_twice_or_nowhere_is_told(tmp_path: Path, repository: Repository) -> None:
+    source = gym(tmp_path / "gym")
+    one = source / "DMS_ProteinGym_substitutions" / "BLAT_ECOLX_Jacquier_2013.csv"
+    lines = one.read_text().splitlines()
+    mutant, sequence, score, _ = lines[1].split(",")
+    one.write_text("\n".join([*lines, f"{mutant},{sequence},{float(score) + 1},1"]) + "\n")
+    path, notes = prepare_proteingym(source, tmp_path / "hidden", repository, everything=False)
+    assert any("1 with different scores, the first in lines 2 and 302" in note for note in notes)
+    [problem] = [p for p in described(repository, path.stem).known_problems if "held-out" in p]
+    assert "CALM1_HUMAN_Weile_2017" in problem and "BLAT" not in problem
+    (source / "cv_folds").mkdir()
+    shutil.copy(one, source / "cv_folds" / one.name)
+    with pytest.raises(UsageError, match=r"two files of BLAT_ECOLX_Jacquier_2013: DMS_Prot.* and cv_folds"):
+        prepare_proteingym(source, tmp_path / "elsewhere", repository, everything=False)
+
+
+def test_one_protein_under_two_names_is_told(tmp_path: Path, repository: Repository) -> None:
+    source = gym(tmp_path / "gym")
+    path = source / "DMS_substitutions.csv"
+    path.write_text(
+        path.read_text().replace("BLAT_ECOLX_Other_2014.csv,BLAT_ECOLX,", "BLAT_ECOLX_Other_2014.csv,XYZ_HUMAN,")
+    )
+    with pytest.raises(UsageError, match=r"lines 2 and 3: .* share variants, and have two UniProt_IDs"):
+        prepare_proteingym(source, tmp_path / "hidden", repository, everything=True)
 
 
 def test_the_written_file_is_plain_yaml(tmp_path: Path, repository: Repository) -> None:
