@@ -42,7 +42,7 @@ def by_family(of_rows: Floats, families: IntArray) -> Floats:
     return np.bincount(families, weights=of_rows).astype(np.float64)
 
 
-def as_likely(value: Floats, covariance: Floats, freedom: float, p: Floats) -> Floats | None:
+def as_likely(value: Floats, covariance: Floats, freedom: int, p: Floats) -> Floats | None:
     """Standard errors with which Student's t finds these p-values, for pairs that differ but have no variance.
 
     So that intervals and tests agree, and a difference of which nothing varied is not told as if it were certain.
@@ -56,7 +56,7 @@ def as_likely(value: Floats, covariance: Floats, freedom: float, p: Floats) -> F
 def least(
     value: Floats,
     covariance: Floats,
-    freedom: float,
+    freedom: int,
     truth: Floats,
     scores: Floats,
     contribution: Callable[[int], Floats],

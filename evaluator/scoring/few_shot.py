@@ -70,7 +70,7 @@ class Mean:
         return max(-self.bound, self.value - half), min(self.bound, self.value + half)
 
 
-def covariance(means: Sequence[Mean]) -> tuple[Floats, float]:
+def covariance(means: Sequence[Mean]) -> tuple[Floats, int]:
     """[m, m] of the means of m entries on the same tasks, and degrees of freedom for them and for their differences."""
     if len(means[0].left_out):
         apart = np.array([mean.left_out - mean.left_out.mean() for mean in means])
@@ -86,8 +86,8 @@ def covariance(means: Sequence[Mean]) -> tuple[Floats, float]:
     return np.asarray(of_antibodies + of_draws), _freedom(of_antibodies, of_draws, max(n - 2, 1), max(r - 1, 1))
 
 
-def _freedom(first: Floats, second: Floats, of_first: int, of_second: int) -> float:
-    """The fewest degrees of freedom that two estimated variances have together, of any difference of two entries.
+def _freedom(first: Floats, second: Floats, of_first: int, of_second: int) -> int:
+    """The fewest degrees of freedom that two estimated variances have together, of any difference; rounded down.
 
     Args:
         first, second: [m, m] independent parts of a covariance.
@@ -97,7 +97,7 @@ def _freedom(first: Floats, second: Floats, of_first: int, of_second: int) -> fl
     both = one + other
     with np.errstate(divide="ignore", invalid="ignore"):
         found = both**2 / (one**2 / of_first + other**2 / of_second)
-    return float(np.min(found, where=both > 0, initial=of_first + of_second))
+    return max(1, int(np.min(found, where=both > 0, initial=of_first + of_second)))
 
 
 def _of_differences(covariance: Floats) -> Floats:

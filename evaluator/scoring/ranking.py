@@ -39,7 +39,7 @@ class Paired:
 
     value: Floats
     covariance: Floats
-    freedom: float
+    freedom: int
     exact: Floats | None = None
     least: Floats | None = None
 
