@@ -18,7 +18,7 @@ from evaluator.contract import tables
 from evaluator.contract.identity import nearest
 from evaluator.contract.models import is_id
 from evaluator.errors import EvaluatorError, UsageError
-from evaluator.preparing.sources import Prepared, read_table, unfit
+from evaluator.preparing.sources import Prepared, unfit
 from evaluator.text import printable
 
 TRACK = "fewshot-proteingym"
@@ -163,15 +163,14 @@ def _related(assays: list[Assay], tasks: list[dict[str, Any]]) -> dict[str, floa
 def _reference(folder: Path) -> list[Assay]:
     path = folder / "DMS_substitutions.csv"
     try:
-        table = read_table(path)
+        table = tables.read_csv(path)
     except EvaluatorError as error:
         raise UsageError(error.what, error.remedy) from error
     if missing := [name for name in _REFERENCE if name not in table]:
         raise UsageError(f"{path} has no column {', '.join(missing)}.")
     first: dict[str, int] = {}
     found = []
-    for line, row in enumerate(table[list(_REFERENCE)].itertuples(index=False, name=None), start=2):
-        name, protein, parent, multiple = map(str, row)
+    for line, name, protein, parent, multiple in zip(table.lines, *(table[c] for c in _REFERENCE), strict=True):
         place = f"DMS_substitutions.csv line {line}"
         if not is_id(name.lower().replace("_", "-")):
             raise UsageError(f"{place}: '{printable(name, 60)}' is no DMS_id.", "It has letters, digits and _.")
@@ -195,24 +194,24 @@ def _rows(path: Path, assay: Assay) -> tuple[pd.DataFrame, str]:
         UsageError: a row is not what it should be.
     """
     try:
-        table = read_table(path)
+        table = tables.read_csv(path)
     except EvaluatorError as error:
         raise UsageError(error.what, error.remedy) from error
     if missing := [name for name in ("mutant", "mutated_sequence", "DMS_score") if name not in table]:
         raise UsageError(f"{path} has no column {', '.join(missing)}.")
     cells = (table[name] for name in ("mutant", "mutated_sequence", "DMS_score"))
-    for line, (mutant, sequence, score) in enumerate(zip(*cells, strict=True), start=2):
+    for line, mutant, sequence, score in zip(table.lines, *cells, strict=True):
         if fault := _fault(assay, mutant, sequence):
             raise UsageError(f"{path} line {line}: the {fault[0]}.", fault[1])
         if score and (fault := tables.no_target(score)):
             raise UsageError(f"{path} line {line}: the DMS_score {fault[0]}.", fault[1])
-    scores = pd.to_numeric(table["DMS_score"], errors="coerce")
-    there = pd.DataFrame({"sequence": table["mutated_sequence"], "target": scores, "line": range(2, len(table) + 2)})
-    there = there.dropna()
+    scores = pd.to_numeric(pd.Series(table["DMS_score"]), errors="coerce")
+    every = pd.DataFrame({"sequence": table["mutated_sequence"], "target": scores, "line": table.lines})
+    there = every.dropna()
     if fault := tables.no_ranks(there["target"].to_numpy()):
         raise UsageError(f"{path} has {fault[0]}.", fault[1])
     means = there.groupby("sequence")["target"].mean().sort_index().reset_index()
-    left = [f"{len(table) - len(there)} without a score"] * (len(there) < len(table))
+    left = [f"{len(every) - len(there)} without a score"] * (len(there) < len(every))
     left += [_repeated(there, len(means))] * (len(means) < len(there))
     if len(means) > ROWS:
         left.append(f"{ROWS:,} of {len(means):,} variants, drawn with seed {SEED}")

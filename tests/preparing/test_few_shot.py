@@ -265,6 +265,7 @@ def test_a_variant_is_what_its_name_makes_of_the_parent(tmp_path: Path, reposito
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
+        ("\nGFP_AEQVI_Sarkisyan_2016", "\n\nGFP AEQVI", "line 5: 'GFP AEQVI' is no DMS_id"),
         (",GFP_AEQVI,", ",,", "line 4: GFP_AEQVI_Sarkisyan_2016 has no UniProt_ID"),
         (",True", ",maybe", "line 4: includes_multiple_mutants of GFP_AEQVI_Sarkisyan_2016 is 'maybe'"),
         ("TAT_HV1BR_Fernandes_2016,", "é b,", "line 5: 'é b' is no DMS_id"),
