@@ -76,9 +76,9 @@ def covariance(means: Sequence[Mean]) -> tuple[Floats, int]:
         apart = np.array([mean.left_out - mean.left_out.mean() for mean in means])
         clusters = apart.shape[1]
         return np.asarray(apart @ apart.T * (clusters - 1) / clusters), clusters - 1
-    influence = np.array([mean.influence for mean in means])
-    n = max(int(np.count_nonzero(np.any(influence, axis=0))), 2)
-    of_antibodies = influence @ influence.T * n / (n - 1)
+    moved = np.array([mean.influence for mean in means])
+    n = max(int(np.count_nonzero(np.any(moved, axis=0))), 2)
+    of_antibodies = moved @ moved.T * n / (n - 1)
     replicates = np.array([mean.replicates for mean in means])
     r = replicates.shape[1]
     apart = replicates - replicates.mean(axis=1, keepdims=True)
